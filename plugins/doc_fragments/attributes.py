@@ -10,7 +10,6 @@ class ModuleDocFragment:
     """Shared C(attributes) of the modules."""
 
     DOCUMENTATION = r"""
-options: {}
 attributes:
   check_mode:
     description: Can run in C(check_mode) and return changed status prediction without modifying target.
@@ -27,7 +26,6 @@ attributes:
 """
 
     INFO = r"""
-options: {}
 attributes:
   check_mode:
     support: full

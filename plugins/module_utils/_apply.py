@@ -1,0 +1,175 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Carrying out changes of shares on machines in whatever state they are."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import fcntl
+import os
+import time
+
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _shares
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxapi import Live
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import Busy, CommandFailed
+
+FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
+"""Seconds between two tries at a machine that another VirtualBox client has locked."""
+
+
+@dataclasses.dataclass
+class Outcome:
+    """What became of one machine: C(done), and C(pending) with the reason for each; C(error) if it failed."""
+
+    done: list = dataclasses.field(default_factory=list)
+    pending: list = dataclasses.field(default_factory=list)
+    error: str = ""
+
+
+@contextlib.contextmanager
+def exclusive_run(folder, timeout):
+    """Holds a lock on VirtualBox's settings folder, so that two runs of this collection do not cross."""
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except OSError as error:
+        raise Failure("VirtualBox's settings folder %s cannot be opened: %s. Run as the user who owns the machines,"
+                      " or set VBOX_USER_HOME." % (folder, error.strerror)) from error
+    try:
+        deadline = time.monotonic() + timeout
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > deadline:
+                    raise Failure("another run has been changing shares below %s for more than %d s:"
+                                  " wait for it to end, or raise lock_timeout." % (folder, timeout)) from None
+                time.sleep(FIRST_WAIT)
+        yield
+    finally:
+        os.close(descriptor)
+
+
+class Applier:
+    """Brings machines to what is wanted.
+
+    ``when_busy`` says what is done where a machine cannot be changed for good now, because it runs without a usable
+    API, is saved, or is locked for longer than C(lock_timeout) seconds: C(later) leaves the change to a later run,
+    C(transient) does too and gives a running machine a transient share meanwhile, C(fail) refuses.
+    """
+
+    def __init__(self, virtualbox, when_busy, lock_timeout, check_mode):
+        self._virtualbox = virtualbox
+        self._when_busy = when_busy
+        self._lock_timeout = lock_timeout
+        self._check_mode = check_mode
+        self._live = None
+        self._no_live = None
+
+    @property
+    def commands(self):
+        """All calls that changed something."""
+        return self._virtualbox.commands + (self._live.commands if self._live else [])
+
+    def close(self):
+        """Lets go of VirtualBox."""
+        if self._live:
+            self._live.close()
+
+    def live(self):
+        """The API for running machines, or None; asked for once, and only where a running machine needs it."""
+        if not self._live and not self._no_live:
+            try:
+                self._live = Live()
+            except ImportError as error:
+                self._no_live = str(error)
+        return self._live
+
+    def differences(self, machine, wanted):
+        """What is left to do for good on a machine."""
+        return _shares.differences(machine, wanted, self._virtualbox.can_modify)
+
+    def obstacle(self, machine, change):
+        """Why a change to this machine cannot be made for good now; empty if it can."""
+        if machine.state in _shares.OFFLINE or change.extradata_only or change.transient:
+            return ""
+        if machine.state in _shares.ONLINE:
+            return "" if self.live() else "the machine is %s, and %s" % (machine.state, self._no_live)
+        return "the machine is %s" % machine.state
+
+    def bring(self, machine, wanted):
+        """One machine to what is wanted, with lock errors and other clients' changes in between."""
+        outcome = Outcome()
+        deadline, wait, failed = time.monotonic() + self._lock_timeout, FIRST_WAIT, ""
+        try:
+            while True:
+                outcome.pending = []
+                try:
+                    for change in self.differences(machine, wanted):
+                        self._one(machine, change, outcome)
+                    return outcome
+                except Busy as error:
+                    if time.monotonic() + wait > deadline:
+                        if self._when_busy == "fail":
+                            raise
+                        machine = self._virtualbox.machine(machine.uuid)
+                        outcome.pending = [(change, str(error)) for change in self.differences(machine, wanted)]
+                        return outcome
+                    time.sleep(wait)
+                    wait = min(2 * wait, LONGEST_WAIT)
+                except CommandFailed as error:
+                    if str(error) == failed:
+                        raise
+                    failed = str(error)
+                machine = self._virtualbox.machine(machine.uuid)
+        except Failure as error:
+            outcome.error = "machine %s: %s" % (machine.label, error)
+        return outcome
+
+    def _one(self, machine, change, outcome):
+        reason = self.obstacle(machine, change)
+        if not reason:
+            if not self._check_mode:
+                self._carry_out(machine, change)
+            outcome.done.append(change)
+            if machine.state not in _shares.OFFLINE and "symlinks" in change.fields:
+                outcome.pending.append((change, "the right to create symlinks changes at the machine's next start"))
+            return
+        outcome.pending.append((change, reason))
+        bridge = change.after and _shares.as_transient(change.after)
+        if self._when_busy == "transient" and bridge and machine.state in _shares.ONLINE:
+            live = machine.share(change.name, "transient")
+            if live is None or _shares.Change(change.name, live, bridge).fields:
+                if not self._check_mode:
+                    self._virtualbox.change(*_shares.add_call(machine.uuid, bridge))
+                outcome.done.append(_shares.Change(change.name, None, bridge))
+
+    def _carry_out(self, machine, change):
+        calls = _shares.calls(machine.uuid, change, self._virtualbox.can_modify)
+        for call in calls.first:
+            self._virtualbox.change(*call)
+        if machine.state in _shares.ONLINE and calls.folder and not change.transient:
+            self.live().replace(machine.uuid, change.before, change.after)
+        else:
+            self._change_folder(machine, change, calls.folder)
+        for call in calls.last:
+            self._virtualbox.change(*call)
+
+    def _change_folder(self, machine, change, calls):
+        """Run the calls; where a share was removed to be added anew and cannot be, put it back."""
+        for position, call in enumerate(calls):
+            try:
+                self._virtualbox.change(*call)
+            except CommandFailed:
+                if position and change.before and change.after:
+                    self._put_back(machine, change, added=position > 1)
+                raise
+
+    def _put_back(self, machine, change, added):
+        old = change.before
+        calls = [_shares.remove_call(machine.uuid, change.after)] if added else []
+        for call in calls + [_shares.add_call(machine.uuid, old), *_shares.policy_calls(machine.uuid, old)]:
+            self._virtualbox.change(*call)

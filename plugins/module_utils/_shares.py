@@ -1,0 +1,250 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Desired against live shares: pure differences, and the VBoxManage calls that make up for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import OWNER_KEY, SYMLINKS_KEY, Share
+
+POLICIES = ("none", "forbidden", "subtree", "relative", "any")
+NAME_LIMIT = 255
+"""Bytes of a share's name that Oracle's C(mount.vboxsf) can mount."""
+COMPARED = ("path", "writable", "automount", "mount_point", "symlink_policy", "symlinks")
+OFFLINE = ("poweroff", "aborted")
+"""States in which VirtualBox lets a machine's settings be changed."""
+ONLINE = ("running", "paused")
+"""States in which VirtualBox changes transient shares, and by its API permanent ones too."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """The shares that one machine should have (C(present)) and should not have (C(absent): names).
+
+    ``exclusive``: what this collection once set up and is not C(present) goes too.
+    """
+
+    present: tuple[Share, ...] = ()
+    absent: tuple[str, ...] = ()
+    exclusive: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One share that differs: C(before) is None for one that is missing, C(after) for one that is to go.
+
+    Both are None where only extradata is left over from a share that is gone.
+    """
+
+    name: str
+    before: Share | None = None
+    after: Share | None = None
+
+    @property
+    def action(self):
+        """C(add), C(correct), C(remove) or C(forget)."""
+        if self.after is None:
+            return "remove" if self.before else "forget"
+        return "correct" if self.before else "add"
+
+    @property
+    def fields(self):
+        """The fields that differ, for a correction."""
+        return [] if not (self.before and self.after) else [
+            field for field in COMPARED if getattr(self.before, field) != getattr(self.after, field)]
+
+    @property
+    def transient(self):
+        """Whether it is a transient share that goes."""
+        return self.before is not None and self.before.kind == "transient"
+
+    @property
+    def extradata_only(self):
+        """Whether no shared folder changes: extradata can be written in every state of a machine."""
+        return self.action == "forget" or self.fields == ["symlinks"]
+
+
+def check_name(name):
+    """Refuses a share name that VirtualBox or a guest's fstab and mount would not take."""
+    if not name or re.search(r"[\s\x00-\x1f\x7f]", name):
+        raise Failure("share name '%s' is empty or has white space or control characters in it,"
+                      " which VirtualBox refuses: choose another name." % name)
+    if len(os.fsencode(name)) > NAME_LIMIT:
+        raise Failure("share name '%s…' is longer than %d bytes: guests could not mount it. Choose a shorter name."
+                      % (name[:40], NAME_LIMIT))
+
+
+def check_share(share):
+    """Refuses a share whose fields are wrong in themselves, whatever the host's file system holds."""
+    check_name(share.name)
+    if not os.path.isabs(share.path) or os.path.normpath(share.path) != share.path or "\0" in share.path:
+        raise Failure("path '%s' of share '%s' is not absolute and normalised: write it from '/' on, without '..',"
+                      " '.', doubled or trailing slashes." % (share.path, share.name))
+    if share.mount_point and not share.automount:
+        raise Failure("share '%s' has a mount_point and no automount: set automount, or leave mount_point out." % share.name)
+
+
+def check_folder(share):
+    """Refuses a host path that is missing, no directory, or reached through a symlink."""
+    if not os.path.lexists(share.path):
+        raise Failure("path '%s' of share '%s' does not exist on the host: create it, or correct the path."
+                      % (share.path, share.name))
+    real = os.path.realpath(share.path)
+    if real != share.path:
+        raise Failure("path '%s' of share '%s' is reached through a symlink, which VirtualBox does not follow safely:"
+                      " name the directory itself, '%s'." % (share.path, share.name, real))
+    if not os.path.isdir(share.path):
+        raise Failure("path '%s' of share '%s' is not a directory." % (share.path, share.name))
+
+
+def resolve(machines, identifier):
+    """The one machine of this name or UUID."""
+    found = [m for m in machines if m.uuid == identifier.lower()] or [m for m in machines if m.name == identifier]
+    if not found:
+        names = ", ".join(sorted("'%s'" % m.name for m in machines)) or "none"
+        raise Failure("machine '%s' is not registered with VirtualBox for this user (registered: %s). Machines belong to"
+                      " the user who registered them: correct the name, or set become_user to that user." % (identifier, names))
+    if len(found) > 1:
+        raise Failure("machine name '%s' is not unique: name the machine by its UUID, one of %s."
+                      % (identifier, ", ".join(m.uuid for m in found)))
+    if not found[0].accessible:
+        raise Failure("machine %s is inaccessible: %s. Repair it or unregister it." % (found[0].label, found[0].problem))
+    return found[0]
+
+
+def as_transient(share):
+    """The transient share that stands in for a permanent one, or None: it could not have a symlink policy."""
+    return dataclasses.replace(share, kind="transient") if share.symlink_policy == "none" else None
+
+
+def differences(machine, wanted, can_modify=True):
+    """The changes that make a machine's shares as wanted, in the order in which they are to be made.
+
+    A transient share hides the machine's own of the same name, so one that is not as wanted has to go.
+    Where VirtualBox knows no symlink policies (before 7.1), they are not compared.
+    """
+    names = {share.name: share if can_modify else dataclasses.replace(share, symlink_policy="none")
+             for share in wanted.present}
+    go, come = [], []
+    for live in machine.shares:
+        want = names.get(live.name)
+        if want and live.kind == "transient":
+            if not as_transient(want) or Change(live.name, live, want).fields:
+                go.append(Change(live.name, live))
+        elif not want and live.kind != "global" and (live.name in wanted.absent or wanted.exclusive and live.ours):
+            go.append(Change(live.name, live))
+    for share in names.values():
+        change = Change(share.name, machine.share(share.name), dataclasses.replace(share, kind="machine", ours=True))
+        if change.before is None or change.fields:
+            come.append(change)
+    have = {share.name for share in machine.shares if share.kind != "global"}
+    for key, _value in machine.extradata:
+        name = key[len(OWNER_KEY):]
+        if key.startswith(OWNER_KEY) and name not in have and name not in names and (wanted.exclusive or name in wanted.absent):
+            go.append(Change(name))
+    return go + come
+
+
+def _extradata(uuid, name, symlinks, mark):
+    """Calls that set (True), clear (False) or leave (None) the two extradata of a share."""
+    calls = []
+    for key, value in ((SYMLINKS_KEY, symlinks), (OWNER_KEY, mark)):
+        if value is not None:
+            calls.append(["setextradata", uuid, key + name, *(["1"] if value else [])])
+    return calls
+
+
+def add_call(uuid, share):
+    """The call that adds a share; a symlink policy is not part of it."""
+    call = ["sharedfolder", "add", uuid, "--name=" + share.name, "--hostpath=" + share.path]
+    call += [] if share.writable else ["--readonly"]
+    call += ["--transient"] if share.kind == "transient" else []
+    call += ["--automount"] if share.automount else []
+    return call + (["--auto-mount-point=" + share.mount_point] if share.mount_point else [])
+
+
+def remove_call(uuid, share):
+    """The call that removes a share."""
+    return ["sharedfolder", "remove", uuid, "--name=" + share.name, *(["--transient"] if share.kind == "transient" else [])]
+
+
+def policy_calls(uuid, share):
+    """The call that gives a new share its symlink policy, if it has one."""
+    if share.symlink_policy == "none":
+        return []
+    return [["sharedfolder", "modify", uuid, "--name=" + share.name, "--symlink-policy=" + share.symlink_policy]]
+
+
+def _modify_call(uuid, before, after):
+    """The call that corrects a share in place, or None where VBoxManage cannot."""
+    options = []
+    for field, option in (("writable", "--readonly"), ("automount", "--automount"), ("mount_point", "--auto-mount-point"),
+                          ("symlink_policy", "--symlink-policy")):
+        if getattr(before, field) != getattr(after, field):
+            value = getattr(after, field)
+            text = {"writable": "off" if value else "on", "automount": "on" if value else "off"}.get(field, value)
+            options.append("%s=%s" % (option, text))
+    if before.path != after.path or "--symlink-policy=none" in options:
+        return None
+    return ["sharedfolder", "modify", uuid, "--name=" + after.name, *options]
+
+
+@dataclasses.dataclass(frozen=True)
+class Calls:
+    """The VBoxManage calls, as argument lists, of one change: extradata first, then the folder, then extradata again.
+
+    Rights to create symlinks are taken away first and given last; the mark that a share is ours comes before the
+    share and goes after it, so that a run which ends in the middle leaves nothing that a later run would not find.
+    """
+
+    first: list = dataclasses.field(default_factory=list)
+    folder: list = dataclasses.field(default_factory=list)
+    last: list = dataclasses.field(default_factory=list)
+
+
+def calls(uuid, change, can_modify=True):
+    """The calls of one change to a machine that is off, or, for a transient share, that runs."""
+    before, after = change.before, change.after
+    if change.action == "forget":
+        return Calls(first=_extradata(uuid, change.name, False, False))
+    if after is None:
+        if before.kind == "transient":
+            return Calls(folder=[remove_call(uuid, before)])
+        return Calls(folder=[remove_call(uuid, before)],
+                     last=_extradata(uuid, change.name, False if before.symlinks else None, False if before.ours else None))
+    have_symlinks, have_mark = (before.symlinks, before.ours) if before else (False, False)
+    modify = _modify_call(uuid, before, after) if can_modify and before else None
+    if change.extradata_only:
+        folder = []
+    elif modify:
+        folder = [modify]
+    else:
+        folder = ([remove_call(uuid, before)] if before else []) + [add_call(uuid, after), *policy_calls(uuid, after)]
+    return Calls(
+        first=_extradata(uuid, change.name, False if have_symlinks and not after.symlinks else None, None if have_mark else True),
+        folder=folder, last=_extradata(uuid, change.name, True if after.symlinks and not have_symlinks else None, None))
+
+
+def describe(share):
+    """A share in one line, for messages and diffs."""
+    words = [share.path, "writable" if share.writable else "read-only"]
+    words += ["automount" + (" at " + share.mount_point if share.mount_point else "")] if share.automount else []
+    words += ["symlink policy " + share.symlink_policy] if share.symlink_policy != "none" else []
+    words += ["symlinks allowed"] if share.symlinks else []
+    words += [share.kind] if share.kind != "machine" else []
+    return "%s: %s" % (share.name, ", ".join(words))
+
+
+def diff(changes_by_machine):
+    """Ansible's diff of C({label: [Change]}): the shares concerned, before and after."""
+    texts = {"before": "", "after": ""}
+    for label, changes in changes_by_machine.items():
+        for side in texts:
+            lines = ["  %s\n" % describe(getattr(change, side)) for change in changes if getattr(change, side)]
+            texts[side] += "%s\n%s" % (label, "".join(lines)) if changes else ""
+    return {"before_header": "VirtualBox shares", "after_header": "VirtualBox shares", **texts}

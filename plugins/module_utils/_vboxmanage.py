@@ -1,0 +1,316 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""VirtualBox through VBoxManage and its settings files.
+
+VBoxManage says which machines there are and what runs; everything about permanent shares comes from the settings
+files, which VBoxSVC replaces at each change, and which are the only place that tells all fields of a share without
+ambiguity. So a look at any number of machines costs three calls, and one or two more for each running machine.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+import xml.etree.ElementTree as ElementTree
+
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+
+TIMEOUT = 120.0
+SYMLINKS_KEY = "VBoxInternal2/SharedFoldersEnableSymlinksCreate/"
+OWNER_KEY = "zeroinstall.virtualbox/share/"
+"""Extradata of a machine: ``OWNER_KEY + NAME`` = ``1`` marks the share NAME as set up by this collection."""
+
+MINIMUM_VERSION = (6, 0)
+"""``--auto-mount-point`` and the attributes of the settings files read here came with 6.0."""
+MODIFY_VERSION = (7, 1)
+"""``sharedfolder modify`` and symlink policies came with 7.1."""
+
+_UUID = re.compile(r'^"(?P<name>(?:.|\n)*?)" \{(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}$', re.MULTILINE)
+_FIELD = re.compile(r'^(?P<key>[^=\n]+)=(?:"(?P<text>(?:[^"\\]|\\.)*)"|(?P<word>[^"\n]*))$', re.MULTILINE | re.DOTALL)
+_BUSY = re.compile(r"\(0x80bb000[27]\)|already has a lock request pending|is not currently running")
+
+
+class CommandFailed(Failure):
+    """VBoxManage ended with an error: its first line is in the message."""
+
+
+class Busy(CommandFailed):
+    """The machine is running, saved, or locked by another VirtualBox client."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """A shared folder as VirtualBox has it.
+
+    ``kind`` is C(machine), C(global) or C(transient). ``symlink_policy`` is C(none), C(forbidden), C(subtree),
+    C(relative) or C(any). ``symlinks`` says whether the guest may create symlinks at all (extradata).
+    ``ours`` says whether this collection set it up.
+    """
+
+    name: str
+    path: str
+    kind: str = "machine"
+    writable: bool = False
+    automount: bool = False
+    mount_point: str = ""
+    symlink_policy: str = "none"
+    symlinks: bool = False
+    ours: bool = False
+
+
+@dataclasses.dataclass(frozen=True)
+class Machine:
+    """A machine as VirtualBox has it registered; ``problem`` says why an inaccessible one is so."""
+
+    uuid: str
+    name: str
+    settings_file: str
+    state: str = "poweroff"
+    accessible: bool = True
+    problem: str = ""
+    additions_version: str = ""
+    additions_revision: str = ""
+    shares: tuple[Share, ...] = ()
+    extradata: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def label(self):
+        """The name for messages, with the UUID, since names need not be unique."""
+        return "%s (%s)" % (self.name or "?", self.uuid)
+
+    def share(self, name, kind="machine"):
+        """The share of this name and kind, or None."""
+        return next((s for s in self.shares if s.name == name and s.kind == kind), None)
+
+
+def parse_list(text):
+    """UUID to name from C(VBoxManage list vms). Names may hold quotes and newlines; anything else is passed over."""
+    return {match["uuid"]: match["name"] for match in _UUID.finditer(text)}
+
+
+def parse_fields(text):
+    """Keys and values from C(VBoxManage showvminfo --machinereadable).
+
+    VirtualBox escapes C(") and C(\\) in values and leaves newlines as they are. Of a repeated key the first counts:
+    what a guest says of itself comes last.
+    """
+    fields = {}
+    for match in _FIELD.finditer(text):
+        value = match["word"] if match["text"] is None else re.sub(r"\\(.)", r"\1", match["text"], flags=re.DOTALL)
+        fields.setdefault(match["key"], value)
+    return fields
+
+
+def parse_transient(fields, human):
+    """The transient shares of a running machine.
+
+    Their names and paths come from the machine-readable fields, the rest from the human text, which escapes nothing:
+    so it is searched for just those names and paths. A line that is not found counts as writable: the worse case.
+    """
+    shares = []
+    for key, name in fields.items():
+        if key.startswith("SharedFolderNameTransientMapping"):
+            path = fields.get(key.replace("Name", "Path", 1), "")
+            _before, _found, rest = human.partition("Name: '%s', Host path: '%s' (transient mapping), " % (name, path))
+            words = rest.partition("\n")[0]
+            policy = re.search(r", symlink-policy: (\w+)", words)
+            point = re.search(r", mount-point: '(.*)'", words)
+            shares.append(Share(
+                name, path, "transient", writable=not words.startswith("readonly"), automount=", auto-mount" in words,
+                mount_point=point[1] if point else "", symlink_policy=policy[1] if policy else "none"))
+    return tuple(shares)
+
+
+def _children(element, *names):
+    """The elements at this path below, whatever their XML namespace (it changed with VirtualBox's owners)."""
+    if not names:
+        return [element]
+    return [found for child in element if child.tag.rpartition("}")[2] == names[0] for found in _children(child, *names[1:])]
+
+
+def _shares(element, kind):
+    return tuple(
+        Share(name=folder.get("name", ""), path=folder.get("hostPath", ""), kind=kind,
+              writable=folder.get("writable") == "true", automount=folder.get("autoMount") == "true",
+              mount_point=folder.get("autoMountPoint", ""), symlink_policy=folder.get("symlinkPolicy", "none").lower())
+        for folder in _children(element, "SharedFolders", "SharedFolder"))
+
+
+def with_shares(machine, shares):
+    """The machine with these shares besides its own, each with what the machine's extradata says of its name."""
+    known = dict(machine.extradata)
+    return dataclasses.replace(machine, shares=machine.shares + tuple(
+        dataclasses.replace(share, symlinks=known.get(SYMLINKS_KEY + share.name) == "1",
+                            ours=share.kind != "global" and known.get(OWNER_KEY + share.name) == "1")
+        for share in shares))
+
+
+def parse_registry(text):
+    """C(VirtualBox.xml): UUID to settings file (as written: may be relative to its folder), and the global shares."""
+    top = ElementTree.fromstring(text)
+    entries, shares = {}, ()
+    for element in _children(top, "Global"):
+        for entry in _children(element, "MachineRegistry", "MachineEntry"):
+            entries[entry.get("uuid", "").strip("{}").lower()] = entry.get("src", "")
+        shares += _shares(element, "global")
+    return entries, shares
+
+
+def parse_machine(text, uuid, settings_file):
+    """A machine from its settings file, as it is while it does not run. Its snapshots' own settings are left alone."""
+    for element in _children(ElementTree.fromstring(text), "Machine"):
+        saved, aborted = "stateFile" in element.attrib, element.get("aborted") == "true"
+        state = {(False, False): "poweroff", (True, False): "saved", (False, True): "aborted", (True, True): "aborted-saved"}
+        shares = sum((_shares(hardware, "machine") for hardware in _children(element, "Hardware")), ())
+        extradata = tuple((item.get("name", ""), item.get("value", ""))
+                          for item in _children(element, "ExtraData", "ExtraDataItem"))
+        return with_shares(
+            Machine(uuid, element.get("name", ""), settings_file, state[saved, aborted], extradata=extradata), shares)
+    raise Failure("it has no readable machine in it: it is encrypted, or not a settings file")
+
+
+def settings_folder(environ=None):
+    """Where VirtualBox keeps this user's C(VirtualBox.xml): the same search as VirtualBox's own."""
+    environ = os.environ if environ is None else environ
+    if environ.get("VBOX_USER_HOME"):
+        return environ["VBOX_USER_HOME"]
+    home = environ.get("HOME") or os.path.expanduser("~")
+    if sys.platform == "darwin":
+        return os.path.join(home, "Library", "VirtualBox")
+    legacy = os.path.join(home, ".VirtualBox")
+    if os.path.isdir(legacy):
+        return legacy
+    return os.path.join(environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config"), "VirtualBox")
+
+
+def additions(text):
+    """Version and revision from what VirtualBox reports of a guest: C(6.0.0 r127566), C(7.2.22_Debian r175245)."""
+    match = re.match(r"(\S+?)(?:[ _]?r(\d+))?$", text)
+    return (match[1], match[2] or "") if match else (text, "")
+
+
+class VBoxManage:
+    """One VirtualBox user's machines. ``commands`` collects the calls that change something."""
+
+    def __init__(self, program="VBoxManage", timeout=TIMEOUT):
+        """Finds C(program) in PATH and refuses one that is missing or too old."""
+        found = shutil.which(program)
+        if not found:
+            raise Failure("VBoxManage was not found as '%s': install VirtualBox on this host, or name the program's path"
+                          " with the option 'vboxmanage'." % program)
+        self.program = found
+        self.timeout = timeout
+        self.folder = settings_folder()
+        self.commands = []
+        version = re.search(r"^(\d+)\.(\d+)\.(\d+)", self.read("--version"), re.MULTILINE)
+        if not version:
+            raise Failure("%s does not say its version: is it VirtualBox's own VBoxManage?" % found)
+        self.version = tuple(int(part) for part in version.groups())
+        if self.version < MINIMUM_VERSION:
+            raise Failure("VirtualBox %s on this host is too old: %s or later is needed. Upgrade VirtualBox."
+                          % (version[0], ".".join(map(str, MINIMUM_VERSION))))
+
+    @property
+    def can_modify(self):
+        """Whether a share can be corrected in place and have a symlink policy."""
+        return self.version >= MODIFY_VERSION
+
+    def read(self, *args):
+        """Standard output of a call that changes nothing. Debian's wrapper may have put warnings in front of it."""
+        environ = {key: value for key, value in os.environ.items() if not key.startswith("LC_") and key != "LANGUAGE"}
+        environ["LANG"] = environ["LC_ALL"] = "C.UTF-8"
+        try:
+            done = subprocess.run([self.program, *args], env=environ, stdin=subprocess.DEVNULL, timeout=self.timeout,
+                                  check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        except subprocess.TimeoutExpired as error:
+            raise CommandFailed("VBoxManage %s gave no answer in %d s: is VBoxSVC of this user stuck?"
+                                % (" ".join(args), self.timeout)) from error
+        if done.returncode:
+            text = done.stderr.decode("utf-8", "replace")
+            lines = [line.partition("error: ")[2] for line in text.splitlines() if "error: " in line]
+            reason = lines[0] if lines else text.strip() or "exit status %d" % done.returncode
+            raise (Busy if _BUSY.search(text) else CommandFailed)("VBoxManage %s: %s" % (" ".join(args), reason))
+        return done.stdout.decode("utf-8", "surrogateescape")
+
+    def change(self, *args):
+        """Run a call that changes something, and remember it."""
+        self.read(*args)
+        self.commands.append(["VBoxManage", *args])
+
+    def machines(self, only=None, details="online"):
+        """All machines, or those for which C(only(uuid, name)) holds, in the order of their registration.
+
+        ``details``: C(all) asks VirtualBox for the exact state of each machine, C(online) only of those that run.
+        """
+        names, entries, shared = self._registry()
+        online = parse_list(self.read("list", "runningvms"))
+        machines = []
+        for uuid, name in names.items():
+            machine = self._from_file(uuid, name, os.path.join(self.folder, entries[uuid]))
+            if only is not None and not only(uuid, machine.name):
+                continue
+            if machine.accessible:
+                machine = with_shares(machine, shared)
+                if details == "all" or uuid in online:
+                    machine = self._with_details(machine)
+            machines.append(machine)
+        return machines
+
+    def machine(self, uuid):
+        """One machine, read anew. It is a Failure if it is gone or inaccessible."""
+        found = self.machines(only=lambda this, _name: this == uuid)
+        if not found or not found[0].accessible:
+            raise Failure("machine %s is gone or inaccessible now: %s" % (uuid, found[0].problem if found else "not registered"))
+        return found[0]
+
+    def _registry(self):
+        """Names by UUID as VirtualBox lists them, the settings files by UUID, and the global shares."""
+        path = os.path.join(self.folder, "VirtualBox.xml")
+        for _attempt in range(5):
+            names = parse_list(self.read("list", "vms"))
+            try:
+                with open(path, "rb") as file:
+                    entries, shared = parse_registry(file.read())
+            except FileNotFoundError:
+                entries, shared = {}, ()
+            except (OSError, ElementTree.ParseError) as error:
+                raise Failure("VirtualBox's registry %s cannot be read: %s" % (path, error)) from error
+            missing = [uuid for uuid in names if uuid not in entries]
+            if not missing:
+                return names, entries, shared
+            time.sleep(0.2)
+        raise Failure("VBoxManage lists machine %s and %s does not: VBoxSVC uses another settings folder."
+                      " Set VBOX_USER_HOME to that folder." % (missing[0], path))
+
+    @staticmethod
+    def _from_file(uuid, listed_name, settings_file):
+        try:
+            with open(settings_file, "rb") as file:
+                machine = parse_machine(file.read(), uuid, settings_file)
+            if listed_name != "<inaccessible>" or machine.name == listed_name:
+                return machine
+            problem = "VirtualBox reports it as inaccessible"
+        except OSError as error:
+            machine, problem = None, "its settings file cannot be read: %s" % error.strerror
+        except (ElementTree.ParseError, Failure) as error:
+            machine, problem = None, "its settings file cannot be read: %s" % error
+        name = machine.name if machine else os.path.splitext(os.path.basename(settings_file))[0]
+        return Machine(uuid, name, settings_file, state="inaccessible", accessible=False, problem=problem)
+
+    def _with_details(self, machine):
+        """With VirtualBox's own word on the state, the guest's Additions and the transient shares."""
+        try:
+            fields = parse_fields(self.read("showvminfo", machine.uuid, "--machinereadable"))
+        except CommandFailed as error:
+            return dataclasses.replace(machine, state="inaccessible", accessible=False, problem=str(error))
+        version, revision = additions(fields.get("GuestAdditionsVersion", ""))
+        if any(key.startswith("SharedFolderNameTransient") for key in fields):
+            machine = with_shares(machine, parse_transient(fields, self.read("showvminfo", machine.uuid)))
+        return dataclasses.replace(machine, state=fields.get("VMState", machine.state),
+                                   additions_version=version, additions_revision=revision)

@@ -1,0 +1,155 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: machine_info
+short_description: Read the machines of a VirtualBox user and their shares
+version_added: 0.1.0
+description:
+  - Reads all machines that the current user has registered with VirtualBox, and their shared folders with all fields.
+  - Machines belong to the user who registered them. Use C(become_user) to read another user's.
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+extends_documentation_fragment:
+  - zeroinstall.virtualbox.attributes
+  - zeroinstall.virtualbox.attributes.info
+  - zeroinstall.virtualbox.vboxmanage
+options:
+  machines:
+    description:
+      - Names or UUIDs of the machines to read. All machines if not given.
+      - Machines that are not registered are left out of the result.
+    type: list
+    elements: str
+seealso:
+  - module: zeroinstall.virtualbox.shares
+"""
+
+EXAMPLES = r"""
+- name: Read all machines of the user vm
+  become: true
+  become_user: vm
+  zeroinstall.virtualbox.machine_info:
+  register: virtualbox
+
+- name: Show the shares that a guest can write to
+  ansible.builtin.debug:
+    msg: "{{ item.name }}: {{ item.shares | selectattr('writable') | map(attribute='name') | join(', ') }}"
+  loop: "{{ virtualbox.machines }}"
+"""
+
+RETURN = r"""
+version:
+  description: Version of VirtualBox on the host.
+  returned: success
+  type: str
+  sample: 7.2.22
+machines:
+  description: The machines, in the order of their registration.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    uuid:
+      description: UUID of the machine.
+      type: str
+    name:
+      description: Name of the machine. For an inaccessible one, the name of its settings file.
+      type: str
+    state:
+      description:
+        - State in VirtualBox's words, such as V(poweroff), V(running), V(paused), V(saved), V(aborted).
+        - V(inaccessible) if the machine is not accessible.
+      type: str
+    accessible:
+      description: Whether VirtualBox can read the machine's settings.
+      type: bool
+    problem:
+      description: Why the machine is inaccessible; otherwise empty.
+      type: str
+    settings_file:
+      description: Path of the machine's settings file.
+      type: str
+    additions_version:
+      description:
+        - Version of the Guest Additions as the running guest reports it; otherwise empty.
+        - The driver in the mainline Linux kernel always reports V(6.0.0).
+      type: str
+    additions_revision:
+      description: Revision of the Guest Additions; empty if unknown.
+      type: str
+    shares:
+      description: Shared folders that the machine sees. Global ones are the same for all machines.
+      type: list
+      elements: dict
+      contains:
+        name:
+          description: Name of the share.
+          type: str
+        path:
+          description: Path of the folder on the host.
+          type: str
+        kind:
+          description: >-
+            V(machine) for a permanent share of the machine, V(global) for one of all machines,
+            V(transient) for one that lasts until the machine is powered off.
+          type: str
+        writable:
+          description: Whether the guest may write.
+          type: bool
+        automount:
+          description: Whether the Guest Additions mount it by themselves.
+          type: bool
+        mount_point:
+          description: Where the Guest Additions mount it; empty for their default.
+          type: str
+        symlink_policy:
+          description: Which symlinks the guest may create. V(none) if not set.
+          type: str
+        symlinks:
+          description: Whether the guest may create symlinks at all.
+          type: bool
+        ours:
+          description: Whether this collection set the share up.
+          type: bool
+"""
+
+import dataclasses
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import VBoxManage
+
+
+def as_dict(machine):
+    """A machine for the result: all fields but the extradata."""
+    fields = dataclasses.asdict(machine)
+    del fields["extradata"]
+    return fields
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "machines": {"type": "list", "elements": "str"},
+            "vboxmanage": {"type": "str", "default": "VBoxManage"},
+        },
+        supports_check_mode=True,
+    )
+    wanted = module.params["machines"]
+    try:
+        virtualbox = VBoxManage(module.params["vboxmanage"])
+        machines = virtualbox.machines(
+            only=None if wanted is None else lambda uuid, name: uuid in wanted or name in wanted, details="all")
+    except Failure as error:
+        module.fail_json(msg=str(error))
+    module.exit_json(
+        changed=False, version=".".join(map(str, virtualbox.version)), machines=[as_dict(machine) for machine in machines])
+
+
+if __name__ == "__main__":
+    main()

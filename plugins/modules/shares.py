@@ -1,0 +1,343 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: shares
+short_description: Manage the shared folders of many VirtualBox machines
+version_added: 0.1.0
+description:
+  - Makes the shared folders of any number of machines as described, in one call.
+  - A share that differs in any field is corrected. What is right already is only read.
+  - Machines belong to the user who registered them with VirtualBox. Use C(become_user) to manage another user's.
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+extends_documentation_fragment:
+  - zeroinstall.virtualbox.attributes
+  - zeroinstall.virtualbox.vboxmanage
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  machines:
+    description:
+      - The machines and their shares. Nothing is changed on any machine if one of the entries is wrong in itself.
+    type: list
+    elements: dict
+    required: true
+    suboptions:
+      machine:
+        description:
+          - Name or UUID of the machine. A name that several machines have is refused.
+        type: str
+        required: true
+      shares:
+        description:
+          - Shares of the machine.
+        type: list
+        elements: dict
+        default: []
+        suboptions:
+          name:
+            description:
+              - Name of the share, under which the guest mounts it. No white space, at most 255 bytes.
+            type: str
+            required: true
+          path:
+            description:
+              - Folder on the host. It must exist, and not be reached through a symlink. Required for a present share.
+            type: str
+          writable:
+            description:
+              - Whether the guest may write. The host enforces it, whatever the guest's root does.
+            type: bool
+            default: false
+          automount:
+            description:
+              - Whether the Guest Additions mount it by themselves.
+            type: bool
+            default: false
+          mount_point:
+            description:
+              - Where the Guest Additions mount it, if O(machines[].shares[].automount=true).
+            type: str
+            default: ""
+          symlinks:
+            description:
+              - Whether the guest may create symlinks. Takes effect when the machine is started the next time.
+            type: bool
+            default: false
+          symlink_policy:
+            description:
+              - Which symlinks the guest may create, in VirtualBox's terms, if O(machines[].shares[].symlinks=true).
+              - Ignored on VirtualBox before 7.1, which knows no policies.
+            type: str
+            choices: [none, forbidden, subtree, relative, any]
+            default: none
+          state:
+            description:
+              - Whether the share should be there. V(absent) removes a share of that name, whoever made it.
+            type: str
+            choices: [present, absent]
+            default: present
+  exclusive:
+    description:
+      - Whether shares that this module once added or corrected, and that are not listed as present, are removed from
+        the machines that are listed. Shares that others made are left alone.
+    type: bool
+    default: false
+  when_busy:
+    description:
+      - What to do where a share of a machine cannot be changed for good now, because the machine is saved, is locked for
+        longer than O(lock_timeout), or runs and VirtualBox's Python API does not work with the Python of this module.
+        With the API the shares of a running machine are changed at once and for good.
+      - V(later) leaves the change for a later run and says so in RV(pending).
+      - V(transient) does the same, and gives a running machine a share that lasts until it is powered off.
+      - V(fail) changes nothing on any machine and fails.
+    type: str
+    choices: [later, transient, fail]
+    default: later
+  lock_timeout:
+    description:
+      - Seconds to go on trying where another VirtualBox client has locked a machine, or another run of this module is
+        under way for the same user.
+    type: int
+    default: 30
+notes:
+  - A guest that has a share mounted loses it when the share of its running machine is corrected or removed. Every access
+    ends with V(Protocol error) until the guest unmounts it and mounts it anew.
+  - VirtualBox (seen with 7.2.22) may lose such a corrected share when the guest unmounts the old one. It is back when the
+    machine is started the next time.
+seealso:
+  - module: zeroinstall.virtualbox.machine_info
+"""
+
+EXAMPLES = r"""
+- name: Give two machines the host's packages, read-only
+  zeroinstall.virtualbox.shares:
+    machines:
+      - machine: web1
+        shares: &store
+          - name: ZeroInstall
+            path: /var/cache/0install.net/implementations
+      - machine: 7f1f6fd0-7b52-4ad3-8d5e-3a6f0f1f2a52
+        shares: *store
+
+- name: Take back all that this collection shared with a machine
+  zeroinstall.virtualbox.shares:
+    exclusive: true
+    machines:
+      - machine: web1
+"""
+
+RETURN = r"""
+machines:
+  description: The machines that were changed, or have changes pending.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    uuid:
+      description: UUID of the machine.
+      type: str
+    name:
+      description: Name of the machine.
+      type: str
+    state:
+      description: State of the machine in VirtualBox's words.
+      type: str
+    changes:
+      description: What was done, or would be in check mode.
+      type: list
+      elements: dict
+      contains:
+        share:
+          description: Name of the share.
+          type: str
+        action:
+          description: V(add), V(correct), V(remove), or V(forget) for leftover settings of a share that is gone.
+          type: str
+        fields:
+          description: The fields that a correction changed.
+          type: list
+          elements: str
+        transient:
+          description: Whether it is about a transient share.
+          type: bool
+pending:
+  description: What takes effect only later, by machine and share, with the reason.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    uuid:
+      description: UUID of the machine.
+      type: str
+    name:
+      description: Name of the machine.
+      type: str
+    share:
+      description: Name of the share.
+      type: str
+    action:
+      description: What remains to be done.
+      type: str
+    reason:
+      description: Why it could not be done now.
+      type: str
+commands:
+  description: The commands that were run to change something, in their order.
+  returned: always
+  type: list
+  elements: list
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _shares
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._apply import Applier, exclusive_run
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import Share, VBoxManage
+
+SHARE_SPEC = {
+    "name": {"type": "str", "required": True},
+    "path": {"type": "str"},
+    "writable": {"type": "bool", "default": False},
+    "automount": {"type": "bool", "default": False},
+    "mount_point": {"type": "str", "default": ""},
+    "symlinks": {"type": "bool", "default": False},
+    "symlink_policy": {"type": "str", "choices": list(_shares.POLICIES), "default": "none"},
+    "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+}
+
+
+def wanted_of(entry, exclusive):
+    """The Wanted of one entry of the option C(machines), checked in itself."""
+    names = [item["name"] for item in entry["shares"]]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise Failure("machine '%s' has share '%s' twice: list it once." % (entry["machine"], twice[0]))
+    present = tuple(Share(**{key: value for key, value in item.items() if key != "state"})
+                    for item in entry["shares"] if item["state"] == "present")
+    for share in present:
+        _shares.check_share(share)
+    return _shares.Wanted(present, tuple(item["name"] for item in entry["shares"] if item["state"] == "absent"), exclusive)
+
+
+def plan(module, virtualbox):
+    """The machines, read once, with what is wanted of each. Everything that is wrong is refused here."""
+    wanted = {entry["machine"]: wanted_of(entry, module.params["exclusive"]) for entry in module.params["machines"]}
+    if len(wanted) < len(module.params["machines"]):
+        raise Failure("a machine is listed twice in 'machines': list it once, with all its shares.")
+    for share in {share for want in wanted.values() for share in want.present}:
+        try:
+            _shares.check_folder(share)
+        except Failure as error:
+            if not module.check_mode:
+                raise
+            module.warn(str(error))
+    machines = virtualbox.machines()
+    plans = [(_shares.resolve(machines, identifier), want) for identifier, want in wanted.items()]
+    uuids = [machine.uuid for machine, _want in plans]
+    for machine, _want in plans:
+        if uuids.count(machine.uuid) > 1:
+            raise Failure("machine %s is listed twice, by name and by UUID: list it once." % machine.label)
+    return plans
+
+
+def refuse_busy(applier, plans):
+    """For C(when_busy=fail): refuses before anything is touched."""
+    obstacles = [
+        "share '%s' of machine %s: %s" % (change.name, machine.label, reason)
+        for machine, want in plans for change in applier.differences(machine, want)
+        for reason in [applier.obstacle(machine, change)] if reason]
+    if obstacles:
+        raise Failure("%s. Power the machine off, or set when_busy to 'later' or 'transient'." % "; ".join(obstacles))
+
+
+def result_of(outcomes):
+    """The module's result from C([(machine, outcome)])."""
+    return {
+        "changed": any(outcome.done for _machine, outcome in outcomes),
+        "machines": [
+            {"uuid": machine.uuid, "name": machine.name, "state": machine.state, "changes": [
+                {"share": change.name, "action": change.action, "fields": change.fields,
+                 "transient": "transient" in (s.kind for s in (change.before, change.after) if s)}
+                for change in outcome.done]}
+            for machine, outcome in outcomes if outcome.done or outcome.pending],
+        "pending": [
+            {"uuid": machine.uuid, "name": machine.name, "share": change.name, "action": change.action, "reason": reason}
+            for machine, outcome in outcomes for change, reason in outcome.pending],
+        "diff": _shares.diff({machine.label: outcome.done for machine, outcome in outcomes}),
+    }
+
+
+def unfinished(applier, virtualbox, outcomes, plans):
+    """What a fresh look says is neither as wanted nor pending, in words."""
+    uuids = {machine.uuid for machine, outcome in outcomes if outcome.done and not outcome.error}
+    if not uuids:
+        return []
+    wanted = {machine.uuid: want for machine, want in plans}
+    pending = {(machine.uuid, change.name) for machine, outcome in outcomes for change, _reason in outcome.pending}
+    return ["machine %s: share '%s' is not as wanted although VirtualBox reported no error. Run again."
+            % (machine.label, change.name)
+            for machine in virtualbox.machines(only=lambda uuid, _name: uuid in uuids)
+            for change in applier.differences(machine, wanted[machine.uuid])
+            if (machine.uuid, change.name) not in pending]
+
+
+def run(module):
+    """The whole run; returns the result, with C(msg) where something failed."""
+    virtualbox = VBoxManage(module.params["vboxmanage"])
+    applier = Applier(virtualbox, module.params["when_busy"], module.params["lock_timeout"], module.check_mode)
+    outcomes, errors = [], []
+    try:
+        with exclusive_run(virtualbox.folder, module.params["lock_timeout"]):
+            plans = plan(module, virtualbox)
+            if module.params["when_busy"] == "fail":
+                refuse_busy(applier, plans)
+            outcomes = [(machine, applier.bring(machine, want)) for machine, want in plans]
+            errors = [outcome.error for _machine, outcome in outcomes if outcome.error]
+            if not module.check_mode:
+                errors += unfinished(applier, virtualbox, outcomes, plans)
+    finally:
+        applier.close()
+    result = dict(result_of(outcomes), commands=applier.commands)
+    for item in result["pending"]:
+        module.warn("share '%s' of machine %s (%s): to %s it has to wait, %s. Run again when the machine is off."
+                    % (item["share"], item["name"], item["uuid"], item["action"], item["reason"]))
+    return dict(result, msg="; ".join(errors)) if errors else result
+
+
+def main():
+    module = AnsibleModule(
+        argument_spec={
+            "machines": {"type": "list", "elements": "dict", "required": True, "options": {
+                "machine": {"type": "str", "required": True},
+                "shares": {"type": "list", "elements": "dict", "default": [], "options": SHARE_SPEC,
+                           "required_if": [("state", "present", ["path"])]},
+            }},
+            "exclusive": {"type": "bool", "default": False},
+            "when_busy": {"type": "str", "choices": ["later", "transient", "fail"], "default": "later"},
+            "lock_timeout": {"type": "int", "default": 30},
+            "vboxmanage": {"type": "str", "default": "VBoxManage"},
+        },
+        supports_check_mode=True,
+    )
+    try:
+        result = run(module)
+    except Failure as error:
+        module.fail_json(msg=str(error))
+    if "msg" in result:
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()
