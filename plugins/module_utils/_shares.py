@@ -90,14 +90,14 @@ def check_share(share):
 
 
 def check_folder(share):
-    """Refuses a host path that is missing, no directory, or reached through a symlink."""
-    if not os.path.lexists(share.path):
-        raise Failure("path '%s' of share '%s' does not exist on the host: create it, or correct the path."
-                      % (share.path, share.name))
+    """Refuses a host path that is no directory or reached through a symlink; FileNotFoundError if it is missing."""
     real = os.path.realpath(share.path)
     if real != share.path:
         raise Failure("path '%s' of share '%s' is reached through a symlink, which VirtualBox does not follow safely:"
                       " name the directory itself, '%s'." % (share.path, share.name, real))
+    if not os.path.lexists(share.path):
+        raise FileNotFoundError("path '%s' of share '%s' does not exist on the host: create it, or correct the path."
+                                % (share.path, share.name))
     if not os.path.isdir(share.path):
         raise Failure("path '%s' of share '%s' is not a directory." % (share.path, share.name))
 

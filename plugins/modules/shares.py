@@ -238,9 +238,9 @@ def plan(module, virtualbox):
     for share in {share for want in wanted.values() for share in want.present}:
         try:
             _shares.check_folder(share)
-        except Failure as error:
+        except FileNotFoundError as error:
             if not module.check_mode:
-                raise
+                raise Failure(str(error)) from error
             module.warn(str(error))
     machines = virtualbox.machines()
     plans = [(_shares.resolve(machines, identifier), want) for identifier, want in wanted.items()]
