@@ -1,0 +1,92 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Guest Additions: reading a version, and what is known to be wrong with one.
+
+Pure. The forms of a version are those of `VBoxService --version`, of /sys/module/vboxguest/version and of the guest
+property /VirtualBox/GuestAdd/Version.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+ORACLE = "oracle"
+DISTRIBUTION = "distribution"
+MAINLINE = "mainline"
+
+MINIMUM = "4.2.0"
+
+_VERSION = re.compile(
+    r"(?<![\w.])(?P<numbers>\d+\.\d+\.\d+)"
+    r"(?P<suffix>(?:[-_][A-Za-z][A-Za-z0-9]*?)*)"
+    r"(?:[ _-]?r(?P<revision>\d+))?(?![\w.])"
+)
+_PRERELEASE = re.compile(r"(?:ALPHA|BETA|RC)\d*", re.IGNORECASE)
+
+# First and last bad version, and what was seen with them.
+_BROKEN = (
+    ((4, 0, 4), (4, 0, 4), "breaks symbolic links in shared folders: a sound archive is reported as corrupted"),
+    ((5, 0, 0), (5, 0, 4), "fails symbolic links in shared folders with 'Protocol error'"),
+)
+
+
+class Version(NamedTuple):
+    """A version of the Guest Additions, such as `7.2.22_Debianr175245`."""
+
+    full: str
+    numbers: tuple[int, ...]
+    suffixes: tuple[str, ...]
+    revision: int | None
+
+    @property
+    def text(self) -> str:
+        """The bare number, such as `7.2.22`."""
+        return ".".join(map(str, self.numbers))
+
+    @property
+    def prerelease(self) -> bool:
+        """Whether it came before the release of this number: an alpha, beta or release candidate."""
+        return any(_PRERELEASE.fullmatch(suffix) for suffix in self.suffixes)
+
+    @property
+    def origin(self) -> str:
+        """`oracle` for Oracle's own build, `distribution` where a distribution put its name behind the number."""
+        named = [suffix for suffix in self.suffixes if not _PRERELEASE.fullmatch(suffix)]
+        return DISTRIBUTION if named else ORACLE
+
+
+def parse(text: str) -> Version | None:
+    """The first version in a text, or None: 7.2.22_Debianr175245, 5.2.42 r137960, 4.1.18-OSE, 7.2.0_BETA1."""
+    found = _VERSION.search(text)
+    if found is None:
+        return None
+    numbers = tuple(int(number) for number in found.group("numbers").split("."))
+    suffixes = tuple(part for part in re.split("[-_]", found.group("suffix")) if part)
+    revision = found.group("revision")
+    return Version(found.group(0), numbers, suffixes, int(revision) if revision else None)
+
+
+def problem(version: Version | None, origin: str | None, minimum: Version) -> str | None:
+    """What is wrong with these Guest Additions and what to do, or None.
+
+    The driver of the Linux kernel itself calls itself 6.0.0 for ever, and no version of it is known to be bad: with
+    origin `mainline` the version is not judged.
+    """
+    if origin is None:
+        return "No Guest Additions were found. Install them, or a kernel that has the drivers vboxguest and vboxsf."
+    if origin == MAINLINE:
+        return None
+    if version is None:
+        return (
+            "The version of the Guest Additions cannot be told. Run 'VBoxService --version' in the guest, and install "
+            "Guest Additions of the host's version if it fails."
+        )
+    remedy = "Install Guest Additions of the host's version."
+    for first, last, fault in _BROKEN:
+        if first <= version.numbers <= last:
+            return f"Guest Additions {version.full}: this version {fault}. {remedy}"
+    if (version.numbers, not version.prerelease) < (minimum.numbers, not minimum.prerelease):
+        return f"Guest Additions {version.full} are older than {minimum.full}. {remedy}"
+    return None

@@ -1,0 +1,153 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Files that matter: replaced whole or not at all, by one process at a time."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import stat
+import tempfile
+import time
+from typing import Iterator
+
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+
+
+def read(path: str) -> str | None:
+    """A file's text, or None where there is none. Bytes that are no UTF-8 survive until `Replacement` writes them."""
+    try:
+        with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
+            return file.read()
+    except FileNotFoundError:
+        return None
+
+
+def real(path: str) -> str:
+    """The file to replace for a path. A symbolic link is followed where root, or this user, owns it and its target.
+
+    Failure: a link of somebody else's, a dangling link, or something that is no file.
+    """
+    trusted = (0, os.geteuid())
+    if os.path.islink(path):
+        if os.lstat(path).st_uid not in trusted:
+            raise Failure(
+                f"{path} is a symbolic link that belongs to user {os.lstat(path).st_uid}: it is not followed. "
+                "Put the file itself there."
+            )
+        target = os.path.realpath(path)
+        if not os.path.exists(target):
+            raise Failure(f"{path} is a symbolic link to {target}, which does not exist.")
+        if os.stat(target).st_uid not in trusted:
+            raise Failure(
+                f"{path} is a symbolic link to {target}, which belongs to user {os.stat(target).st_uid}: "
+                "it is not followed."
+            )
+        path = target
+    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+        raise Failure(f"{path} is no regular file. Move it away and put a file there.")
+    return path
+
+
+def check_writable(path: str) -> None:
+    """Failure unless a file can be replaced: file system read-only, file immutable, or no right to."""
+    folder = os.path.dirname(path) or "."
+    if not os.path.isdir(folder):
+        raise Failure(f"{path} cannot be written: there is no folder {folder}.")
+    for name in (folder, path):
+        if os.path.lexists(name) and not os.access(name, os.W_OK):
+            if os.statvfs(name).f_flag & os.ST_RDONLY:
+                reason = "the file system is read-only. Mount it writable"
+            elif os.geteuid() != 0:
+                reason = f"user {os.geteuid()} has no right to. Run as root (become: true)"
+            else:
+                reason = "the kernel refuses it even to root. See whether it is immutable (lsattr)"
+            raise Failure(f"{path} cannot be written: {name}: {reason}.")
+
+
+class Replacement:
+    """New text for a file: written beside it first, then put in its place by one rename.
+
+    Owner, mode and extended attributes stay. A `Replacement` that was made has changed nothing yet, and what would make
+    it fail has failed: `commit` puts it in place, `discard` drops it.
+    """
+
+    def __init__(self, path: str, text: str, mode: int = 0o644) -> None:
+        self.path = path
+        self._temporary = ""
+        folder, name = os.path.split(path)
+        try:
+            descriptor, self._temporary = tempfile.mkstemp(prefix="." + name + ".", dir=folder or ".")
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+                file.write(text)
+                file.flush()
+                self._like_the_old(file.fileno(), mode)
+                os.fsync(file.fileno())
+        except OSError as error:
+            self.discard()
+            raise Failure(f"{path} cannot be written: {error.strerror or error}.") from error
+
+    def _like_the_old(self, descriptor: int, mode: int) -> None:
+        try:
+            old = os.stat(self.path)
+        except FileNotFoundError:
+            os.fchmod(descriptor, mode)
+            return
+        if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
+            os.fchown(descriptor, old.st_uid, old.st_gid)
+        os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
+        with contextlib.suppress(OSError):
+            for attribute in os.listxattr(self.path):
+                with contextlib.suppress(OSError):
+                    os.setxattr(descriptor, attribute, os.getxattr(self.path, attribute))
+
+    def commit(self) -> None:
+        """Put the new text in place. Failure: nothing was changed."""
+        try:
+            os.replace(self._temporary, self.path)
+        except OSError as error:
+            self.discard()
+            raise Failure(f"{self.path} cannot be replaced: {error.strerror or error}.") from error
+        with contextlib.suppress(OSError):
+            folder = os.open(os.path.dirname(self.path) or ".", os.O_RDONLY)
+            try:
+                os.fsync(folder)
+            finally:
+                os.close(folder)
+
+    def discard(self) -> None:
+        """Drop the new text. After `commit` it does nothing."""
+        if self._temporary:
+            with contextlib.suppress(FileNotFoundError):
+                os.unlink(self._temporary)
+
+
+def replace(path: str, text: str, mode: int = 0o644) -> None:
+    """Replace a file's text at once and whole, `mode` being that of a new file. Failure: nothing was changed."""
+    Replacement(path, text, mode).commit()
+
+
+@contextlib.contextmanager
+def locked(path: str, patience: float = 60.0) -> Iterator[None]:
+    """Hold a lock file (flock), so that two runs side by side take turns. `patience`: seconds to wait for the other."""
+    try:
+        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+    except OSError as error:
+        raise Failure(f"The lock file {path} cannot be opened: {error.strerror}.") from error
+    try:
+        end = time.monotonic() + patience
+        while True:
+            try:
+                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError:
+                if time.monotonic() > end:
+                    raise Failure(
+                        f"Another run has held the lock {path} for {patience:.0f} s. Wait until it ends, and run again."
+                    ) from None
+                time.sleep(0.1)
+        yield
+    finally:
+        os.close(descriptor)

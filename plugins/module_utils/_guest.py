@@ -1,0 +1,319 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reading a guest: its files in /proc, /sys, /etc and /lib/modules, and one program where no file will do."""
+
+from __future__ import annotations
+
+import os
+import pwd
+import re
+import subprocess
+from typing import Any, Callable
+
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _files, _mounts
+
+HELPER = "0store-secure-add-helper"
+MARK = "zeroinstall.virtualbox"
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+_VIRTUALBOX_DEVICE = ("0x80ee", "0xcafe")
+_IMPLEMENTATIONS = "0install.net/implementations"
+_IMPLEMENTATION_DIRS = "/etc/xdg/0install.net/injector/implementation-dirs"
+
+
+class Guest:
+    """The guest as its files show it. `root`: where its root folder is, for a guest that is looked at from outside."""
+
+    def __init__(self, root: str = "/") -> None:
+        self.root = root.rstrip("/")
+
+    def at(self, path: str) -> str:
+        """Where a path of the guest is."""
+        return self.root + path
+
+    def text(self, path: str) -> str | None:
+        """A file's text, or None where there is none or it cannot be read."""
+        try:
+            return _files.read(self.at(path))
+        except OSError:
+            return None
+
+    def word(self, path: str) -> str | None:
+        """The text of a file of one line, without its ends."""
+        text = self.text(path)
+        return None if text is None else text.strip()
+
+    def names(self, path: str) -> list[str]:
+        """What is in a folder; nothing where it cannot be read."""
+        try:
+            return sorted(os.listdir(self.at(path)))
+        except OSError:
+            return []
+
+    def is_there(self, path: str) -> bool:
+        """Whether a path exists."""
+        return os.path.exists(self.at(path))
+
+    # --- VirtualBox and its drivers
+
+    def virtualbox(self) -> dict[str, Any]:
+        """`guest`: whether this is a VirtualBox guest; `product`: the machine's name for itself."""
+        product = self.word("/sys/class/dmi/id/product_name")
+        devices = (
+            tuple(self.word(f"/sys/bus/pci/devices/{device}/{part}") for part in ("vendor", "device"))
+            for device in self.names("/sys/bus/pci/devices")
+        )
+        return {"guest": product == "VirtualBox" or _VIRTUALBOX_DEVICE in devices, "product": product}
+
+    def mounts(self) -> list[_mounts.Live]:
+        """The live mounts."""
+        return _mounts.parse_mountinfo(self.text("/proc/self/mountinfo") or "")
+
+    def driver_loaded(self) -> bool:
+        """Whether the kernel can mount vboxsf now."""
+        return _mounts.TYPE in (self.text("/proc/filesystems") or "").split()
+
+    def module_file(self, module: str) -> str | None:
+        """A kernel module's file, relative to the running kernel's folder, or None: from `modules.dep`, `.builtin`."""
+        release = self.word("/proc/sys/kernel/osrelease")
+        for folder in ("/lib/modules", "/usr/lib/modules"):
+            for index in ("modules.dep", "modules.builtin"):
+                text = self.text(f"{folder}/{release}/{index}") or ""
+                found = re.search(rf"^(?:\S*/)?{re.escape(module)}\.ko[^:\s]*", text, re.MULTILINE)
+                if found:
+                    return found.group()
+        return None
+
+    def driver_at_boot(self) -> list[str]:
+        """The files by which the driver is loaded at every boot."""
+        found = []
+        for folder in ("/etc/modules-load.d", "/run/modules-load.d", "/usr/lib/modules-load.d"):
+            found += [f"{folder}/{name}" for name in self.names(folder) if name.endswith(".conf")]
+        return [path for path in [*found, "/etc/modules"] if _mounts.TYPE in (self.text(path) or "").split()]
+
+    def driver(self) -> dict[str, Any]:
+        """`loaded`, `loadable` and `at_boot` of vboxsf."""
+        loaded = self.driver_loaded()
+        return {
+            "loaded": loaded,
+            "loadable": loaded or self.module_file(_mounts.TYPE) is not None,
+            "at_boot": self.driver_at_boot(),
+        }
+
+    def origin(self) -> str | None:
+        """Whose vboxguest this is: `oracle`, `distribution`, `mainline`, or None where there is none."""
+        version = self.word("/sys/module/vboxguest/version")
+        if version is not None:
+            parsed = _additions.parse(version)
+            return parsed.origin if parsed else _additions.ORACLE
+        if self.is_there("/sys/module/vboxguest"):
+            return _additions.MAINLINE
+        file = self.module_file("vboxguest")
+        if file is None:
+            return None
+        return _additions.MAINLINE if file.startswith("kernel/drivers/") else _additions.ORACLE
+
+    def additions(self, minimum: _additions.Version, tools: bool = True) -> dict[str, Any]:
+        """Version, origin and problem of the Guest Additions, and the version of their programs where they are."""
+        origin = self.origin()
+        driver = _additions.parse(self.word("/sys/module/vboxguest/version") or "")
+        program = _version_of_tools() if tools else None
+        version = driver or _additions.parse(program or "")
+        return {
+            "version": version.text if version else None,
+            "full": version.full if version else None,
+            "revision": version.revision if version else None,
+            "origin": origin,
+            "tools": program,
+            "problem": _additions.problem(version, origin, minimum),
+        }
+
+    # --- mounts
+
+    def live(self) -> list[dict[str, Any]]:
+        """The visible vboxsf mounts, and whether each answers."""
+        mounts = self.mounts()
+        found = []
+        for mount in mounts:
+            if mount.type == _mounts.TYPE and _mounts.stack(mounts, mount.path)[-1:] == [mount]:
+                error = silence(self.at(mount.path))
+                found.append(
+                    {
+                        "share": mount.source,
+                        "path": mount.path,
+                        "writable": not mount.readonly,
+                        "options": sorted(set(mount.flags) | set(mount.details)),
+                        "answers": error is None,
+                        "error": error,
+                    }
+                )
+        return found
+
+    def fstab(self, path: str) -> dict[str, Any]:
+        """The vboxsf entries of fstab, and the numbers of its malformed lines."""
+        lines = _mounts.parse_fstab(_files.read(self.at(path)) or "")
+        return {
+            "entries": [
+                {
+                    "line": line.number,
+                    "share": line.entry.source,
+                    "path": line.entry.path,
+                    "options": list(line.entry.options),
+                    "ours": line.entry.ours,
+                }
+                for line in lines
+                if line.entry and line.entry.type == _mounts.TYPE
+            ],
+            "malformed": [line.number for line in lines if line.malformed],
+        }
+
+    # --- Zero Install
+
+    def implementation_dirs(self) -> list[str]:
+        """The lines that Zero Install reads in the system's `implementation-dirs`."""
+        lines = (self.text(_IMPLEMENTATION_DIRS) or "").split("\n")
+        return [line for line in lines if line and not line.startswith("#")]
+
+    def stores(self) -> list[dict[str, Any]]:
+        """The stores that root's Zero Install has, in its order."""
+        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~") + "/.cache"
+        system = (os.environ.get("XDG_CACHE_DIRS") or "/var/cache").split(":")
+        places: list[tuple[str, str]] = [("user", f"{home}/{_IMPLEMENTATIONS}")]
+        places += [("system", f"{folder}/{_IMPLEMENTATIONS}") for folder in system if folder]
+        places += [("implementation-dirs", line) for line in self.implementation_dirs()]
+        return [dict(self.store(path), kind=kind) for kind, path in places]
+
+    def store(self, path: str) -> dict[str, Any]:
+        """One store: `path`, `exists`, `owner`, `mode`, `empty`, and `error` where it cannot be read."""
+        found: dict[str, Any] = {
+            "path": path,
+            "exists": False,
+            "link": False,
+            "owner": None,
+            "mode": None,
+            "empty": None,
+            "error": None,
+        }
+        try:
+            found["link"] = os.path.islink(self.at(path))
+            status = os.stat(self.at(path))
+            found["exists"] = True
+            found["owner"] = _name(status.st_uid)
+            found["mode"] = f"{status.st_mode & 0o7777:04o}"
+            with os.scandir(self.at(path)) as entries:
+                found["empty"] = next(entries, None) is None
+        except FileNotFoundError:
+            pass
+        except OSError as error:
+            found["error"] = error.strerror
+        return found
+
+    def sharing(self, sudoers: str) -> dict[str, Any]:
+        """Whether the users of this guest share one store, as Zero Install's documentation describes it."""
+        user = _user("zeroinst")
+        store = self.store("/var/cache/" + _IMPLEMENTATIONS)
+        helper = self.program(HELPER)
+        found = {
+            "user": user is not None,
+            "helper": helper,
+            "ours": helper is not None and MARK in (self.text(helper) or ""),
+            "sudoers": self.is_there(sudoers),
+            "store": user is not None and store["owner"] == "zeroinst" and store["mode"] == "0755",
+        }
+        found["ready"] = bool(found["user"] and found["helper"] and found["sudoers"] and found["store"])
+        return found
+
+    def program(self, name: str) -> str | None:
+        """Where a program is, in PATH and in the usual folders."""
+        for folder in (os.environ.get("PATH", "") + ":" + SEARCH_PATH).split(":"):
+            path = f"{folder}/{name}"
+            if folder.startswith("/") and os.access(self.at(path), os.X_OK) and os.path.isfile(self.at(path)):
+                return path
+        return None
+
+    def init(self) -> str:
+        """The init system: `systemd`, `openrc`, `sysvinit` or `other`."""
+        if os.path.isdir(self.at("/run/systemd/system")):
+            return "systemd"
+        if os.path.isdir(self.at("/run/openrc")):
+            return "openrc"
+        if self.is_there("/etc/inittab") and self.is_there("/etc/init.d/rc"):
+            return "sysvinit"
+        return "other"
+
+    def everything(self, minimum: _additions.Version, fstab: str, sudoers: str, tools: bool) -> dict[str, Any]:
+        """All of it. A part that cannot be read is None, and `errors` says why; the others stay."""
+        parts: dict[str, Callable[[], Any]] = {
+            "virtualbox": self.virtualbox,
+            "additions": lambda: self.additions(minimum, tools),
+            "driver": self.driver,
+            "mounts": self.live,
+            "fstab": lambda: self.fstab(fstab),
+            "stores": self.stores,
+            "implementation_dirs": self.implementation_dirs,
+            "sharing": lambda: self.sharing(sudoers),
+            "zero_install": lambda: {name: self.program(name) for name in ("0install", "0store")},
+            "init": self.init,
+        }
+        found: dict[str, Any] = {}
+        errors: dict[str, str] = {}
+        for name, part in parts.items():
+            try:
+                found[name] = part()
+            except Exception as error:  # one part that cannot be read must not lose the others
+                found[name] = None
+                errors[name] = f"{type(error).__name__}: {error}"
+        found["errors"] = errors
+        return found
+
+
+def silence(path: str) -> str | None:
+    """Why a mounted folder does not answer, or None where it does. No right to list it is an answer."""
+    try:
+        os.statvfs(path)
+        with os.scandir(path) as entries:
+            next(entries, None)
+    except PermissionError:
+        return None
+    except OSError as error:
+        return error.strerror
+    return None
+
+
+def _version_of_tools() -> str | None:
+    for name in ("VBoxService", "VBoxControl"):
+        for folder in SEARCH_PATH.split(":"):
+            path = f"{folder}/{name}"
+            if os.access(path, os.X_OK):
+                try:
+                    answer = subprocess.run(
+                        [path, "--version"],
+                        stdin=subprocess.DEVNULL,
+                        stdout=subprocess.PIPE,
+                        stderr=subprocess.DEVNULL,
+                        text=True,
+                        errors="replace",
+                        timeout=60,
+                        check=False,
+                    )
+                except (OSError, subprocess.SubprocessError):
+                    continue
+                version = _additions.parse(answer.stdout) if answer.returncode == 0 else None
+                if version:
+                    return version.full
+    return None
+
+
+def _user(name: str) -> int | None:
+    try:
+        return pwd.getpwnam(name).pw_uid
+    except KeyError:
+        return None
+
+
+def _name(uid: int) -> str:
+    try:
+        return pwd.getpwuid(uid).pw_name
+    except KeyError:
+        return str(uid)

@@ -1,0 +1,280 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: guest_info
+short_description: Read what a VirtualBox guest has of Guest Additions, shared folders and Zero Install
+version_added: 0.1.0
+description:
+  - Reads everything about shared folders and Zero Install's stores in one run, from files in C(/proc), C(/sys), C(/etc) and
+    C(/lib/modules).
+  - A part that cannot be read is null, and RV(guest.errors) says why. The other parts are there all the same.
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+extends_documentation_fragment:
+  - zeroinstall.virtualbox.attributes
+  - zeroinstall.virtualbox.attributes.info
+options:
+  minimum_version:
+    description: Guest Additions that are older are a problem, see RV(guest.additions.problem).
+    type: str
+    default: 4.2.0
+  tools:
+    description:
+      - Whether to ask the programs of the Guest Additions for their version, if they are installed.
+      - This is the only thing for which the module starts a program.
+    type: bool
+    default: true
+  fstab:
+    description: The file with the mounts that are made at every boot.
+    type: path
+    default: /etc/fstab
+  sudoers:
+    description: The sudoers drop-in that lets the users of the guest share a store.
+    type: path
+    default: /etc/sudoers.d/zeroinstall
+notes:
+  - A share that its host made read-only does not show as such in the guest. Only an attempt to write shows it.
+  - Whether a mount answers is found by listing its folder. That makes systemd mount a store that waits for its first access.
+seealso:
+  - module: zeroinstall.virtualbox.mounts
+"""
+
+EXAMPLES = r"""
+- name: Read the guest
+  zeroinstall.virtualbox.guest_info:
+  register: result
+
+- name: Refuse Guest Additions that break packages
+  ansible.builtin.assert:
+    that: not result.guest.additions.problem
+    fail_msg: "{{ result.guest.additions.problem }}"
+"""
+
+RETURN = r"""
+guest:
+  description: What was found.
+  returned: success
+  type: dict
+  contains:
+    virtualbox:
+      description: Whether this is a VirtualBox guest.
+      type: dict
+      contains:
+        guest:
+          description: Whether the machine calls itself VirtualBox, or has VirtualBox's guest device.
+          type: bool
+        product:
+          description: What the machine calls itself, or null if that cannot be read.
+          type: str
+          sample: VirtualBox
+    additions:
+      description: The Guest Additions.
+      type: dict
+      contains:
+        version:
+          description:
+            - Their version. Null if nothing tells it.
+            - That of the driver, unless it is the Linux kernel's own, which calls itself 6.0.0 for ever. Then that of the
+              programs of the Guest Additions, if there are any.
+          type: str
+          sample: 7.2.22
+        full:
+          description: The version as it was found, with suffixes and revision.
+          type: str
+          sample: 7.2.22_Debianr175245
+        revision:
+          description: The revision in RV(guest.additions.full).
+          type: int
+          sample: 175245
+        origin:
+          description: >-
+            Whose drivers these are: V(oracle), V(distribution) (Oracle's sources as a distribution builds them), V(mainline)
+            (the Linux kernel's own), or null if there are none.
+          type: str
+          sample: mainline
+        tools:
+          description: Version of the programs, as they print it. Null if there are none or with O(tools=false).
+          type: str
+          sample: 7.2.22_Debianr175245
+        problem:
+          description: What is wrong with the Guest Additions and what to do about it, or null.
+          type: str
+          sample:
+    driver:
+      description: The driver for shared folders, C(vboxsf).
+      type: dict
+      contains:
+        loaded:
+          description: Whether the kernel has it now.
+          type: bool
+        loadable:
+          description: Whether it is loaded, or there is a module of it for the running kernel.
+          type: bool
+        at_boot:
+          description: The files by which it is loaded at every boot.
+          type: list
+          elements: str
+          sample: [/etc/modules-load.d/zeroinstall.virtualbox.conf]
+    mounts:
+      description: The shared folders that are mounted.
+      type: list
+      elements: dict
+      sample:
+        - share: ZeroInstall
+          path: /var/cache/0install.net/implementations
+          writable: false
+          options: [nodev, nosuid, relatime, ro]
+          answers: true
+          error:
+      contains:
+        share:
+          description: Name of the share.
+          type: str
+        path:
+          description: Mount point.
+          type: str
+        writable:
+          description: Whether it is mounted writable. The host may refuse writing all the same.
+          type: bool
+        options:
+          description: Mount options that the kernel shows.
+          type: list
+          elements: str
+        answers:
+          description: Whether the folder can be listed. A share that its host took away cannot.
+          type: bool
+        error:
+          description: Why it does not answer, or null.
+          type: str
+    fstab:
+      description: Shared folders in O(fstab).
+      type: dict
+      contains:
+        entries:
+          description: The entries of type C(vboxsf).
+          type: list
+          elements: dict
+          contains:
+            line:
+              description: Line number, from 1.
+              type: int
+            share:
+              description: Name of the share.
+              type: str
+            path:
+              description: Mount point.
+              type: str
+            options:
+              description: Mount options.
+              type: list
+              elements: str
+            ours:
+              description: Whether the line bears the mark of M(zeroinstall.virtualbox.mounts).
+              type: bool
+        malformed:
+          description: Numbers of the lines that are no fstab lines.
+          type: list
+          elements: int
+    stores:
+      description: Zero Install's stores for the user who ran the module, in Zero Install's order.
+      type: list
+      elements: dict
+      contains:
+        path:
+          description: The folder.
+          type: str
+        kind:
+          description: V(user), V(system), or V(implementation-dirs).
+          type: str
+        exists:
+          description: Whether it is there.
+          type: bool
+        link:
+          description: Whether the path is a symbolic link.
+          type: bool
+        owner:
+          description: Name of its owner.
+          type: str
+        mode:
+          description: Its mode.
+          type: str
+          sample: "0755"
+        empty:
+          description: Whether nothing is in it.
+          type: bool
+        error:
+          description: Why it could not be read, or null.
+          type: str
+    implementation_dirs:
+      description: The lines of C(/etc/xdg/0install.net/injector/implementation-dirs).
+      type: list
+      elements: str
+    sharing:
+      description: Whether the users of the guest share a store of the guest's own.
+      type: dict
+      contains:
+        user:
+          description: Whether there is a user C(zeroinst).
+          type: bool
+        helper:
+          description: Path of C(0store-secure-add-helper), or null.
+          type: str
+        ours:
+          description: Whether the helper bears the mark of this collection.
+          type: bool
+        sudoers:
+          description: Whether O(sudoers) is there.
+          type: bool
+        store:
+          description: Whether C(/var/cache/0install.net/implementations) belongs to C(zeroinst) and has mode C(0755).
+          type: bool
+        ready:
+          description: Whether all of it is there.
+          type: bool
+    zero_install:
+      description: Paths of C(0install) and C(0store), or null.
+      type: dict
+      sample: {"0install": /usr/bin/0install, "0store": /usr/bin/0store}
+    init:
+      description: 'The init system: V(systemd), V(openrc), V(sysvinit) or V(other).'
+      type: str
+    errors:
+      description: The parts that could not be read, and why.
+      type: dict
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest
+
+
+def main():
+    """Read the guest."""
+    module = AnsibleModule(
+        argument_spec={
+            "minimum_version": {"type": "str", "default": _additions.MINIMUM},
+            "tools": {"type": "bool", "default": True},
+            "fstab": {"type": "path", "default": "/etc/fstab"},
+            "sudoers": {"type": "path", "default": "/etc/sudoers.d/zeroinstall"},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    minimum = _additions.parse(options["minimum_version"])
+    if minimum is None:
+        module.fail_json(
+            msg="minimum_version {!r} is no version. Write it as 4.2.0.".format(options["minimum_version"])
+        )
+    module.exit_json(
+        changed=False,
+        guest=Guest().everything(minimum, options["fstab"], options["sudoers"], options["tools"]),
+    )
+
+
+if __name__ == "__main__":
+    main()
