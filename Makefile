@@ -1,0 +1,35 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# Each target but help and clean first sets up what it needs, in a cache outside the repository (tests/tools/setup.py).
+
+SETUP := @python3 tests/tools/setup.py
+PYTEST_ARGUMENTS ?=
+
+.PHONY: help test test-fast lint demo benchmark clean
+
+help:
+	@echo 'make test       all tests: gates, units, real VirtualBox, integration (root, Debian)'
+	@echo 'make test-fast  gates and units only, no virtual machines'
+	@echo 'make lint       the gates that take seconds'
+	@echo 'make demo       a real host and real guests that share a cache'
+	@echo 'make benchmark  VBoxManage calls and seconds for 50 machines'
+	@echo 'make clean      remove the cache'
+	@echo 'PYTEST_ARGUMENTS are handed to pytest, as in: make test PYTEST_ARGUMENTS="-k shares -x"'
+
+test:
+	$(SETUP) pytest $(PYTEST_ARGUMENTS)
+
+test-fast:
+	$(SETUP) pytest tests/quality $(PYTEST_ARGUMENTS)
+
+lint:
+	$(SETUP) pytest tests/quality -m lint $(PYTEST_ARGUMENTS)
+
+demo:
+	$(SETUP) python tests/demo.py
+
+benchmark:
+	$(SETUP) python tests/benchmarks/benchmark.py
+
+clean:
+	$(SETUP) --clean

@@ -1,0 +1,140 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The quality gates: the tools of Ansible's ecosystem and of Python, each over a copy of the work tree."""
+
+from __future__ import annotations
+
+import json
+import os
+import tarfile
+from pathlib import Path
+
+import pytest
+import yaml
+from packaging.specifiers import SpecifierSet
+from programs import check
+from setup import REPOSITORY, Setup
+
+TOP_LEVEL = {"FILES.json", "LICENSES", "MANIFEST.json", "README.md", "changelogs", "docs", "meta", "playbooks", "plugins", "roles"}
+
+
+def ansible_test_environment(setup: Setup, environment: Path) -> dict[str, str]:
+    """Environment variables for ansible-test: a home of its own, and every Python under its plain name in PATH.
+
+    The interpreters' own folders come before the rest, where a version manager may have shims that do not work.
+    """
+    folders = [str(environment / "bin"), *(os.path.dirname(python) for python in setup.pythons.values())]
+    return {"HOME": setup.home, "PATH": os.pathsep.join([*dict.fromkeys(folders), os.environ["PATH"]])}
+
+
+def supported_pythons(environment: Path) -> set[str]:
+    """The versions of Python that the environment's ansible-test knows as targets."""
+    code = (
+        "from ansible_test._util.target.common import constants as c;"
+        "print(*c.REMOTE_ONLY_PYTHON_VERSIONS, *c.CONTROLLER_PYTHON_VERSIONS)"
+    )
+    return set(check([environment / "bin" / "python", "-c", code], cwd=environment).split())
+
+
+def test_ansible_test_sanity(tree: Path, setup: Setup, environment: Path) -> None:
+    output = check(
+        [environment / "bin" / "ansible-test", "sanity", "--color", "no"],
+        cwd=tree,
+        environment=ansible_test_environment(setup, environment),
+        timeout=1200,
+    )
+    assert 'Running sanity test "shellcheck"' in output
+    assert not [line for line in output.splitlines() if "Skipping" in line]
+
+
+def test_nothing_is_excepted_from_ansible_test_sanity() -> None:
+    assert not list(REPOSITORY.glob("tests/sanity/ignore*"))
+
+
+def test_ansible_test_units(tree: Path, setup: Setup, environment: Path) -> None:
+    known = supported_pythons(environment)
+    targets = {version: path for version, path in setup.targets.items() if version in known}
+    chosen = [word for version, path in targets.items() for word in ("--target-python", f"{version}@{path}/bin/python")]
+    output = check(
+        [environment / "bin" / "ansible-test", "units", "--requirements", "--color", "no", *chosen],
+        cwd=tree,
+        environment=ansible_test_environment(setup, environment),
+        timeout=1200,
+    )
+    for version in targets:
+        assert f"with Python {version}\n" in output
+    print(*[line for line in output.splitlines() if line.startswith(("Unit test ", "SKIPPED", "====="))], sep="\n")
+
+
+@pytest.mark.lint
+def test_ansible_lint(tree: Path) -> None:
+    check(["ansible-lint", "--offline", "--strict", "--nocolor"], cwd=tree, environment=with_collections(tree))
+
+
+@pytest.mark.lint
+def test_antsibull_docs(tree: Path) -> None:
+    check(["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."], cwd=tree, environment=with_collections(tree))
+
+
+@pytest.mark.lint
+def test_changelog(tree: Path) -> None:
+    check(["antsibull-changelog", "lint"], cwd=tree)
+
+
+@pytest.mark.lint
+def test_reuse(tree: Path) -> None:
+    check(["reuse", "lint"], cwd=tree)
+
+
+@pytest.mark.lint
+def test_ruff(tree: Path) -> None:
+    check(["ruff", "check", "--no-cache", "."], cwd=tree)
+
+
+@pytest.mark.lint
+def test_mypy(tree: Path) -> None:
+    packages = [folder for folder in ("module_utils", "plugin_utils") if any((tree / "plugins" / folder).glob("*.py"))]
+    names = [word for folder in packages for word in ("-p", f"ansible_collections.zeroinstall.virtualbox.plugins.{folder}")]
+    root = tree.parents[2]
+    check(["mypy", "--strict", "--config-file", tree / "pyproject.toml", *names], cwd=root, environment={"MYPYPATH": str(root)})
+
+
+@pytest.mark.lint
+def test_yamllint(tree: Path) -> None:
+    check(["yamllint", "--strict", "."], cwd=tree)
+
+
+def test_tarball_installs_and_documents_itself(tree: Path, tmp_path: Path, environment: Path) -> None:
+    galaxy = environment / "bin" / "ansible-galaxy"
+    check([galaxy, "collection", "build", "--output-path", tmp_path], cwd=tree)
+    (tarball,) = tmp_path.glob("zeroinstall-virtualbox-*.tar.gz")
+    with tarfile.open(tarball) as archive:
+        packed = [name.removeprefix("./") for name in archive.getnames()]
+    assert {name.split("/")[0] for name in packed} - TOP_LEVEL == set()
+    assert not [name for name in packed if "__pycache__" in name or name.startswith("changelogs/fragments")]
+
+    path = tmp_path / "installed"
+    only = {"ANSIBLE_COLLECTIONS_PATH": str(path)}
+    check([galaxy, "collection", "install", "--no-deps", "--offline", "-p", path, tarball], cwd=tmp_path, environment=only)
+    doc = environment / "bin" / "ansible-doc"
+    modules = {f"zeroinstall.virtualbox.{file.stem}" for file in (tree / "plugins" / "modules").glob("[!_]*.py")}
+    if modules:
+        documented = json.loads(check([doc, "--json", "-t", "module", *sorted(modules)], cwd=tmp_path, environment=only))
+        assert set(documented) == modules
+        assert not [name for name, parts in documented.items() if not all(parts.get(part) for part in ("doc", "examples", "return"))]
+    roles = {f"zeroinstall.virtualbox.{folder.name}" for folder in (tree / "roles").glob("*")}
+    assert set(json.loads(check([doc, "--json", "-t", "role", "-l"], cwd=tmp_path, environment=only))) == roles
+
+
+def test_dependencies_come_with_ansible(environment: Path) -> None:
+    (packaged,) = environment.glob("lib/python3.*/site-packages/ansible_collections")
+    galaxy = yaml.safe_load((REPOSITORY / "galaxy.yml").read_text(encoding="utf-8"))
+    for name, bound in galaxy["dependencies"].items():
+        manifest = json.loads((packaged / name.replace(".", "/") / "MANIFEST.json").read_text(encoding="utf-8"))
+        assert bound.startswith(">=")
+        assert manifest["collection_info"]["version"] in SpecifierSet(bound)
+
+
+def with_collections(tree: Path) -> dict[str, str]:
+    """Environment variables with which Ansible finds the copy of the work tree and what it depends on."""
+    return {"ANSIBLE_COLLECTIONS_PATH": str(tree.parents[2])}
