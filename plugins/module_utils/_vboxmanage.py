@@ -31,7 +31,7 @@ MINIMUM_VERSION = (6, 0)
 MODIFY_VERSION = (7, 1)
 """``sharedfolder modify`` and symlink policies came with 7.1."""
 
-_UUID = re.compile(r'^"(?P<name>(?:.|\n)*?)" \{(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}$', re.MULTILINE)
+_LISTED = re.compile(r'^(?P<name>.*)" \{(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}$', re.MULTILINE)
 _FIELD = re.compile(r'^(?P<key>[^=\n]+)=(?:"(?P<text>(?:[^"\\]|\\.)*)"|(?P<word>[^"\n]*))$', re.MULTILINE | re.DOTALL)
 _BUSY = re.compile(r"\(0x80bb000[27]\)|already has a lock request pending|is not currently running")
 
@@ -90,20 +90,37 @@ class Machine:
 
 
 def parse_list(text):
-    """UUID to name from C(VBoxManage list vms). Names may hold quotes and newlines; anything else is passed over."""
-    return {match["uuid"]: match["name"] for match in _UUID.finditer(text)}
+    """The UUIDs in C(VBoxManage list vms), each with whether VirtualBox calls the machine inaccessible.
+
+    Names are printed as they are and may hold newlines, so one can imitate other machines' lines: there may be UUIDs
+    too many, and there is never one missing.
+    """
+    inaccessible = {}
+    for match in _LISTED.finditer(text):
+        inaccessible[match["uuid"]] = match["name"] == '"<inaccessible>' and inaccessible.get(match["uuid"], True)
+    return inaccessible
+
+
+def _scan(text):
+    for match in _FIELD.finditer(text):
+        yield match["key"], match["word"] if match["text"] is None else re.sub(r"\\(.)", r"\1", match["text"], flags=re.DOTALL)
 
 
 def parse_fields(text):
-    """Keys and values from C(VBoxManage showvminfo --machinereadable).
+    """Keys and values from C(VBoxManage showvminfo --machinereadable), without those of snapshots.
 
-    VirtualBox escapes C(") and C(\\) in values and leaves newlines as they are. Of a repeated key the first counts:
-    what a guest says of itself comes last.
+    VirtualBox escapes C(") and C(\\) in values and leaves newlines as they are, but escapes nothing in what was written
+    about snapshots, and says last what the guest says of itself. So of that part only the Guest Additions' keys count.
     """
     fields = {}
-    for match in _FIELD.finditer(text):
-        value = match["word"] if match["text"] is None else re.sub(r"\\(.)", r"\1", match["text"], flags=re.DOTALL)
-        fields.setdefault(match["key"], value)
+    for key, value in _scan(text):
+        if key in ("SnapshotName", "GuestMemoryBalloon"):
+            break
+        fields.setdefault(key, value)
+    _machine, found, guest = text.rpartition("\nGuestMemoryBalloon=")
+    for key, value in _scan(guest if found else ""):
+        if key.startswith("GuestAdditions"):
+            fields.setdefault(key, value)
     return fields
 
 
@@ -111,19 +128,20 @@ def parse_transient(fields, human):
     """The transient shares of a running machine.
 
     Their names and paths come from the machine-readable fields, the rest from the human text, which escapes nothing:
-    so it is searched for just those names and paths. A line that is not found counts as writable: the worse case.
+    so it is searched for just those names and paths. The worse case counts, writable, where such a line is not found
+    or where another text imitates it.
     """
     shares = []
     for key, name in fields.items():
         if key.startswith("SharedFolderNameTransientMapping"):
             path = fields.get(key.replace("Name", "Path", 1), "")
-            _before, _found, rest = human.partition("Name: '%s', Host path: '%s' (transient mapping), " % (name, path))
-            words = rest.partition("\n")[0]
+            _before, *rest = human.split("Name: '%s', Host path: '%s' (transient mapping), " % (name, path))
+            words = rest[0].partition("\n")[0] if rest else ""
             policy = re.search(r", symlink-policy: (\w+)", words)
             point = re.search(r", mount-point: '(.*)'", words)
             shares.append(Share(
-                name, path, "transient", writable=not words.startswith("readonly"), automount=", auto-mount" in words,
-                mount_point=point[1] if point else "", symlink_policy=policy[1] if policy else "none"))
+                name, path, "transient", writable=not (rest and all(text.startswith("readonly") for text in rest)),
+                automount=", auto-mount" in words, mount_point=point[1] if point else "", symlink_policy=policy[1] if policy else "none"))
     return tuple(shares)
 
 
@@ -173,6 +191,18 @@ def parse_machine(text, uuid, settings_file):
         return with_shares(
             Machine(uuid, element.get("name", ""), settings_file, state[saved, aborted], extradata=extradata), shares)
     raise Failure("it has no readable machine in it: it is encrypted, or not a settings file")
+
+
+def read_settings(path):
+    """The bytes of a settings file. VBoxSVC puts the old one aside for a moment before the new one takes its place."""
+    for wait in (0.01, 0.03, 0.1):
+        try:
+            with open(path, "rb") as file:
+                return file.read()
+        except FileNotFoundError:
+            time.sleep(wait)
+    with open(path, "rb") as file:
+        return file.read()
 
 
 def settings_folder(environ=None):
@@ -248,16 +278,16 @@ class VBoxManage:
 
         ``details``: C(all) asks VirtualBox for the exact state of each machine, C(online) only of those that run.
         """
-        names, entries, shared = self._registry()
+        entries, listed, shared = self._registry()
         online = parse_list(self.read("list", "runningvms"))
         machines = []
-        for uuid, name in names.items():
-            machine = self._from_file(uuid, name, os.path.join(self.folder, entries[uuid]))
+        for uuid, settings_file in entries.items():
+            machine = self._from_file(uuid, settings_file)
             if only is not None and not only(uuid, machine.name):
                 continue
             if machine.accessible:
                 machine = with_shares(machine, shared)
-                if details == "all" or uuid in online:
+                if details == "all" or uuid in online or listed[uuid]:
                     machine = self._with_details(machine)
             machines.append(machine)
         return machines
@@ -270,37 +300,37 @@ class VBoxManage:
         return found[0]
 
     def _registry(self):
-        """Names by UUID as VirtualBox lists them, the settings files by UUID, and the global shares."""
+        """Settings files by UUID, UUIDs with whether VirtualBox calls them inaccessible, and the global shares."""
         path = os.path.join(self.folder, "VirtualBox.xml")
         for _attempt in range(5):
-            names = parse_list(self.read("list", "vms"))
+            listed = parse_list(self.read("list", "vms"))
             try:
-                with open(path, "rb") as file:
-                    entries, shared = parse_registry(file.read())
+                entries, shared = parse_registry(read_settings(path))
             except FileNotFoundError:
                 entries, shared = {}, ()
             except (OSError, ElementTree.ParseError) as error:
                 raise Failure("VirtualBox's registry %s cannot be read: %s" % (path, error)) from error
-            missing = [uuid for uuid in names if uuid not in entries]
-            if not missing:
-                return names, entries, shared
+            entries = {uuid: os.path.join(self.folder, source) for uuid, source in entries.items()}
+            odd = set(listed) - set(entries)
+            if odd:
+                names = [self._from_file(uuid, source).name for uuid, source in entries.items()]
+                odd = {uuid for uuid in odd if not any("{%s}" % uuid in name for name in names)}
+            odd |= set(entries) - set(listed)
+            if not odd:
+                return entries, listed, shared
             time.sleep(0.2)
-        raise Failure("VBoxManage lists machine %s and %s does not: VBoxSVC uses another settings folder."
-                      " Set VBOX_USER_HOME to that folder." % (missing[0], path))
+        raise Failure("VBoxManage and %s do not agree on machine %s: VBoxSVC uses another settings folder."
+                      " Set VBOX_USER_HOME to that folder." % (path, min(odd)))
 
     @staticmethod
-    def _from_file(uuid, listed_name, settings_file):
+    def _from_file(uuid, settings_file):
         try:
-            with open(settings_file, "rb") as file:
-                machine = parse_machine(file.read(), uuid, settings_file)
-            if listed_name != "<inaccessible>" or machine.name == listed_name:
-                return machine
-            problem = "VirtualBox reports it as inaccessible"
+            return parse_machine(read_settings(settings_file), uuid, settings_file)
         except OSError as error:
-            machine, problem = None, "its settings file cannot be read: %s" % error.strerror
+            problem = "its settings file %s cannot be read: %s" % (settings_file, error.strerror)
         except (ElementTree.ParseError, Failure) as error:
-            machine, problem = None, "its settings file cannot be read: %s" % error
-        name = machine.name if machine else os.path.splitext(os.path.basename(settings_file))[0]
+            problem = "its settings file %s cannot be read: %s" % (settings_file, error)
+        name = os.path.splitext(os.path.basename(settings_file))[0]
         return Machine(uuid, name, settings_file, state="inaccessible", accessible=False, problem=problem)
 
     def _with_details(self, machine):
@@ -308,7 +338,8 @@ class VBoxManage:
         try:
             fields = parse_fields(self.read("showvminfo", machine.uuid, "--machinereadable"))
         except CommandFailed as error:
-            return dataclasses.replace(machine, state="inaccessible", accessible=False, problem=str(error))
+            return dataclasses.replace(machine, state="inaccessible", accessible=False,
+                                       problem="VirtualBox reports it as inaccessible (%s)" % error)
         version, revision = additions(fields.get("GuestAdditionsVersion", ""))
         if any(key.startswith("SharedFolderNameTransient") for key in fields):
             machine = with_shares(machine, parse_transient(fields, self.read("showvminfo", machine.uuid)))
