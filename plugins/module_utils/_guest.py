@@ -287,7 +287,8 @@ def _version_of_tools() -> str | None:
             path = f"{folder}/{name}"
             if os.access(path, os.X_OK):
                 try:
-                    answer = subprocess.run(
+                    # AnsibleModule.run_command has no time-out.
+                    answer = subprocess.run(  # pylint: disable=ansible-bad-function
                         [path, "--version"],
                         stdin=subprocess.DEVNULL,
                         stdout=subprocess.PIPE,

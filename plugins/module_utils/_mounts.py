@@ -16,14 +16,16 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 
 TYPE = "vboxsf"
 MARK = "comment=zeroinstall.virtualbox"
+SYSTEM_STORE = "/var/cache/0install.net/implementations"
+STORE_LIST = "/etc/xdg/0install.net/injector/implementation-dirs"
 MODULES_LOAD = "/etc/modules-load.d/zeroinstall.virtualbox.conf"
-MODULES_LOAD_TEXT = "# Written by the Ansible collection zeroinstall.virtualbox: VirtualBox shared folders.\nvboxsf\n"
+MODULES_LOAD_TEXT = "# VirtualBox shared folders. Written by the Ansible collection zeroinstall.virtualbox.\nvboxsf\n"
 
 # Oracle's mount.vboxsf holds a share's name in 256 bytes, the last one zero.
 _NAME_LIMIT = 255
 
-_NUMBER = re.compile(r"-?\d+")
-_ID = re.compile(r"\d+")
+_NUMBER = re.compile(r"[+-]?\d+", re.ASCII)
+_ID = re.compile(r"\d+", re.ASCII)
 _OCTAL = re.compile(r"[0-7]{1,4}")
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
 _BOTH_DRIVERS = {"uid": _ID, "gid": _ID, "ttl": _NUMBER, "nls": _WORD, "dmask": _OCTAL, "fmask": _OCTAL}
@@ -66,12 +68,13 @@ _DEVICE_TAGS = ("LABEL=", "UUID=", "PARTLABEL=", "PARTUUID=", "ID=")
 
 
 class Mount(NamedTuple):
-    """A mount as it is wanted: a share's name, an absolute path, and further options of vboxsf."""
+    """A mount as it is wanted: a share's name, an absolute path, further options of vboxsf, whether it is a store."""
 
     share: str
     path: str
     writable: bool = False
     options: tuple[str, ...] = ()
+    store: bool = False
 
 
 class Gone(NamedTuple):
@@ -98,7 +101,7 @@ class Entry(NamedTuple):
 
 
 class Line(NamedTuple):
-    """A line of fstab: number from 1, text with its line end, and its entry unless it is a comment, empty or malformed."""
+    """A line of fstab: number from 1, text with its line end, entry (None for a comment or a malformed line)."""
 
     number: int
     text: str
@@ -247,11 +250,11 @@ def render(item: Entry) -> str:
 
 def _parse_line(number: int, text: str) -> Line:
     bare = text.strip(" \t\n")
-    if not bare or bare.startswith("#"):
+    if not bare.strip("\r") or bare.startswith("#"):
         return Line(number, text, None, False)
     fields = re.split("[ \t]+", bare)
-    numbers = ([*fields[4:6], "0", "0"])[:2]
-    if len(fields) < 3 or not all(re.fullmatch(r"[+-]?\d+\r?", field) for field in numbers):
+    numbers = [field.rstrip("\r") for field in ([*fields[4:6], "0", "0"])[:2]]
+    if len(fields) < 3 or not all(_NUMBER.fullmatch(field) for field in numbers):
         return Line(number, text, None, True)
     options = tuple(unescape(fields[3]).split(",")) if len(fields) > 3 else ()
     return Line(number, text, Entry(unescape(fields[0]), unescape(fields[1]), fields[2], options, *numbers), False)
@@ -264,23 +267,34 @@ def parse_fstab(text: str) -> list[Line]:
     return [_parse_line(number, line) for number, line in enumerate(texts, 1)]
 
 
-def _same_place(item: Entry, path: str) -> bool:
+def same_place(item: Entry, path: str) -> bool:
+    """Whether an entry's mount point is this path, however the entry writes it."""
     return posixpath.normpath(item.path) == path
 
 
 def _unwanted(item: Entry, wanted: Iterable[Mount], gone: Iterable[Gone], exclusive: bool) -> bool:
     for absent in gone:
-        if _same_place(item, absent.path):
+        if same_place(item, absent.path):
             return item.ours or (item.type == TYPE and item.source == absent.share)
-    return exclusive and item.ours and not any(_same_place(item, mount.path) for mount in wanted)
+    return exclusive and item.ours and not any(same_place(item, mount.path) for mount in wanted)
+
+
+class FstabChange(NamedTuple):
+    """New text of fstab. `changes`: path to `added`, `changed`, `removed`; `ours`: a line of ours is left."""
+
+    text: str
+    changed: bool
+    changes: dict[str, str]
+    removed: list[Entry]
+    ours: bool
 
 
 def change_fstab(
     lines: Sequence[Line], wanted: Sequence[Mount], gone: Sequence[Gone], exclusive: bool, systemd: bool
-) -> tuple[str, dict[str, str], list[Entry]]:
-    """New fstab text; what happens to the line of each path (`added`, `changed`, `removed`); entries taken out.
+) -> FstabChange:
+    """The fstab that has the wanted mounts and not the others; every other line stays as it is.
 
-    Every other line stays as it is. Failure: another file system has a line for a wanted mount point.
+    Failure: another file system has a line for a wanted mount point.
     """
     left = {mount.path: mount for mount in wanted}
     changes: dict[str, str] = {}
@@ -289,7 +303,7 @@ def change_fstab(
     written = set()
     for line in lines:
         item = line.entry
-        mount = next((left[path] for path in left if item and _same_place(item, path)), None)
+        mount = next((left[path] for path in left if item and same_place(item, path)), None)
         if item is None or (mount is None and not _unwanted(item, wanted, gone, exclusive)):
             texts.append(line.text)
         elif mount is None:
@@ -297,7 +311,8 @@ def change_fstab(
             removed.append(item)
         elif item.type != TYPE:
             raise Failure(
-                f"fstab line {line.number} mounts {item.source} ({item.type}) at {mount.path}. Remove that line, or choose another path for share {mount.share}."
+                f"fstab line {line.number} mounts {item.source} ({item.type}) at {mount.path}. "
+                f"Remove that line, or choose another path for share {mount.share}."
             )
         elif mount.path in written:
             changes[mount.path] = "changed"
@@ -313,12 +328,19 @@ def change_fstab(
                 texts[-1] += "\n"
             texts.append(render(entry(mount, systemd)))
             changes[mount.path] = "added"
-    return "".join(texts), changes, removed
+    text = "".join(texts)
+    ours = any(line.entry and line.entry.ours for line in parse_fstab(text))
+    return FstabChange(text, text != "".join(line.text for line in lines), changes, removed, ours)
+
+
+def only_vboxsf(text: str) -> str:
+    """The vboxsf lines of an fstab, for a diff: the others do not change, and may hold passwords."""
+    return "".join(line.text for line in parse_fstab(text) if line.entry and line.entry.type == TYPE)
 
 
 def remembered(lines: Sequence[Line], path: str) -> Entry | None:
     """The vboxsf entry that fstab has for a path: what a live mount was most likely made with."""
-    found = [line.entry for line in lines if line.entry and line.entry.type == TYPE and _same_place(line.entry, path)]
+    found = [line.entry for line in lines if line.entry and line.entry.type == TYPE and same_place(line.entry, path)]
     return found[0] if found else None
 
 
@@ -366,66 +388,110 @@ def stack(mounts: Sequence[Live], path: str) -> list[Live]:
         below = [mount for mount in mounts if mount.parent == way[-1].id]
 
 
+_SHOWN_FLAGS = ("nodev", "nosuid", "noexec")
+
+
 def _values(options: Iterable[str]) -> dict[str, str]:
     return {name: value for name, equals, value in (option.partition("=") for option in options) if equals}
 
 
-def _driver_options(options: Sequence[str]) -> dict[str, int]:
-    """Owner and modes that options give, with the driver's defaults; dmode and fmode -1 for 'as on the host'."""
+def _driver_options(options: Sequence[str]) -> dict[str, str]:
+    """Owner and modes that options give, in one spelling, where they are not the driver's defaults."""
     values = _values(options)
-    umask = values.get("umask", "0")
-    modes = {"dmode": "-1", "fmode": "-1", "dmask": umask, "fmask": umask}
-    found = {name: int(values.get(name, default), 8) for name, default in modes.items()}
-    found.update({name: int(values.get(name, "0")) for name in ("uid", "gid")})
+    for mask in ("dmask", "fmask"):
+        values.setdefault(mask, values.get("umask", "0"))
+    found = {name: values[name].lstrip("0") for name in ("uid", "gid") if values.get(name, "0").lstrip("0")}
+    for name in ("dmode", "fmode", "dmask", "fmask"):
+        digits = values.get(name, "0").lstrip("0")
+        if digits or (name in values and name.endswith("mode")):
+            found[name] = "0" + digits
     return found
 
 
-def differences(live: Live, mount: Mount, made_with: Entry | None) -> list[str]:
-    """How a live vboxsf mount differs from what is wanted, as phrases.
+def effective(live: Live, made_with: Entry | None = None, owner: tuple[int, int] | None = None) -> tuple[str, ...]:
+    """The options of a live mount that matter here, in one form that can be compared and shown.
 
-    Oracle's driver shows its own options in `mountinfo`, always with `uid=`; that of the Linux kernel shows none of
-    them. There `made_with`, the fstab entry that the mount was most likely made with, has to speak for them.
+    Oracle's driver shows its own options, always with `uid=`. That of the Linux kernel shows none of them: there
+    `made_with`, the fstab entry that the mount was most likely made with, speaks for the modes, and `owner`, user and
+    group of the mounted folder, for the owner.
     """
-    found = []
-    if live.source != mount.share:
-        found.append(f"share {live.source} is mounted")
+    shown = live.details
+    if "uid" not in _values(shown):
+        shown = made_with.options if made_with else ()
+        if owner is not None:
+            shown = (
+                *(option for option in shown if not option.startswith(("uid=", "gid="))),
+                f"uid={owner[0]}",
+                f"gid={owner[1]}",
+            )
+    return _in_one_form("ro" if live.readonly else "rw", live.flags, _driver_options(shown))
+
+
+def wanted_options(mount: Mount) -> tuple[str, ...]:
+    """The same form, for a mount that is wanted."""
     options = mount_options(mount)
-    if live.readonly == mount.writable:
-        found.append("it is mounted {}".format("read-only" if live.readonly else "writable"))
-    for flag in ("nodev", "nosuid", "noexec"):
-        if (flag in live.flags) != (flag in options):
-            found.append("{} is {}".format(flag, "set" if flag in live.flags else "not set"))
-    shown: Sequence[str] | None = live.details if "uid" in _values(live.details) else None
-    if shown is None and made_with is not None:
-        shown = made_with.options
-    if shown is not None:
-        try:
-            has = _driver_options(shown)
-        except ValueError:
-            found.append("its options cannot be read: {}".format(",".join(shown)))
-        else:
-            wish = _driver_options(options)
-            found += [
-                "{} is {}".format(name, _values(shown).get(name, "not set"))
-                for name in sorted(wish)
-                if wish[name] != has[name]
-            ]
-    return found
+    return _in_one_form(options[0], options, _driver_options(options))
 
 
-def describe(live: Live) -> str:
-    """One line of a diff for a live mount: what shows of it, in the order of fstab."""
-    shown = [flag for flag in ("nodev", "nosuid", "noexec") if flag in live.flags]
-    return "{} {} {} {}\n".format(
-        escape(live.source), escape(live.path), live.type, ",".join(["ro" if live.readonly else "rw", *shown])
+def _in_one_form(access: str, flags: Sequence[str], driver: dict[str, str]) -> tuple[str, ...]:
+    shown = [flag for flag in _SHOWN_FLAGS if flag in flags]
+    return (access, *shown, *(f"{name}={driver[name]}" for name in sorted(driver)))
+
+
+def line_of(source: str, path: str, options: Sequence[str]) -> str:
+    """One line of a diff for a live mount."""
+    return "{} {} {} {}\n".format(escape(source), escape(path), TYPE, ",".join(options))
+
+
+def automounted(live: Live) -> bool:
+    """Whether this is systemd waiting for the first access to a mount."""
+    return live.type == "autofs" and live.source == "systemd-1"
+
+
+def change_store_list(text: str, wanted: Sequence[Mount], remembered_lines: Sequence[str]) -> tuple[str, list[str]]:
+    """New text of Zero Install's `implementation-dirs`, and which of its lines are ours after it.
+
+    A store where Zero Install looks anyway needs no line. `remembered_lines`: those that were ours before.
+    """
+    needed = [mount.path for mount in wanted if mount.store and mount.path != SYSTEM_STORE]
+    kept = [line for line in text.split("\n") if line in needed or line not in remembered_lines]
+    new = "\n".join(kept)
+    missing = [path for path in needed if path not in kept]
+    if missing and new and not new.endswith("\n"):
+        new += "\n"
+    return new + "".join(path + "\n" for path in missing), [
+        path for path in needed if path in missing or path in remembered_lines
+    ]
+
+
+def mount_failure(mount: Mount, output: str, virtualbox: bool) -> str:
+    """What a failed `mount` means for its user: what is wrong and what to do."""
+    said = " ".join(output.split())
+    start = f"share {mount.share} cannot be mounted at {mount.path}: "
+    if re.search(r"unknown filesystem type|No such device", said):
+        return start + driver_missing(virtualbox) + f" mount said: {said}"
+    if re.search(
+        r"special device \S+ does not exist|No such file or directory|Protocol error|fsconfig\S* failed", said
+    ):
+        return (
+            f"{start}the host does not offer share {mount.share} to this machine. Let the host share it "
+            "(playbook zeroinstall.virtualbox.share). If it already does, the share takes effect when the machine is "
+            f"powered off and started again. mount said: {said}"
+        )
+    return f"{start}mount said: {said}"
+
+
+def driver_missing(virtualbox: bool) -> str:
+    """Why vboxsf cannot be mounted, and what to do."""
+    if not virtualbox:
+        return (
+            "this is no VirtualBox guest: the machine does not call itself VirtualBox and has no VirtualBox guest "
+            "device. Take it out of the group of guests."
+        )
+    return (
+        "the driver vboxsf is not available for the running kernel. Install Guest Additions of the host's version, or "
+        "a kernel package that has the modules vboxguest and vboxsf."
     )
-
-
-def describe_wanted(mount: Mount) -> str:
-    """The same line for a mount that is wanted."""
-    options = mount_options(mount)
-    shown = [flag for flag in ("nodev", "nosuid", "noexec") if flag in options]
-    return "{} {} {} {}\n".format(escape(mount.share), escape(mount.path), TYPE, ",".join([options[0], *shown]))
 
 
 def automount_unit(path: str) -> str:

@@ -10,8 +10,8 @@ module: guest_info
 short_description: Read what a VirtualBox guest has of Guest Additions, shared folders and Zero Install
 version_added: 0.1.0
 description:
-  - Reads everything about shared folders and Zero Install's stores in one run, from files in C(/proc), C(/sys), C(/etc) and
-    C(/lib/modules).
+  - Reads everything about shared folders and Zero Install's stores in one run, from files in C(/proc), C(/sys),
+    C(/etc) and C(/lib/modules).
   - A part that cannot be read is null, and RV(guest.errors) says why. The other parts are there all the same.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
@@ -39,7 +39,8 @@ options:
     default: /etc/sudoers.d/zeroinstall
 notes:
   - A share that its host made read-only does not show as such in the guest. Only an attempt to write shows it.
-  - Whether a mount answers is found by listing its folder. That makes systemd mount a store that waits for its first access.
+  - Whether a mount answers is found by listing its folder, and a store is listed to see whether it is empty. Where
+    systemd waits for the first access to a mount, this is one.
 seealso:
   - module: zeroinstall.virtualbox.mounts
 """
@@ -79,7 +80,7 @@ guest:
         version:
           description:
             - Their version. Null if nothing tells it.
-            - That of the driver, unless it is the Linux kernel's own, which calls itself 6.0.0 for ever. Then that of the
+            - That of the driver. The Linux kernel's own has none that says anything, so with it, it is that of the
               programs of the Guest Additions, if there are any.
           type: str
           sample: 7.2.22
@@ -93,8 +94,8 @@ guest:
           sample: 175245
         origin:
           description: >-
-            Whose drivers these are: V(oracle), V(distribution) (Oracle's sources as a distribution builds them), V(mainline)
-            (the Linux kernel's own), or null if there are none.
+            Whose drivers these are: V(oracle), V(distribution) (Oracle's sources as a distribution builds them),
+            V(mainline) (the Linux kernel's own), or null if there are none.
           type: str
           sample: mainline
         tools:
@@ -266,7 +267,7 @@ def main():
     )
     options = module.params
     minimum = _additions.parse(options["minimum_version"])
-    if minimum is None:
+    if minimum is None or minimum.full != options["minimum_version"]:
         module.fail_json(
             msg="minimum_version {!r} is no version. Write it as 4.2.0.".format(options["minimum_version"])
         )
