@@ -22,9 +22,14 @@ FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
 
 @dataclasses.dataclass
 class Outcome:
-    """What became of one machine: C(done), and C(pending) with the reason for each; C(error) if it failed."""
+    """What became of one machine.
+
+    C(done): the changes made; C(restart): those of them that take full effect when the machine is started the next
+    time; C(pending): those that are still to be made, each with the reason; C(error), if it failed.
+    """
 
     done: list = dataclasses.field(default_factory=list)
+    restart: list = dataclasses.field(default_factory=list)
     pending: list = dataclasses.field(default_factory=list)
     error: str = ""
 
@@ -103,7 +108,7 @@ class Applier:
     def bring(self, machine, wanted):
         """One machine to what is wanted, with lock errors and other clients' changes in between."""
         outcome = Outcome()
-        deadline, wait, failed = time.monotonic() + self._lock_timeout, FIRST_WAIT, ""
+        deadline, wait, again = time.monotonic() + self._lock_timeout, FIRST_WAIT, True
         try:
             while True:
                 outcome.pending = []
@@ -120,10 +125,10 @@ class Applier:
                         return outcome
                     time.sleep(wait)
                     wait = min(2 * wait, LONGEST_WAIT)
-                except CommandFailed as error:
-                    if str(error) == failed:
+                except CommandFailed:
+                    if not again:
                         raise
-                    failed = str(error)
+                    again = False
                 machine = self._virtualbox.machine(machine.uuid)
         except Failure as error:
             outcome.error = "machine %s: %s" % (machine.label, error)
@@ -135,20 +140,21 @@ class Applier:
             if not self._check_mode:
                 self._carry_out(machine, change)
             outcome.done.append(change)
-            if machine.state not in _shares.OFFLINE and "symlinks" in change.fields:
-                outcome.pending.append((change, "the right to create symlinks changes at the machine's next start"))
+            if machine.state not in _shares.OFFLINE and change.after:
+                if change.after.symlinks != _shares.may_symlink(machine, change.name):
+                    outcome.restart.append(change)
             return
         outcome.pending.append((change, reason))
         bridge = change.after and _shares.as_transient(change.after)
         if self._when_busy == "transient" and bridge and machine.state in _shares.ONLINE:
             live = machine.share(change.name, "transient")
-            if live is None or _shares.Change(change.name, live, bridge).fields:
+            if live is None or not _shares.stands_in(live, change.after):
                 if not self._check_mode:
                     self._virtualbox.change(*_shares.add_call(machine.uuid, bridge))
                 outcome.done.append(_shares.Change(change.name, None, bridge))
 
     def _carry_out(self, machine, change):
-        calls = _shares.calls(machine.uuid, change, self._virtualbox.can_modify)
+        calls = _shares.calls(machine, change, self._virtualbox.can_modify)
         for call in calls.first:
             self._virtualbox.change(*call)
         if machine.state in _shares.ONLINE and calls.folder and not change.transient:

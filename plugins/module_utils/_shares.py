@@ -82,7 +82,8 @@ def check_name(name):
 def check_share(share):
     """Refuses a share whose fields are wrong in themselves, whatever the host's file system holds."""
     check_name(share.name)
-    if not os.path.isabs(share.path) or os.path.normpath(share.path) != share.path or "\0" in share.path:
+    tidy = os.path.isabs(share.path) and os.path.normpath(share.path) == share.path and not share.path.startswith("//")
+    if not tidy or "\0" in share.path:
         raise Failure("path '%s' of share '%s' is not absolute and normalised: write it from '/' on, without '..',"
                       " '.', doubled or trailing slashes." % (share.path, share.name))
     if share.mount_point and not share.automount:
@@ -122,6 +123,16 @@ def as_transient(share):
     return dataclasses.replace(share, kind="transient") if share.symlink_policy == "none" else None
 
 
+def stands_in(live, share):
+    """Whether a transient share is as good as this permanent one. The right to create symlinks is not a part of it."""
+    return as_transient(share) is not None and Change(share.name, live, share).fields in ([], ["symlinks"])
+
+
+def may_symlink(machine, name):
+    """Whether the guest may create symlinks in shares of this name, whether there is one or not."""
+    return dict(machine.extradata).get(SYMLINKS_KEY + name) == "1"
+
+
 def differences(machine, wanted, can_modify=True):
     """The changes that make a machine's shares as wanted, in the order in which they are to be made.
 
@@ -134,7 +145,7 @@ def differences(machine, wanted, can_modify=True):
     for live in machine.shares:
         want = names.get(live.name)
         if want and live.kind == "transient":
-            if not as_transient(want) or Change(live.name, live, want).fields:
+            if not stands_in(live, want):
                 go.append(Change(live.name, live))
         elif not want and live.kind != "global" and (live.name in wanted.absent or wanted.exclusive and live.ours):
             go.append(Change(live.name, live))
@@ -150,13 +161,9 @@ def differences(machine, wanted, can_modify=True):
     return go + come
 
 
-def _extradata(uuid, name, symlinks, mark):
-    """Calls that set (True), clear (False) or leave (None) the two extradata of a share."""
-    calls = []
-    for key, value in ((SYMLINKS_KEY, symlinks), (OWNER_KEY, mark)):
-        if value is not None:
-            calls.append(["setextradata", uuid, key + name, *(["1"] if value else [])])
-    return calls
+def _extradata(uuid, key, value):
+    """The call that sets extradata, or clears it (None)."""
+    return ["setextradata", uuid, key, *([] if value is None else [value])]
 
 
 def add_call(uuid, share):
@@ -199,7 +206,7 @@ class Calls:
     """The VBoxManage calls, as argument lists, of one change: extradata first, then the folder, then extradata again.
 
     Rights to create symlinks are taken away first and given last; the mark that a share is ours comes before the
-    share and goes after it, so that a run which ends in the middle leaves nothing that a later run would not find.
+    share and goes after it. So a run that ends in the middle leaves nothing that a later run would not put right.
     """
 
     first: list = dataclasses.field(default_factory=list)
@@ -207,17 +214,19 @@ class Calls:
     last: list = dataclasses.field(default_factory=list)
 
 
-def calls(uuid, change, can_modify=True):
+def calls(machine, change, can_modify=True):
     """The calls of one change to a machine that is off, or, for a transient share, that runs."""
-    before, after = change.before, change.after
-    if change.action == "forget":
-        return Calls(first=_extradata(uuid, change.name, False, False))
+    uuid, before, after = machine.uuid, change.before, change.after
+    if change.transient:
+        return Calls(folder=[remove_call(uuid, before)])
+    symlinks, mark = SYMLINKS_KEY + change.name, OWNER_KEY + change.name
+    have_symlinks, have_mark = may_symlink(machine, change.name), mark in dict(machine.extradata)
+    first = [_extradata(uuid, symlinks, None)] if have_symlinks and not (after and after.symlinks) else []
     if after is None:
-        if before.kind == "transient":
-            return Calls(folder=[remove_call(uuid, before)])
-        return Calls(folder=[remove_call(uuid, before)],
-                     last=_extradata(uuid, change.name, False if before.symlinks else None, False if before.ours else None))
-    have_symlinks, have_mark = (before.symlinks, before.ours) if before else (False, False)
+        return Calls(first=first, folder=[remove_call(uuid, before)] if before else [],
+                     last=[_extradata(uuid, mark, None)] if have_mark else [])
+    if not (before and before.ours):
+        first.append(_extradata(uuid, mark, "1"))
     modify = _modify_call(uuid, before, after) if can_modify and before else None
     if change.extradata_only:
         folder = []
@@ -225,9 +234,8 @@ def calls(uuid, change, can_modify=True):
         folder = [modify]
     else:
         folder = ([remove_call(uuid, before)] if before else []) + [add_call(uuid, after), *policy_calls(uuid, after)]
-    return Calls(
-        first=_extradata(uuid, change.name, False if have_symlinks and not after.symlinks else None, None if have_mark else True),
-        folder=folder, last=_extradata(uuid, change.name, True if after.symlinks and not have_symlinks else None, None))
+    return Calls(first=first, folder=folder,
+                 last=[_extradata(uuid, symlinks, "1")] if after.symlinks and not have_symlinks else [])
 
 
 def describe(share):
@@ -246,5 +254,7 @@ def diff(changes_by_machine):
     for label, changes in changes_by_machine.items():
         for side in texts:
             lines = ["  %s\n" % describe(getattr(change, side)) for change in changes if getattr(change, side)]
+            lines += ["  %s: settings left over from a share that is gone\n" % change.name
+                      for change in changes if change.action == "forget" and side == "before"]
             texts[side] += "%s\n%s" % (label, "".join(lines)) if changes else ""
     return {"before_header": "VirtualBox shares", "after_header": "VirtualBox shares", **texts}

@@ -40,8 +40,8 @@ class Live:
     def replace(self, uuid, before, after):
         """Remove the share C(before) and add C(after); either may be None. On failure C(before) is put back."""
         constants = self._manager.constants
-        session = self._manager.getSessionObject()
         try:
+            session = self._manager.getSessionObject()
             self._manager.getVirtualBox().findMachine(uuid).lockMachine(session, constants.LockType_Shared)
             try:
                 if before:

@@ -144,7 +144,8 @@ def main():
     try:
         virtualbox = VBoxManage(module.params["vboxmanage"])
         machines = virtualbox.machines(
-            only=None if wanted is None else lambda uuid, name: uuid in wanted or name in wanted, details="all")
+            only=None if wanted is None else lambda uuid, name: name in wanted or uuid in map(str.lower, wanted),
+            details="all")
     except Failure as error:
         module.fail_json(msg=str(error))
     module.exit_json(

@@ -100,7 +100,8 @@ options:
         With the API the shares of a running machine are changed at once and for good.
       - V(later) leaves the change for a later run and says so in RV(pending).
       - V(transient) does the same, and gives a running machine a share that lasts until it is powered off.
-      - V(fail) changes nothing on any machine and fails.
+      - V(fail) changes nothing on any machine and fails, by the machines' states. That another VirtualBox client has locked
+        a machine shows only when it is to be changed. Then that machine fails, and the others are done.
     type: str
     choices: [later, transient, fail]
     default: later
@@ -187,10 +188,10 @@ pending:
       description: Name of the share.
       type: str
     action:
-      description: What remains to be done.
+      description: What remains to be done. V(restart) if all is done and the machine has only to be started anew.
       type: str
     reason:
-      description: Why it could not be done now.
+      description: Why it takes effect only later.
       type: str
 commands:
   description: The commands that were run to change something, in their order.
@@ -217,6 +218,9 @@ SHARE_SPEC = {
 }
 
 
+SYMLINKS_LATER = "the right to create symlinks changes when the machine is started the next time"
+
+
 def wanted_of(entry, exclusive):
     """The Wanted of one entry of the option C(machines), checked in itself."""
     names = [item["name"] for item in entry["shares"]]
@@ -234,8 +238,10 @@ def plan(module, virtualbox):
     """The machines, read once, with what is wanted of each. Everything that is wrong is refused here."""
     wanted = {entry["machine"]: wanted_of(entry, module.params["exclusive"]) for entry in module.params["machines"]}
     if len(wanted) < len(module.params["machines"]):
-        raise Failure("a machine is listed twice in 'machines': list it once, with all its shares.")
-    for share in {share for want in wanted.values() for share in want.present}:
+        names = [entry["machine"] for entry in module.params["machines"]]
+        raise Failure("machine '%s' is listed twice in 'machines': list it once, with all its shares."
+                      % next(name for name in names if names.count(name) > 1))
+    for share in dict.fromkeys(share for want in wanted.values() for share in want.present):
         try:
             _shares.check_folder(share)
         except FileNotFoundError as error:
@@ -272,8 +278,11 @@ def result_of(outcomes):
                 for change in outcome.done]}
             for machine, outcome in outcomes if outcome.done or outcome.pending],
         "pending": [
-            {"uuid": machine.uuid, "name": machine.name, "share": change.name, "action": change.action, "reason": reason}
-            for machine, outcome in outcomes for change, reason in outcome.pending],
+            {"uuid": machine.uuid, "name": machine.name, "share": change.name, "action": action, "reason": reason}
+            for machine, outcome in outcomes
+            for change, action, reason in [
+                *((change, change.action, reason) for change, reason in outcome.pending),
+                *((change, "restart", SYMLINKS_LATER) for change in outcome.restart)]],
         "diff": _shares.diff({machine.label: outcome.done for machine, outcome in outcomes}),
     }
 
@@ -306,12 +315,16 @@ def run(module):
             errors = [outcome.error for _machine, outcome in outcomes if outcome.error]
             if not module.check_mode:
                 errors += unfinished(applier, virtualbox, outcomes, plans)
+    except Failure as error:
+        if not applier.commands:
+            raise
+        errors.append(str(error))
     finally:
         applier.close()
     result = dict(result_of(outcomes), commands=applier.commands)
     for item in result["pending"]:
-        module.warn("share '%s' of machine %s (%s): to %s it has to wait, %s. Run again when the machine is off."
-                    % (item["share"], item["name"], item["uuid"], item["action"], item["reason"]))
+        text = "%s" if item["action"] == "restart" else "to " + item["action"] + " it has to wait, %s. Run again when it is off"
+        module.warn("share '%s' of machine %s (%s): %s." % (item["share"], item["name"], item["uuid"], text % item["reason"]))
     return dict(result, msg="; ".join(errors)) if errors else result
 
 

@@ -1,0 +1,112 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the module ``shares`` makes of its options, and of what became of the machines. VirtualBox is a stand-in."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._apply import Outcome
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._shares import Change, Wanted
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import Machine, Share
+from ansible_collections.zeroinstall.virtualbox.plugins.modules import shares
+
+ONE, TWO = Machine("00-1", "one", "/1.vbox"), Machine("00-2", "two", "/2.vbox", "saved")
+
+
+def item(name, state="present", **fields):
+    """One element of a machine's option ``shares``, with its defaults."""
+    defaults = {key: spec.get("default") for key, spec in shares.SHARE_SPEC.items()}
+    return {**defaults, "name": name, "state": state, **fields}
+
+
+class StandIn:
+    """A stand-in for the running module and for VirtualBox."""
+
+    def __init__(self, *entries, check_mode=False):
+        self.params = {"machines": [{"machine": name, "shares": items} for name, items in entries], "exclusive": False}
+        self.check_mode = check_mode
+        self.warnings = []
+        self.warn = self.warnings.append
+
+    def machines(self, only=None):
+        return [machine for machine in (ONE, TWO) if only is None or only(machine.uuid, machine.name)]
+
+    def plan(self):
+        return shares.plan(self, self)
+
+
+def test_an_entry_becomes_what_is_wanted():
+    entry = {"machine": "one", "shares": [item("a", path="/a", writable=True), item("b", "absent")]}
+    assert shares.wanted_of(entry, True) == Wanted((Share("a", "/a", writable=True),), ("b",), True)
+
+
+def test_a_share_listed_twice_is_refused():
+    with pytest.raises(Failure, match="machine 'one' has share 'a' twice"):
+        shares.wanted_of({"machine": "one", "shares": [item("a", path="/a"), item("a", "absent")]}, False)
+
+
+def test_machines_are_planned_in_the_order_of_the_option(tmp_path):
+    path = os.path.realpath(tmp_path)
+    plans = StandIn(("00-2", [item("a", path=path)]), ("one", [])).plan()
+    assert [(machine, [share.name for share in want.present]) for machine, want in plans] == [(TWO, ["a"]), (ONE, [])]
+
+
+@pytest.mark.parametrize(("entries", "words"), [
+    ([("one", []), ("one", [])], "machine 'one' is listed twice"),
+    ([("one", []), ("00-1", [])], r"machine one \(00-1\) is listed twice, by name and by UUID"),
+    ([("three", [])], "machine 'three' is not registered"),
+    ([("one", [item("a b", path="/")])], "share name 'a b'"),
+    ([("one", [item("a", path="rel")])], "path 'rel' of share 'a'"),
+    ([("one", [item("a", path="/no/such/folder")])], "'/no/such/folder' of share 'a' does not exist"),
+])
+def test_what_is_wrong_is_refused_by_name(entries, words):
+    with pytest.raises(Failure, match=words):
+        StandIn(*entries).plan()
+
+
+def test_check_mode_warns_of_a_folder_that_an_earlier_task_would_have_made():
+    module = StandIn(("one", [item("a", path="/no/such/folder")]), check_mode=True)
+    assert len(module.plan()) == 1
+    assert "'/no/such/folder' of share 'a' does not exist" in module.warnings[0]
+
+
+def test_the_result_names_what_was_done_and_what_is_left():
+    share = Share("a", "/a")
+    add, correct = Change("a", None, share), Change("a", Share("a", "/b", writable=True), share)
+    result = shares.result_of([
+        (ONE, Outcome(done=[add], restart=[add])), (TWO, Outcome(pending=[(correct, "the machine is saved")])),
+        (Machine("00-3", "three", "/3"), Outcome())])
+    assert result["changed"] is True
+    assert result["machines"] == [
+        {"uuid": "00-1", "name": "one", "state": "poweroff",
+         "changes": [{"share": "a", "action": "add", "fields": [], "transient": False}]},
+        {"uuid": "00-2", "name": "two", "state": "saved", "changes": []}]
+    assert result["pending"] == [
+        {"uuid": "00-1", "name": "one", "share": "a", "action": "restart", "reason": shares.SYMLINKS_LATER},
+        {"uuid": "00-2", "name": "two", "share": "a", "action": "correct", "reason": "the machine is saved"}]
+    assert result["diff"]["after"] == "one (00-1)\n  a: /a, read-only\n"
+    assert shares.result_of([(ONE, Outcome())])["changed"] is False
+
+
+class Applier:
+    """A stand-in for the Applier: the machine ``two`` differs whatever was done."""
+
+    def differences(self, machine, _want):
+        return [Change("a", None, Share("a", "/a"))] if machine is TWO else []
+
+
+def test_what_a_fresh_look_finds_is_an_error_unless_it_is_pending():
+    plans = [(ONE, Wanted()), (TWO, Wanted())]
+    change = Change("b", None, Share("b", "/b"))
+
+    def found(*outcomes):
+        return shares.unfinished(Applier(), StandIn(), list(zip((ONE, TWO), outcomes)), plans)
+
+    assert found(Outcome(done=[change]), Outcome()) == []
+    assert found(Outcome(), Outcome(done=[change], pending=[(Change("a"), "later")])) == []
+    assert found(Outcome(), Outcome(done=[change], error="known")) == []
+    assert "machine two (00-2): share 'a' is not as wanted" in found(Outcome(), Outcome(done=[change]))[0]
