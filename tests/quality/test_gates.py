@@ -15,7 +15,19 @@ from packaging.specifiers import SpecifierSet
 from programs import check
 from setup import REPOSITORY, Setup
 
-TOP_LEVEL = {"FILES.json", "LICENSES", "MANIFEST.json", "README.md", "changelogs", "docs", "meta", "playbooks", "plugins", "roles"}
+TOP_LEVEL = {
+    *("FILES.json", "MANIFEST.json"),
+    *("LICENSES", "README.md", "changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
+}
+QUIET_PIP = {"PIP_QUIET": "1", "PIP_PROGRESS_BAR": "off", "PIP_NO_WARN_SCRIPT_LOCATION": "1"}
+
+
+@pytest.fixture
+def tarball(tree: Path, tmp_path: Path) -> Path:
+    """The collection as ``ansible-galaxy collection build`` packs it."""
+    check(["ansible-galaxy", "collection", "build", "--output-path", tmp_path], cwd=tree)
+    (path,) = tmp_path.glob("zeroinstall-virtualbox-*.tar.gz")
+    return path
 
 
 def ansible_test_environment(setup: Setup, environment: Path) -> dict[str, str]:
@@ -24,7 +36,7 @@ def ansible_test_environment(setup: Setup, environment: Path) -> dict[str, str]:
     The interpreters' own folders come before the rest, where a version manager may have shims that do not work.
     """
     folders = [str(environment / "bin"), *(os.path.dirname(python) for python in setup.pythons.values())]
-    return {"HOME": setup.home, "PATH": os.pathsep.join([*dict.fromkeys(folders), os.environ["PATH"]])}
+    return {"HOME": setup.home, "PATH": os.pathsep.join([*dict.fromkeys(folders), os.environ["PATH"]]), **QUIET_PIP}
 
 
 def supported_pythons(environment: Path) -> set[str]:
@@ -73,7 +85,8 @@ def test_ansible_lint(tree: Path) -> None:
 
 @pytest.mark.lint
 def test_antsibull_docs(tree: Path) -> None:
-    check(["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."], cwd=tree, environment=with_collections(tree))
+    command = ["antsibull-docs", "lint-collection-docs", "--plugin-docs", "."]
+    check(command, cwd=tree, environment=with_collections(tree))
 
 
 @pytest.mark.lint
@@ -94,9 +107,10 @@ def test_ruff(tree: Path) -> None:
 @pytest.mark.lint
 def test_mypy(tree: Path) -> None:
     packages = [folder for folder in ("module_utils", "plugin_utils") if any((tree / "plugins" / folder).glob("*.py"))]
-    names = [word for folder in packages for word in ("-p", f"ansible_collections.zeroinstall.virtualbox.plugins.{folder}")]
+    names = [f"--package=ansible_collections.zeroinstall.virtualbox.plugins.{folder}" for folder in packages]
     root = tree.parents[2]
-    check(["mypy", "--strict", "--config-file", tree / "pyproject.toml", *names], cwd=root, environment={"MYPYPATH": str(root)})
+    options = ["--strict", "--config-file", tree / "pyproject.toml"]
+    check(["mypy", *options, *names], cwd=root, environment={"MYPYPATH": str(root)})
 
 
 @pytest.mark.lint
@@ -104,26 +118,29 @@ def test_yamllint(tree: Path) -> None:
     check(["yamllint", "--strict", "."], cwd=tree)
 
 
-def test_tarball_installs_and_documents_itself(tree: Path, tmp_path: Path, environment: Path) -> None:
-    galaxy = environment / "bin" / "ansible-galaxy"
-    check([galaxy, "collection", "build", "--output-path", tmp_path], cwd=tree)
-    (tarball,) = tmp_path.glob("zeroinstall-virtualbox-*.tar.gz")
+def test_tarball_holds_what_is_needed_at_run_time(tarball: Path) -> None:
     with tarfile.open(tarball) as archive:
         packed = [name.removeprefix("./") for name in archive.getnames()]
     assert {name.split("/")[0] for name in packed} - TOP_LEVEL == set()
     assert not [name for name in packed if "__pycache__" in name or name.startswith("changelogs/fragments")]
 
+
+def test_installed_tarball_documents_itself(tarball: Path, tree: Path, tmp_path: Path, environment: Path) -> None:
     path = tmp_path / "installed"
     only = {"ANSIBLE_COLLECTIONS_PATH": str(path)}
-    check([galaxy, "collection", "install", "--no-deps", "--offline", "-p", path, tarball], cwd=tmp_path, environment=only)
-    doc = environment / "bin" / "ansible-doc"
+    install = [environment / "bin" / "ansible-galaxy", "collection", "install", "--no-deps", "--offline"]
+    check([*install, "-p", path, tarball], cwd=tmp_path, environment=only)
+    doc = [environment / "bin" / "ansible-doc", "--json", "-t"]
+
     modules = {f"zeroinstall.virtualbox.{file.stem}" for file in (tree / "plugins" / "modules").glob("[!_]*.py")}
-    if modules:
-        documented = json.loads(check([doc, "--json", "-t", "module", *sorted(modules)], cwd=tmp_path, environment=only))
-        assert set(documented) == modules
-        assert not [name for name, parts in documented.items() if not all(parts.get(part) for part in ("doc", "examples", "return"))]
-    roles = {f"zeroinstall.virtualbox.{folder.name}" for folder in (tree / "roles").glob("*")}
-    assert set(json.loads(check([doc, "--json", "-t", "role", "-l"], cwd=tmp_path, environment=only))) == roles
+    documented = json.loads(check([*doc, "module", *sorted(modules)], cwd=tmp_path, environment=only))
+    assert set(documented) == modules
+    for name, parts in documented.items():
+        assert [part for part in ("doc", "examples", "return") if not parts[part]] == [], name
+
+    roles = {f"zeroinstall.virtualbox.{folder.name}" for folder in (tree / "roles").iterdir()}
+    listed = json.loads(check([*doc, "role", "-l", "zeroinstall.virtualbox"], cwd=tmp_path, environment=only))
+    assert set(listed) == roles
 
 
 def test_dependencies_come_with_ansible(environment: Path) -> None:

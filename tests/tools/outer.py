@@ -17,7 +17,7 @@ from pathlib import Path
 import pytest
 from setup import REPOSITORY, Setup, link_dependencies
 
-NOT_COPIED = (".git", ".ansible", ".cache", ".*_cache", "__pycache__", "*.pyc", "output", "*.tar.gz")
+NOT_COPIED = (".git", ".*cache", "__pycache__", ".ansible", ".hypothesis", "collections", "output", "*.tar.gz")
 
 
 def read_setup() -> Setup | None:
@@ -49,7 +49,7 @@ def collections_path(setup: Setup) -> Path:
 
 @pytest.fixture
 def tree(tmp_path: Path, venv: Path) -> Path:
-    """A copy of the work tree at ``ansible_collections/zeroinstall/virtualbox``, for tools that resolve links or write."""
+    """A copy of the work tree at ``ansible_collections/zeroinstall/virtualbox``, for what resolves links or writes."""
     copy = tmp_path / "ansible_collections" / "zeroinstall" / "virtualbox"
     shutil.copytree(REPOSITORY, copy, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED))
     link_dependencies(tmp_path / "ansible_collections", venv)

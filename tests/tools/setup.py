@@ -145,7 +145,7 @@ def install_debian_packages(packages: Sequence[str], logs: Path) -> None:
     if not wanted:
         return
     if os.geteuid() != 0:
-        raise SetupError(f"Debian packages are missing and only root can install them: apt-get install {' '.join(wanted)}")
+        raise SetupError(f"only root can install the Debian packages that are missing: {' '.join(wanted)}")
     say(f"Installing Debian packages: {', '.join(wanted)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update"], logs / "apt-update.log", environment)
@@ -160,7 +160,12 @@ def probe(candidate: str) -> tuple[Version, str] | None:
     code = "import sys, venv, ensurepip; print(*sys.version_info[:2], sys._base_executable)"
     try:
         done = subprocess.run(
-            [candidate, "-I", "-c", code], stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=20, check=False
+            [candidate, "-I", "-c", code],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=20,
+            check=False,
         )
     except (OSError, subprocess.TimeoutExpired):
         return None
