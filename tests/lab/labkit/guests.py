@@ -1,0 +1,195 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Machines of a run: real guests that adopt the saved state, and plain machines without any system."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import re
+import shutil
+import subprocess
+import time
+from pathlib import Path
+from typing import Mapping
+
+from . import agent
+from .console import LabError, log_tail
+from .runs import ENVIRONMENT, INSIDE, Run
+
+USERLAND = "/newroot"               # the guest's root folder, as its agent sees it
+WORK = "/mnt/lab"                   # the lab's writable share, as the userland sees it
+
+# One line for the agent of a cold-booted guest: put its userland together and start the warm interpreter's server in it.
+PREPARE = (
+    "mkdir -p /lower /layer /upper /newroot && mount -t vboxsf lab-userland /lower && mount -t vboxsf lab-layer /layer"
+    " && mount -t tmpfs tmpfs /upper && mkdir /upper/data /upper/work"
+    " && mount -t overlay overlay -o lowerdir=/layer:/lower,upperdir=/upper/data,workdir=/upper/work /newroot"
+    " && mkdir -p /newroot/mnt/lab && mount -t vboxsf lab-work /newroot/mnt/lab"
+    " && mount -t proc proc /newroot/proc && mount -t sysfs sysfs /newroot/sys && mount -t devtmpfs devtmpfs /newroot/dev"
+    " && mkdir -p /newroot/dev/pts /newroot/dev/shm && mount -t devpts devpts /newroot/dev/pts && mount -t tmpfs tmpfs /newroot/run"
+    " && mkdir -p /newroot/run/lock && rm -f /newroot/etc/mtab && ln -s /proc/self/mounts /newroot/etc/mtab || exit 1;"
+    " chroot /newroot /bin/sh -c 'python3 -I /opt/warm/warmd.py </dev/null >/run/warm.log 2>&1 &'; i=0;"
+    " while [ $i -lt 240 ] && ! grep -q ready /newroot/run/warm.log; do sleep 1; i=$((i+1)); done; cat /newroot/run/warm.log"
+)
+
+
+def own_shares(name: str) -> dict[str, tuple[Path, bool]]:
+    """The shares that the lab itself needs: name to host path and whether it is writable."""
+    return {"lab-userland": (INSIDE / "userland", False), "lab-layer": (INSIDE / "layer", False),
+            "lab-work": (INSIDE / "guests" / name / "work", True)}
+
+
+def folder(lab: Run, name: str) -> Path:
+    """The lab's files of a machine: work, serial.sock, console, launch.log, launch.pid."""
+    return lab.lab / "guests" / name
+
+
+def create(lab: Run, name: str, shares: Mapping[str, tuple[Path, bool]]) -> None:
+    """Register a machine that can boot the medium or adopt a state, with these shares; it is not started."""
+    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name):
+        raise LabError("%r is no name for a guest: use up to 31 small letters, digits and dashes" % name)
+    inside = INSIDE / "guests" / name
+    (folder(lab, name) / "work").mkdir(parents=True)
+    lab.vbox("createvm", "--name", name, "--ostype", "Debian_64", "--register")
+    lab.vbox("modifyvm", name, "--memory", "384", "--cpus", "1", "--vram", "4", "--graphicscontroller", "vboxvga",
+             "--firmware", "bios", "--boot1", "dvd", "--boot2", "none", "--boot3", "none", "--boot4", "none",
+             "--audio-driver", "none", "--nic1", "none", "--vm-execution-engine", "interpreter",
+             "--uart1", "0x3F8", "4", "--uartmode1", "file", inside / "console",
+             "--uart2", "0x2F8", "3", "--uartmode2", "server", inside / "serial.sock")
+    lab.vbox("storagectl", name, "--name", "IDE", "--add", "ide", "--controller", "PIIX4")
+    lab.vbox("storageattach", name, "--storagectl", "IDE", "--port", "0", "--device", "0", "--type", "dvddrive",
+             "--medium", INSIDE / "boot/guest.iso")
+    for share, (path, writable) in shares.items():
+        lab.vbox("sharedfolder", "add", name, "--name", share, "--hostpath", path, *(() if writable else ("--readonly",)))
+
+
+def create_plain(lab: Run, name: str) -> None:
+    """Register a machine with nothing in it.  Started, it stays in its BIOS: a machine that runs, for tests of locks."""
+    lab.vbox("createvm", "--name", name, "--register")
+
+
+def state(lab: Run, name: str) -> str:
+    """VMState of a machine as VBoxManage prints it: poweroff, running, saved, aborted, ..."""
+    answer = lab.vbox("showvminfo", name, "--machinereadable").stdout
+    found = re.search(r'^VMState="(\w+)"$', answer, re.MULTILINE)
+    if not found:
+        raise LabError("%s: no VMState in what VBoxManage prints:\n%s" % (name, answer))
+    return found.group(1)
+
+
+def start(lab: Run, name: str, prepared: bool = True) -> None:
+    """Start a guest and wait until it answers.  If it is off it adopts a copy of the lab's state, whatever shares it has now."""
+    begin_start(lab, name)
+    finish_start(lab, name, prepared)
+
+
+def begin_start(lab: Run, name: str) -> None:
+    """The part of start that need not be waited for."""
+    now = state(lab, name)
+    if now in ("running", "paused", "starting", "restoring"):
+        raise LabError("the guest %s is %s already" % (name, now))
+    if now != "saved":
+        for leftover in (folder(lab, name) / "work").iterdir():
+            shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+        adopted = folder(lab, name) / "adopted.sav"         # a copy: VirtualBox deletes the file when the machine has read it
+        shutil.copyfile(lab.read()["state"], adopted)
+        lab.vbox("adoptstate", name, INSIDE / adopted.relative_to(lab.lab))
+    launch(lab, name)
+
+
+def finish_start(lab: Run, name: str, prepared: bool = True) -> None:
+    """Wait for the guest, and set what a saved state cannot know: the clock and the name."""
+    await_answer(lab, name, 120)
+    if prepared:
+        ask(lab, name, "date -s @%d >/dev/null; hostname %s; echo %s >%s/etc/hostname" % (round(time.time()), name, name, USERLAND), 60)
+
+
+def launch(lab: Run, name: str) -> None:
+    """Start a machine's process, without the kernel driver."""
+    place = folder(lab, name)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "serial.sock").unlink(missing_ok=True)
+    with open(place / "launch.log", "wb") as log:
+        process = subprocess.Popen(["chroot", str(lab.root), str(INSIDE / "launcher/vblaunch"), "--startvm", name, "--vrde", "off"],
+                                   env=ENVIRONMENT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+    (place / "launch.pid").write_text("%d\n" % process.pid)
+    while process.poll() is None and not _alive(lab, name):     # until it has changed its root
+        time.sleep(0.005)
+
+
+def start_plain(lab: Run, name: str) -> None:
+    """Start a machine that has no agent and wait until VirtualBox calls it running."""
+    launch(lab, name)
+    end = time.monotonic() + 60
+    while state(lab, name) != "running":
+        if time.monotonic() > end or not _alive(lab, name):
+            raise LabError("the machine %s does not run: %s" % (name, log_tail(folder(lab, name) / "launch.log")))
+        time.sleep(0.1)
+
+
+def stop(lab: Run, name: str) -> None:
+    """Switch a machine off and wait until its shares can be changed again; nothing to do if it is off."""
+    lab.vbox("controlvm", name, "poweroff", check=False)
+    _await_end(lab, name, ("poweroff", "aborted"))
+
+
+def save(lab: Run, name: str, target: Path) -> None:
+    """Save a running machine's state and move the file to TARGET."""
+    lab.vbox("controlvm", name, "savestate", timeout=300)
+    _await_end(lab, name, ("saved",))
+    information = lab.vbox("showvminfo", name, "--machinereadable").stdout
+    snapshots = lab.root / re.search(r'^CfgFile="(.*)"$', information, re.MULTILINE).group(1).lstrip("/")  # type: ignore[union-attr]
+    shutil.copyfile(next((snapshots.parent / "Snapshots").glob("*.sav")), target)
+
+
+def ask(lab: Run, name: str, command: str, timeout: float = 600) -> tuple[int, str]:
+    """Exit status and output of a line run by the guest's agent."""
+    try:
+        return agent.ask(folder(lab, name), command, timeout)
+    except agent.AgentError as error:
+        raise LabError(str(error)) from error
+
+
+def await_answer(lab: Run, name: str, limit: float) -> None:
+    """Wait until the agent answers; LabError when its process ends or after limit seconds."""
+    end = time.monotonic() + limit
+    while time.monotonic() < end:
+        with contextlib.suppress(agent.AgentError):
+            agent.ask(folder(lab, name), "true", 5)
+            return
+        if not _alive(lab, name):
+            raise LabError("the guest %s did not start: %s" % (name, log_tail(folder(lab, name) / "launch.log")))
+        time.sleep(0.05)
+    raise LabError("the guest %s gave no answer in %.0f s: see %s" % (name, limit, folder(lab, name) / "console"))
+
+
+def fallbacks(lab: Run, name: str) -> str:
+    """What the guest's warm interpreter did the slow way since its start; empty if nothing.  Asks for one more call."""
+    status, output = ask(lab, name, "chroot %s /opt/warm/python -c pass && cat %s/run/warm-fallbacks" % (USERLAND, USERLAND))
+    if status:
+        raise LabError("%s: no warm interpreter in it: %s" % (name, output))
+    return output.strip()
+
+
+def compiled(lab: Run, name: str) -> list[str]:
+    """The files that the warm interpreter had to compile in the guest since its start (about 1 s for 100 lines, once)."""
+    return ask(lab, name, "cat %s/run/warm-compiled" % USERLAND)[1].split()
+
+
+def _await_end(lab: Run, name: str, states: tuple[str, ...]) -> None:
+    end = time.monotonic() + 60
+    while _alive(lab, name) or state(lab, name) not in states:
+        if time.monotonic() > end:
+            raise LabError("the machine %s is still %s after 60 s" % (name, state(lab, name)))
+        time.sleep(0.05)
+
+
+def _alive(lab: Run, name: str) -> bool:
+    """The machine's process exists, is in this run's root and is no zombie."""
+    with contextlib.suppress(OSError, ValueError):
+        process = int((folder(lab, name) / "launch.pid").read_text())
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(process, os.WNOHANG)
+        return os.readlink("/proc/%d/root" % process) == str(lab.root)
+    return False

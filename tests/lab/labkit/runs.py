@@ -1,0 +1,187 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run: a private, disposable VirtualBox host over the cached root.  All of it is in one folder; nothing outside changes."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import signal
+import stat
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Iterator
+
+from .cache import Cache, locked, remove_tree
+from .console import LabError, run, say
+from .mounts import mount, mounted_below
+
+if TYPE_CHECKING:
+    from .recipes import Guests, Host
+
+INSIDE = Path("/srv/lab")           # the lab's own folder, as the host sees it
+ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "USER": "root",
+               "LOGNAME": "root", "SHELL": "/bin/sh", "LANG": "C.UTF-8"}
+MANAGE = "/usr/lib/virtualbox/VBoxManage"       # without the warnings that Debian's wrapper prints on stdout
+DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+
+
+class Run:
+    """A run that exists: FOLDER/root is the host's root, FOLDER/run.json what it was made from."""
+
+    def __init__(self, cache: Cache, name: str) -> None:
+        if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,30}", name):
+            raise LabError("%r is no name for a run: use up to 31 small letters, digits and dashes" % name)
+        self.name = name
+        self.folder = cache.runs / name
+        self.root = self.folder / "root"
+        self.lab = self.root / INSIDE.relative_to("/")
+        self.record = self.folder / "run.json"
+
+    @property
+    def exists(self) -> bool:
+        """Its host can be used."""
+        return self.read().get("ready", False) and os.path.ismount(self.root)
+
+    def read(self) -> dict:
+        """What run.json says; nothing if it is missing or incomplete."""
+        try:
+            return json.loads(self.record.read_text())
+        except (OSError, ValueError):
+            return {}
+
+    def write(self, **values: object) -> None:
+        """Change run.json."""
+        temporary = self.record.with_suffix(".new")
+        temporary.write_text(json.dumps({**self.read(), **values}, indent=1) + "\n")
+        temporary.rename(self.record)
+
+    def offer(self, name: str, source: Path) -> None:
+        """Show a folder of the cache read-only to the host, as /srv/lab/NAME."""
+        target = self.lab / name
+        target.mkdir(parents=True, exist_ok=True)
+        mount("--bind", source, target)
+        mount("-o", "remount,bind,ro", target)
+
+    def execute(self, *args: object, timeout: float = 120, check: bool = True):
+        """Run a program in the host as root; see console.run."""
+        return run("chroot", self.root, *args, timeout=timeout, check=check, env=ENVIRONMENT)
+
+    def vbox(self, *args: object, timeout: float = 120, check: bool = True):
+        """Run the real VBoxManage in the host."""
+        return self.execute(MANAGE, "-q", *args, timeout=timeout, check=check)
+
+    def processes(self) -> list[int]:
+        """Ids of all processes whose root is this host's root: the machines, VBoxSVC and whatever else was started in it."""
+        found = []
+        for entry in Path("/proc").iterdir():
+            if entry.name.isdigit():
+                with contextlib.suppress(OSError):
+                    if os.readlink(entry / "root") == str(self.root) and int(entry.name) != os.getpid():
+                        found.append(int(entry.name))
+        return found
+
+
+def create(cache: Cache, name: str, host: Host, guests: Guests | None = None, temporary: bool = False) -> Run:
+    """A new run; one of the same name is taken down first, and so are the remains of runs whose maker was killed."""
+    lab = Run(cache, name)
+    with locked(cache.folder / "locks" / "runs"):
+        sweep(cache)
+        take_down(lab)
+        lab.folder.mkdir(parents=True)
+        lab.write(maker=os.getpid(), maker_began=_began(os.getpid()), temporary=temporary, ready=False,
+                  artefacts=[str(path) for path in (host.root, host.launcher, *(vars(guests).values() if guests else ()))])
+    for part in ("upper", "work", "root"):
+        (lab.folder / part).mkdir()
+    _mount_root(lab, host.root)
+    lab.lab.mkdir(parents=True)
+    lab.offer("launcher", host.launcher)
+    if guests:
+        lab.offer("userland", guests.userland / "root")
+        lab.offer("boot", guests.boot)
+        lab.offer("layer", guests.layer)
+        lab.write(state=str(guests.state))
+    enter = lab.folder / "enter"
+    enter.write_text("#!/bin/sh\n# enter ROOT COMMAND...: chroot with the environment of a login, and nothing of the caller's\n"
+                     "exec /usr/bin/env -i %s /usr/sbin/chroot \"$@\"\n" % " ".join("%s=%s" % item for item in ENVIRONMENT.items()))
+    enter.chmod(0o755)
+    lab.write(ready=True)
+    return lab
+
+
+def _mount_root(lab: Run, lower: Path) -> None:
+    """An overlay over the cached root, and what a system has mounted; /dev is its own, so no VirtualBox driver is seen."""
+    options = "lowerdir=%s,upperdir=%s,workdir=%s" % (lower, lab.folder / "upper", lab.folder / "work")
+    if run("mount", "-t", "overlay", "lab", "-o", options, lab.root, check=False).returncode:
+        # the file system below cannot be an upper layer (an overlay itself, say): take memory
+        mount("-t", "tmpfs", "-o", "mode=755", "lab", lab.folder / "upper")
+        for part in ("data", "work"):
+            (lab.folder / "upper" / part).mkdir()
+        options = "lowerdir=%s,upperdir=%s/data,workdir=%s/work" % (lower, lab.folder / "upper", lab.folder / "upper")
+        mount("-t", "overlay", "lab", "-o", options, lab.root)
+    mount("-t", "proc", "proc", lab.root / "proc")
+    mount("-t", "sysfs", "-o", "ro", "sysfs", lab.root / "sys")
+    mount("-t", "tmpfs", "-o", "mode=755", "lab-dev", lab.root / "dev")
+    for name, (major, minor) in DEVICES.items():
+        os.mknod(lab.root / "dev" / name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
+        (lab.root / "dev" / name).chmod(0o666)
+    for name, target in (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
+                         ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx")):
+        (lab.root / "dev" / name).symlink_to(target)
+    for name, mode in (("pts", 0o755), ("shm", 0o1777)):
+        (lab.root / "dev" / name).mkdir()
+        (lab.root / "dev" / name).chmod(mode)
+    mount("-t", "devpts", "-o", "newinstance,ptmxmode=0666,mode=620,gid=5", "devpts", lab.root / "dev/pts")
+
+
+def take_down(lab: Run) -> bool:
+    """End the run's processes, unmount and remove its folder; False if there was none."""
+    if not lab.folder.exists():
+        return False
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        patience = time.monotonic() + 5
+        while left := lab.processes():
+            for process in left:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process, number)
+            if time.monotonic() > patience:
+                break
+            time.sleep(0.05)
+    remove_tree(lab.folder)
+    return True
+
+
+def sweep(cache: Cache) -> None:
+    """Take down what is no run any more: its maker was killed before it was ready, or the machine was restarted since."""
+    for folder in sorted(cache.runs.glob("*")):
+        lab = Run(cache, folder.name)
+        values = lab.read()
+        unfinished = values.get("temporary") or not values.get("ready")
+        if unfinished and _began(values.get("maker", 0)) != values.get("maker_began") or not unfinished and not lab.exists:
+            say("removing what is left of the run " + folder.name)
+            take_down(lab)
+
+
+def _began(process: int) -> str | None:
+    """When a process began (field 22 of /proc/PID/stat), which with its id names it for ever; None if it is no more."""
+    try:
+        return Path("/proc/%d/stat" % process).read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return None
+
+
+@contextlib.contextmanager
+def temporary(cache: Cache, name: str, host: Host, guests: Guests | None = None) -> Iterator[Run]:
+    """A run that ends with the block."""
+    lab = Run(cache, name)
+    try:
+        yield create(cache, name, host, guests, temporary=True)
+    finally:
+        take_down(lab)
+
+
+def using(cache: Cache, name: str) -> contextlib.AbstractContextManager[None]:
+    """Only one process at a time makes or removes a run."""
+    return locked(cache.folder / "locks" / ("run-" + name))

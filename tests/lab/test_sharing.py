@@ -1,0 +1,322 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""share.yml and unshare.yml between a real VirtualBox host and real guests: first runs, drift, bad input, undoing.
+
+The tests of this file build on each other's fleet, and each leaves it shared and right.
+"""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fleet import Fleet, Play
+
+STORE = "/var/cache/0install.net/implementations"
+BESIDE = "/var/cache/0install.net/host-implementations"
+SHARE = "zeroinstall.virtualbox.share"
+UNSHARE = "zeroinstall.virtualbox.unshare"
+SHARES, MOUNTS = "zeroinstall.virtualbox.shares", "zeroinstall.virtualbox.mounts"
+GUEST_FILES = "find /etc /var/cache /var/lib/zeroinstall.virtualbox /usr/local /run/lock -xdev -printf '%p %y %m %u %s %l\\n' 2>/dev/null | sort; cat /etc/fstab"
+HOST_FILES = ("find", "/etc", "/var/cache", "/usr/local", "-xdev", "-printf", "%p %y %m %u %s %l\\n")
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    """A host and two guests with nothing shared but what the lab itself needs, and one package in the host's store."""
+    with Fleet("sharing", ("g1", "g2")).running(quiet=True) as made:
+        add_package(made, "first")
+        yield made
+
+
+def add_package(fleet: Fleet, name: str) -> str:
+    """A package with a program NAME, in the host's store by the real 0store; its digest."""
+    folder = fleet.root / "srv" / name
+    folder.mkdir(parents=True)
+    program = folder / name
+    program.write_text(f"#!/bin/sh\necho this is {name}\n", encoding="utf-8")
+    program.chmod(0o755)
+    digest = fleet.host("0install", "digest", "--algorithm=sha256new", f"/srv/{name}").stdout.strip()
+    fleet.host("0store", "add", digest, f"/srv/{name}")
+    return digest
+
+
+def mounted(fleet: Fleet, guest: str, path: str = STORE) -> str:
+    """Share and options of what a guest has mounted at a path, as its kernel shows it."""
+    return fleet.guest(guest, f"awk '$2 == \"{path}\" {{print $1, $3, $4}}' /proc/self/mounts")[1].strip()
+
+
+def diff_of(results: list[dict]) -> str:
+    """The diffs of results, as one text."""
+    return json.dumps([result.get("diff") for result in results], ensure_ascii=False)
+
+
+def run(fleet: Fleet, *options: str, playbook: str = SHARE) -> Play:
+    """A run that has to succeed."""
+    play = fleet.play(playbook, *options)
+    assert play.status == 0, "\n".join(play.messages(host) for host in play.hosts) or play.output
+    return play
+
+
+def assert_right(fleet: Fleet, *options: str) -> None:
+    """The next run changes nothing and costs a guest at most two module runs."""
+    play = run(fleet, *options)
+    assert play.changed == 0, play.output
+    assert all(0 < play.module_runs[name] <= 2 for name in fleet.guests if name in play.hosts), play.module_runs
+
+
+def assert_repaired(fleet: Fleet, host: str, module: str, words: tuple[str, ...], *options: str) -> None:
+    """Check mode finds a drift and shows it in the diff; a run puts it right with the same diff; the next finds nothing."""
+    check = run(fleet, "--check", "--diff", *options)
+    assert check.hosts[host]["changed"] > 0, check.output
+    shown = diff_of(check.results(host, module))
+    assert all(word in shown for word in words), shown
+    real = run(fleet, "--diff", *options)
+    assert diff_of(real.results(host, module)) == shown
+    assert real.hosts[host]["changed"] == check.hosts[host]["changed"]
+    assert_right(fleet, *options)
+
+
+def refused(fleet: Fleet, host: str, *options: str, inventory: Path | None = None) -> str:
+    """The message of a run that has to fail on a host."""
+    play = fleet.play(SHARE, *options, inventory=inventory)
+    assert play.status != 0, play.output
+    assert play.hosts[host]["failures"] == 1, play.output
+    return play.messages(host)
+
+
+def snapshot(fleet: Fleet) -> dict[str, str]:
+    """Files of guests and host, and the machines' settings, where share.yml could leave something."""
+    found = {name: fleet.guest(name, GUEST_FILES)[1] for name in fleet.guests}
+    found["host"] = "\n".join(
+        line for line in sorted(fleet.host(*HOST_FILES).stdout.splitlines())
+        if not line.startswith((f"{STORE}/", "/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")))
+    for name in fleet.guests:
+        text = (fleet.root / f"root/VirtualBox VMs/{name}/{name}.vbox").read_text(encoding="utf-8")
+        found[f"{name}.vbox"] = "\n".join(line.strip() for line in text.splitlines()
+                                          if "SharedFolder" in line or "ExtraData" in line)
+    return found
+
+
+@pytest.fixture(scope="module")
+def before(fleet: Fleet) -> dict[str, str]:
+    """What the fleet was before anything was shared."""
+    return snapshot(fleet)
+
+
+def test_check_mode_on_a_fresh_host_changes_nothing(fleet: Fleet, before: dict[str, str]) -> None:
+    check = run(fleet, "--check", "--diff", "--limit", "zeroinstall_hosts")
+    shown = diff_of(check.results("vbox", SHARES))
+    assert f"ZeroInstall: {STORE}, read-only" in shown
+    assert snapshot(fleet) == before
+
+
+def test_the_first_run_shares_and_the_second_changes_nothing(fleet: Fleet, before: dict[str, str]) -> None:
+    first = run(fleet)
+    assert all(first.hosts[name]["changed"] for name in ("vbox", *fleet.guests))
+    for name in fleet.guests:
+        assert mounted(fleet, name).startswith("ZeroInstall vboxsf ro,nosuid,nodev")
+    assert_right(fleet)
+
+
+def test_guests_find_and_run_what_the_host_adds_later(fleet: Fleet) -> None:
+    digest = add_package(fleet, "later")
+    for name in fleet.guests:
+        assert fleet.guest(name, f"0install store find {digest}; {STORE}/{digest}/later")[1].split("\n")[:2] == [
+            f"{STORE}/{digest}", "this is later"]
+
+
+def test_the_host_refuses_what_a_guests_root_writes(fleet: Fleet) -> None:
+    line = "mkdir -p /tmp/w && mount -t vboxsf -o rw ZeroInstall /tmp/w; touch /tmp/w/x; ln -s x /tmp/w/y; rm -r /tmp/w/sha256new*; umount /tmp/w"
+    assert fleet.guest("g1", line, check=False)[1].count("Read-only file system") >= 3
+    assert not [path.name for path in (fleet.root / STORE.lstrip("/")).iterdir() if not path.name.startswith("sha256new_")]
+
+
+@pytest.mark.parametrize(("harm", "words"), [
+    ("umount {store}; mount -t vboxsf -o ro,nodev,nosuid other {store}", ("other", "ZeroInstall")),
+    ("umount {store}", ("ZeroInstall",)),
+    ("mount -o remount,rw,suid {store}", ("rw", "ro")),
+    ("sed -i 's/ ro,/ rw,/' /etc/fstab", ("vboxsf rw,", "vboxsf ro,")),
+    ("sed -i /vboxsf/d /etc/fstab", ("+", "vboxsf ro,") [1:]),
+    ("sed -i 's/^ZeroInstall /elsewhere /' /etc/fstab", ("elsewhere", "ZeroInstall")),
+    ("rm /etc/modules-load.d/zeroinstall.virtualbox.conf", ("modules-load.d",)),
+], ids=["another share mounted", "unmounted", "remounted writable", "line edited", "line removed", "line of another share", "driver not at boot"])
+def test_drift_in_a_guest_is_found_shown_and_put_right(fleet: Fleet, harm: str, words: tuple[str, ...]) -> None:
+    fleet.host("mkdir", "-p", "/srv/other")
+    if "other" not in fleet.vbox("showvminfo", "g1", "--machinereadable"):
+        fleet.vbox("sharedfolder", "add", "g1", "--name=other", "--hostpath=/srv/other", "--transient")
+    fleet.guest("g1", harm.format(store=STORE))
+    assert_repaired(fleet, "g1", MOUNTS, words, "--limit", "g1")
+    assert mounted(fleet, "g1").startswith("ZeroInstall vboxsf ro,nosuid,nodev")
+
+
+@pytest.mark.parametrize(("harm", "words"), [
+    (("sharedfolder", "modify", "g2", "--name=ZeroInstall", "--readonly=off"), ("writable", "read-only")),
+    (("sharedfolder", "remove", "g2", "--name=ZeroInstall"), ("read-only",)),
+    (("setextradata", "g2", "VBoxInternal2/SharedFoldersEnableSymlinksCreate/ZeroInstall", "1"), ("symlinks allowed",)),
+], ids=["made writable", "removed", "symlinks allowed"])
+def test_drift_of_a_machine_that_is_off_is_found_shown_and_put_right(
+    fleet: Fleet, harm: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    fleet.lab("stop", "g2")
+    fleet.vbox(*harm)
+    assert_repaired(fleet, "vbox", SHARES, words, "--limit", "zeroinstall_hosts")
+
+
+def test_a_wrong_path_is_put_right_and_the_guest_sees_the_right_one(fleet: Fleet) -> None:
+    fleet.lab("stop", "g2")
+    fleet.vbox("sharedfolder", "remove", "g2", "--name=ZeroInstall")
+    fleet.vbox("sharedfolder", "add", "g2", "--name=ZeroInstall", "--hostpath=/srv/other")
+    assert_repaired(fleet, "vbox", SHARES, ("/srv/other, writable", f"{STORE}, read-only"), "--limit", "zeroinstall_hosts")
+    fleet.lab("start", "g2")
+    assert run(fleet, "--limit", "g2").hosts["g2"]["changed"] > 0
+    assert "sha256new_" in fleet.guest("g2", f"ls {STORE}; touch {STORE}/x; true")[1]
+    assert_right(fleet, "--limit", "g2")
+
+
+def test_a_writable_transient_share_that_hides_ours_is_removed_while_the_machine_runs(fleet: Fleet) -> None:
+    fleet.vbox("sharedfolder", "add", "g2", "--name=ZeroInstall", f"--hostpath={STORE}", "--transient")
+    assert_repaired(fleet, "vbox", SHARES, ("writable, transient",), "--limit", "zeroinstall_hosts")
+    run(fleet, "--limit", "g2")
+    line = f"mount -t vboxsf -o rw ZeroInstall /mnt; touch /mnt/x; umount /mnt; ls {STORE}"
+    assert "Read-only file system" in fleet.guest("g2", line, check=False)[1]
+    assert_right(fleet, "--limit", "g2")
+
+
+FULL = f"umount {STORE} && touch {STORE}/own"
+FOREIGN = f"umount {STORE} && mount -t tmpfs somebody {STORE}"
+UNWRITABLE = "sed -i /vboxsf/d /etc/fstab && mount --bind /etc/fstab /etc/fstab && mount -o remount,bind,ro /etc/fstab"
+
+
+@pytest.mark.parametrize(("harm", "options", "words", "mend"), [
+    (FULL, (), ("is not empty", "'own'", "cache_guest_sharing"), f"rm {STORE}/own"),
+    (FOREIGN, (), (STORE, "somebody (tmpfs) is mounted there", "Unmount it"), f"umount {STORE}"),
+    (UNWRITABLE, (), ("/etc/fstab cannot be written",), "umount /etc/fstab"),
+    (f"umount {STORE}; sed -i /vboxsf/d /etc/fstab", ("-e", "cache_guest_share=nosuch"), ("nosuch", "does not offer"), "true"),
+    ("true", ("-e", "cache_guest_path=relative/path"), ("'relative/path'", "absolute"), "true"),
+    ("true", ("-e", '{"cache_guest_mount_options": ["nofail"]}'), ("'nofail'", "refused"), "true"),
+    ("true", ("-e", '{"cache_guest_mount_options": ["fmode=0444"]}'), ("'fmode=0444'", "executable"), "true"),
+    ("true", ("-e", "cache_guest_mode=open"), ("cache_guest_mode", "open"), "true"),
+    ("true", ("-e", "cache_guest_minimum_version=twelve"), ("twelve",), "true"),
+], ids=["files in the mount point", "foreign file system", "fstab not writable", "share not offered", "relative path",
+        "nofail", "fmode", "unknown mode", "minimum version"])
+def test_bad_input_in_a_guest_is_refused_and_nothing_is_changed(
+    fleet: Fleet, harm: str, options: tuple[str, ...], words: tuple[str, ...], mend: str
+) -> None:
+    look = f"cat /etc/fstab; grep vboxsf /proc/self/mounts; ls -lan {STORE}; {GUEST_FILES}"
+    fleet.guest("g1", harm)
+    found = fleet.guest("g1", look)[1]
+    message = refused(fleet, "g1", "--limit", "g1", *options)
+    assert all(word in message for word in words), message
+    assert fleet.guest("g1", look)[1] == found
+    fleet.guest("g1", mend)
+    run(fleet, "--limit", "g1")
+    assert_right(fleet, "--limit", "g1")
+
+
+def test_a_malformed_fstab_line_and_a_missing_last_newline_stay_or_are_mended(fleet: Fleet) -> None:
+    fleet.guest("g1", r"umount %s; sed -i /vboxsf/d /etc/fstab; printf 'broken\n/dev/sdz1 /data ext4 noauto 0 0' >> /etc/fstab" % STORE)
+    kept = fleet.guest("g1", "cat /etc/fstab")[1]
+    play = run(fleet, "--limit", "g1")
+    assert "malformed" in json.dumps(play.results("g1", MOUNTS)[0]["warnings"])
+    text = fleet.guest("g1", "cat /etc/fstab")[1]
+    assert text.startswith(kept + "\nZeroInstall " + STORE) and text.endswith(" 0 0\n")
+    fleet.guest("g1", "sed -i -e /^broken/d -e /sdz1/d /etc/fstab")
+    assert_right(fleet, "--limit", "g1")
+
+
+def test_a_system_without_virtualbox_is_refused_and_nothing_is_changed(fleet: Fleet, tmp_path: Path) -> None:
+    """The host's own root, which is no VirtualBox guest, named as one."""
+    inventory = json.loads(fleet.inventory.read_text(encoding="utf-8"))
+    host = inventory["zeroinstall_hosts"]["hosts"]["vbox"]
+    common = inventory["zeroinstall_hosts"].get("vars", {})
+    nobody = {**common, **host, "cache_guest_host": "vbox", "cache_guest_machine": "none"}
+    path = tmp_path / "inventory.json"
+    path.write_text(json.dumps({"zeroinstall_guests": {"hosts": {"nobody": nobody}}}), encoding="utf-8")
+    before = fleet.host(*HOST_FILES).stdout
+    message = refused(fleet, "nobody", inventory=path)
+    assert "VirtualBox" in message and "guest" in message, message
+    assert fleet.host(*HOST_FILES).stdout == before
+
+
+@pytest.mark.parametrize(("options", "words"), [
+    (("-e", "cache_host_path=/var/cache/0install.net"), ("is not a store of implementations", "cache_host_path")),
+    (("-e", "cache_host_path=/srv/link/0install.net/implementations"), ("reached through a symlink", "/srv/real")),
+    (("-e", "cache_host_path=/srv/file/0install.net/implementations"), ("is not a directory",)),
+    (("-e", "cache_host_vboxmanage=/no/such/VBoxManage"), ("VBoxManage was not found as '/no/such/VBoxManage'",)),
+    (("-e", "cache_host_user=nobody"), ("is not registered with VirtualBox for this user", "become_user")),
+    (("-e", "cache_guest_share='two words'"), ("'two words'", "white space")),
+    (("-e", "cache_guest_machine=nosuch"), ("guests 'g1' and 'g2' name the same machine 'nosuch'",)),
+    (("-e", "cache_host_when_busy=perhaps"), ("cache_host_when_busy", "perhaps")),
+], ids=["parent of a store", "symlink", "a file", "no VBoxManage", "another user", "share name", "one machine twice", "unknown choice"])
+def test_bad_input_on_the_host_is_refused_and_nothing_is_changed(
+    fleet: Fleet, options: tuple[str, ...], words: tuple[str, ...]
+) -> None:
+    fleet.host("mkdir", "-p", "/srv/real/0install.net/implementations", "/srv/file/0install.net")
+    fleet.host("ln", "-sfn", "/srv/real", "/srv/link")
+    fleet.host("touch", "/srv/file/0install.net/implementations")
+    before = snapshot(fleet)
+    message = refused(fleet, "vbox", "--limit", "zeroinstall_hosts", *options)
+    assert all(word in message for word in words), message
+    assert snapshot(fleet) == before
+
+
+def test_a_guests_users_share_what_they_install_beside_the_hosts_store(fleet: Fleet) -> None:
+    option = ("-e", "cache_guest_sharing=true", "--limit", "g2")
+    run(fleet, *option)
+    assert mounted(fleet, "g2", BESIDE).startswith("ZeroInstall vboxsf ro,")
+    assert not mounted(fleet, "g2")
+    assert_right(fleet, *option)
+    shared = fleet.host("ls", STORE).stdout.split()[0]
+    assert fleet.guest("g2", f"0install store find {shared}")[1].strip() == f"{BESIDE}/{shared}"
+    fleet.guest("g2", "useradd -m somebody && mkdir /tmp/p && echo guest > /tmp/p/f")
+    digest = fleet.guest("g2", "0install digest --algorithm=sha256new /tmp/p")[1].strip()
+    line = f"HOME=/home/somebody setpriv --reuid somebody --regid somebody --clear-groups 0store add {digest} /tmp/p"
+    fleet.guest("g2", line)
+    assert fleet.guest("g2", f"stat -c %U {STORE}/{digest}; 0install store find {digest}")[1].split() == ["zeroinst", f"{STORE}/{digest}"]
+    assert digest not in fleet.host("ls", STORE).stdout
+    fleet.guest("g2", f"chmod -R u+w {STORE}/{digest} && rm -r {STORE}/{digest}")
+    run(fleet, "--limit", "g2")
+    assert mounted(fleet, "g2").startswith("ZeroInstall vboxsf ro,")
+    assert_right(fleet, "--limit", "g2")
+
+
+def test_a_user_of_the_host_shares_his_own_store(fleet: Fleet) -> None:
+    fleet.host("useradd", "--create-home", "vm")
+    fleet.host("/usr/lib/virtualbox/VBoxManage", "createvm", "--name", "Own 'one'", "--register", user="vm")
+    inventory = json.loads(fleet.inventory.read_text(encoding="utf-8"))
+    inventory["zeroinstall_guests"]["hosts"] = {"own": {"cache_guest_host": "vbox", "cache_guest_machine": "Own 'one'"}}
+    path = fleet.folder / "own.json"
+    path.write_text(json.dumps(inventory), encoding="utf-8")
+    options = ("--limit", "zeroinstall_hosts", "-e", "cache_host_store=user", "-e", "cache_host_user=vm")
+    play = fleet.play(SHARE, *options, inventory=path)
+    assert play.status == 0, play.messages("vbox")
+    again = fleet.play(SHARE, *options, inventory=path)
+    assert (again.status, again.changed) == (0, 0), again.output
+    info = fleet.host("/usr/lib/virtualbox/VBoxManage", "showvminfo", "Own 'one'", user="vm").stdout
+    assert "Host path: '/home/vm/.cache/0install.net/implementations' (machine mapping), readonly" in info
+    assert fleet.host("stat", "-c", "%U %a", "/home/vm/.cache/0install.net/implementations").stdout.split() == ["vm", "755"]
+
+
+def test_unshare_undoes_exactly_what_share_did_and_leaves_the_packages(fleet: Fleet, before: dict[str, str]) -> None:
+    fleet.host("rm", "-rf", "/home/vm", "/srv/link", "/srv/real", "/srv/file")
+    packages = fleet.host("ls", "-R", STORE).stdout
+    check = run(fleet, "--check", playbook=UNSHARE)
+    done = run(fleet, playbook=UNSHARE)
+    assert done.changed == check.changed > 0
+    after = snapshot(fleet)
+    for part, text in before.items():
+        left = set(after[part].splitlines()) ^ set(text.splitlines())
+        assert not {line for line in left if "/home/somebody" not in line and not line.startswith(
+            ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid"))}, part
+    assert fleet.host("ls", "-R", STORE).stdout == packages
+    again = run(fleet, playbook=UNSHARE)
+    assert again.changed == 0, again.output
+
+
+def test_everything_ran_warm_in_the_guests(fleet: Fleet) -> None:
+    """Plain Python in these guests takes minutes; if it was used, the figures of this run mean nothing."""
+    fleet.lab("check-warm", *map(shlex.quote, fleet.guests))
