@@ -11,6 +11,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -69,6 +71,36 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "lint: reads the sources only, takes seconds")
     config.addinivalue_line("markers", "optional: may be skipped in CI as well")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+BUILD = pytest.StashKey["subprocess.Popen[bytes]"]()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Build the lab while the tests before it run; the lab's own locks make its tests wait for that."""
+    lab = REPOSITORY / "tests" / "lab"
+    found = read_setup()
+    if found and not session.config.option.collectonly and any(item.path.is_relative_to(lab) for item in session.items):
+        log = Path(found.cache) / "logs" / "lab-build.log"
+        with log.open("w", encoding="utf-8") as output:
+            session.config.stash[BUILD] = subprocess.Popen(
+                [sys.executable, lab / "lab.py", "build"],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
+        if reporter:
+            reporter.write_line(f"building the lab meanwhile; its log: {log}")
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """End a build that is still going on."""
+    build = config.stash.get(BUILD, None)
+    if build and build.poll() is None:
+        build.terminate()
+        build.wait()
 
 
 def in_ci() -> bool:

@@ -132,8 +132,8 @@ def run(command: Sequence[str | Path], log: Path, environment: Mapping[str, str]
         raise SetupError(f"{' '.join(words)}\nended with status {done.returncode}; its last lines ({log}):\n{tail}")
 
 
-def install_debian_packages(packages: Sequence[str], logs: Path) -> None:
-    """Install those of the packages that are missing.
+def install_debian_packages(packages: Sequence[str], logs: Path) -> list[str]:
+    """Install those of the packages that are missing, and return them.
 
     Raises:
         SetupError: not root, no apt-get, or the installation failed.
@@ -143,13 +143,14 @@ def install_debian_packages(packages: Sequence[str], logs: Path) -> None:
     )
     wanted = missing(packages, query.stdout)
     if not wanted:
-        return
+        return []
     if os.geteuid() != 0:
         raise SetupError(f"only root can install the Debian packages that are missing: {' '.join(wanted)}")
     say(f"Installing Debian packages: {', '.join(wanted)}")
     environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
     run(["apt-get", "update"], logs / "apt-update.log", environment)
     run(["apt-get", "install", "-y", "--no-install-recommends", *wanted], logs / "apt-install.log", environment)
+    return wanted
 
 
 def probe(candidate: str) -> tuple[Version, str] | None:
@@ -267,10 +268,11 @@ def set_up(cache: Path) -> Setup:
     """
     logs = cache / "logs"
     packages = requirements_text(REQUIREMENTS / "debian.txt").split()
-    if not any(found >= OLDEST_CONTROLLER for found in find_pythons(os.environ)):
-        packages += ["python3-venv"]
-    install_debian_packages(packages, logs)
     pythons = find_pythons(os.environ)
+    if choose(pythons)[0] is None:
+        packages.append("python3-venv")
+    if install_debian_packages(packages, logs):
+        pythons = find_pythons(os.environ)
     oldest, newest = choose(pythons)
     if oldest is None:
         raise SetupError(
@@ -304,6 +306,13 @@ def set_up(cache: Path) -> Setup:
     )
 
 
+def mount_points() -> list[Path]:
+    """Where something is mounted, by /proc/self/mountinfo, which writes white space and backslashes as octal digits."""
+    table = Path("/proc/self/mountinfo").read_bytes().splitlines()
+    decoded = (re.sub(rb"\\([0-7]{3})", lambda digits: bytes([int(digits[1], 8)]), line.split()[4]) for line in table)
+    return [Path(os.fsdecode(point)) for point in decoded]
+
+
 def clean(cache: Path) -> None:
     """Remove the cache.
 
@@ -314,10 +323,9 @@ def clean(cache: Path) -> None:
         return
     if not (cache / TAG).exists():
         raise SetupError(f"{cache} has no {TAG} of these tests, so it is left alone; remove it yourself if it is yours")
-    mounts = [line.split()[4] for line in Path("/proc/self/mountinfo").read_text(encoding="utf-8").splitlines()]
-    held = [mount for mount in mounts if Path(mount).is_relative_to(cache.resolve())]
+    held = [mount for mount in mount_points() if mount.is_relative_to(cache.resolve())]
     if held:
-        raise SetupError(f"{cache} is still in use: {', '.join(held)} is mounted; end the lab and umount that first")
+        raise SetupError(f"{cache} is still in use: {', '.join(map(str, held))} is mounted; end the lab and umount that first")
     shutil.rmtree(cache)
     say(f"Removed {cache}")
 
