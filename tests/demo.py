@@ -1,0 +1,180 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The main job, shown on a real VirtualBox host and two real guests that this machine runs for the purpose.
+
+Run by ``make demo``, which sets up what it needs.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import shlex
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent / "tools"))
+
+from fleet import Fleet, FleetError, Play  # noqa: E402
+
+ALGORITHMS = ("sha1", "sha1new", "sha256", "sha256new")
+STORE = "/var/cache/0install.net/implementations"
+SHARE = "zeroinstall.virtualbox.share"
+UNSHARE = "zeroinstall.virtualbox.unshare"
+FEED = """<?xml version="1.0"?>
+<interface xmlns="http://zero-install.sourceforge.net/2004/injector/interface">
+  <name>hello</name><summary>says hello</summary>
+  <implementation id="{digest}" version="1.0" main="hello"/>
+</interface>
+"""
+
+
+class Demo:
+    """The steps, each of which says what it does and what came out."""
+
+    def __init__(self, fleet: Fleet) -> None:
+        self.fleet = fleet
+        self.began = time.monotonic()
+        self.digests: dict[str, str] = {}
+
+    @contextlib.contextmanager
+    def step(self, title: str) -> Iterator[None]:
+        """Name a step and say how long it took."""
+        print(f"\n== {title}", flush=True)
+        began = time.monotonic()
+        yield
+        print(f"   ({time.monotonic() - began:.1f} s)", flush=True)
+
+    def show(self, text: str) -> None:
+        """Lines of a result, indented."""
+        for line in text.splitlines():
+            print(f"   {line}", flush=True)
+
+    def expect(self, fact: bool, otherwise: str) -> None:
+        """End the demo where a fact does not hold."""
+        if not fact:
+            raise FleetError(f"This did not come out as it should: {otherwise}")
+
+    def in_guests(self, line: str) -> dict[str, tuple[int, str]]:
+        """Exit status and output of a line that runs in all guests at once."""
+        with ThreadPoolExecutor() as pool:
+            return dict(zip(self.fleet.guests, pool.map(lambda name: self.fleet.guest(name, line, check=False),
+                                                        self.fleet.guests), strict=True))
+
+    def play(self, playbook: str, *options: str) -> Play:
+        """Run a playbook and show what it did."""
+        play = self.fleet.play(playbook, *options)
+        for host, counters in play.hosts.items():
+            self.show(f"{host}: {counters['ok']} ok, {counters['changed']} changed, {counters['failures']} failed,"
+                      f" {play.module_runs[host]} module runs")
+        if play.status:
+            raise FleetError(f"{playbook} failed:\n" + "\n".join(play.messages(host) for host in play.hosts))
+        return play
+
+    def add_packages(self) -> None:
+        """One package for each algorithm, by Zero Install's own programs."""
+        for algorithm in ALGORITHMS:
+            folder = f"/srv/package-{algorithm}"
+            place = self.fleet.root / folder.lstrip("/")
+            (place / "lib").mkdir(parents=True)
+            program = place / "hello"
+            program.write_text(f'#!/bin/sh\necho "hello from {algorithm}, on $(uname -n)"\n', encoding="utf-8")
+            program.chmod(0o755)
+            (place / "lib" / "data").write_text(algorithm * 100, encoding="utf-8")
+            (place / "link").symlink_to("lib/data")
+            digest = self.fleet.host("0install", "digest", f"--algorithm={algorithm}", folder).stdout.strip()
+            self.fleet.host("0store", "add", digest, folder)
+            self.digests[algorithm] = digest
+        self.show(self.fleet.host("ls", STORE).stdout)
+
+    def add_as_user(self) -> None:
+        """A package from a user of the host without any rights: Zero Install's helper adds it for him."""
+        self.fleet.host("useradd", "--create-home", "somebody")
+        self.fleet.host("mkdir", "/srv/another")
+        (self.fleet.root / "srv/another/readme").write_text("added later\n", encoding="utf-8")
+        digest = self.fleet.host("0install", "digest", "--algorithm=sha256new", "/srv/another").stdout.strip()
+        self.fleet.host("0store", "add", digest, "/srv/another", user="somebody")
+        for name, (status, output) in self.in_guests(f"cat {STORE}/{digest}/readme").items():
+            self.show(f"{name}: {output.strip()}")
+            self.expect(not status and "added later" in output, f"{name} does not see the package that a user added")
+
+    def look(self) -> None:
+        """What the guests see, as files."""
+        for name, (_status, output) in self.in_guests(f"ls {STORE}; grep {STORE} /proc/self/mounts").items():
+            self.show(f"{name}:")
+            self.show("  " + output.strip().replace("\n", "\n  "))
+            self.expect(all(digest in output for digest in self.digests.values()), f"{name} does not see all packages")
+
+    def find_and_run(self) -> None:
+        """Zero Install in the guests: finds a package by its digest, and runs a program from it."""
+        digest = self.digests["sha256new"]
+        feed = shlex.quote(FEED.format(digest=digest))
+        for name, (status, output) in self.in_guests(f"0install store find {digest}").items():
+            self.show(f"{name}: 0install store find {digest[:20]}…: {output.strip()}")
+            self.expect(not status and output.strip() == f"{STORE}/{digest}", f"{name} does not find the package")
+        line = f"printf %s {feed} > /tmp/hello.xml && 0install run --offline --console /tmp/hello.xml"
+        for name, (status, output) in self.in_guests(line).items():
+            self.show(f"{name}: 0install run hello.xml: {output.strip()}")
+            self.expect(not status and f"hello from sha256new, on {name}" in output, f"{name} does not run the program")
+
+    def try_to_write(self) -> None:
+        """Root of a guest mounts the share writable and tries."""
+        line = f"mkdir -p /tmp/w && mount -t vboxsf -o rw ZeroInstall /tmp/w && touch /tmp/w/evil; rm -r /tmp/w/sha*; umount /tmp/w"
+        for name, (_status, output) in self.in_guests(line).items():
+            self.show(f"{name}: {output.strip().splitlines()[0] if output.strip() else 'nothing was refused'}")
+            self.expect("Read-only file system" in output, f"{name} could write: {output}")
+        found = self.fleet.host("ls", STORE).stdout
+        self.expect("evil" not in found and all(digest in found for digest in self.digests.values()), "the host's store changed")
+        self.show("the host's store is as it was")
+
+    def run(self) -> None:
+        """All steps."""
+        with self.step("Four packages, one for each digest algorithm, go into the host's store by 0store add"):
+            self.add_packages()
+        with self.step(f"ansible-playbook {SHARE}, the first time"):
+            self.play(SHARE)
+        with self.step("What each guest sees"):
+            self.look()
+        with self.step("Zero Install in each guest finds a package in the shared store and runs a program from it"):
+            self.find_and_run()
+        with self.step("A user of the host adds a package; the guests have it at once"):
+            self.add_as_user()
+        with self.step("Root in each guest mounts the share writable and tries to write: the host refuses"):
+            self.try_to_write()
+        with self.step(f"ansible-playbook {SHARE}, again: nothing to change"):
+            again = self.play(SHARE)
+            self.expect(again.changed == 0, "the second run changed something")
+            self.expect(all(again.module_runs[name] <= 2 for name in self.fleet.guests), "a guest cost more than two module runs")
+        with self.step(f"ansible-playbook {UNSHARE}: undone, the packages stay"):
+            self.play(UNSHARE)
+            self.expect(all("vboxsf" not in output for _status, output in self.in_guests(f"grep {STORE} /proc/self/mounts").values()),
+                        "a guest still has the store mounted")
+            self.expect(all(digest in self.fleet.host("ls", STORE).stdout for digest in self.digests.values()), "packages are gone")
+        with self.step("Nothing ran the slow way in the guests (see tests/lab/README.md)"):
+            self.show(self.fleet.lab("check-warm").stdout.strip())
+
+
+def main() -> int:
+    """Run the demo; its exit status."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    began = time.monotonic()
+    print("A real VirtualBox host and two real guests, on this machine, for the length of this demo.", flush=True)
+    try:
+        with Fleet("demo", ("g1", "g2")).running() as fleet:
+            Demo(fleet).run()
+    except FleetError as error:
+        print(f"\nThe demo failed. {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\nInterrupted; the host and the guests are gone.", file=sys.stderr)
+        return 130
+    print(f"\nProved in {time.monotonic() - began:.0f} s: two real VirtualBox guests found and ran packages from their host's"
+          " store, could not write to it, and a second run changed nothing.", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,145 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A run of the lab as its user sees it: a host and guests, playbooks run on them, commands run in them.
+
+For the demo and for tests; started by ``setup.py``, which puts Ansible and the collections into the environment.
+"""
+
+from __future__ import annotations
+
+import collections
+import contextlib
+import dataclasses
+import json
+import os
+import re
+import shlex
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+TESTS = Path(__file__).resolve().parents[1]
+LAB = TESTS / "lab" / "lab.py"
+
+
+class FleetError(Exception):
+    """What was run, and what it printed."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Play:
+    """What ansible-playbook did. ``seconds`` is wall time; ``hosts`` maps a host to its counters of the recap."""
+
+    status: int
+    seconds: float
+    output: str
+    hosts: Mapping[str, Mapping[str, int]]
+    tasks: list[dict[str, Any]]
+    module_runs: collections.Counter[str]
+
+    @property
+    def changed(self) -> int:
+        """Tasks that changed something, on all hosts."""
+        return sum(counters["changed"] for counters in self.hosts.values())
+
+    def results(self, host: str, action: str) -> list[dict[str, Any]]:
+        """The results of a module on a host, in their order; skipped ones are left out."""
+        return [
+            task["hosts"][host]
+            for task in self.tasks
+            if host in task["hosts"] and not task["hosts"][host].get("skipped")
+            and task["hosts"][host].get("action") == action
+        ]
+
+    def messages(self, host: str) -> str:
+        """The messages of the tasks that failed on a host."""
+        return "\n".join(
+            str(result.get("msg", "")) for task in self.tasks for name, result in task["hosts"].items()
+            if name == host and (result.get("failed") or result.get("unreachable")))
+
+
+class Fleet:
+    """The run NAME of the lab. The guests are named as in the lab, the host is ``vbox``."""
+
+    def __init__(self, name: str, guests: tuple[str, ...]) -> None:
+        self.name = name
+        self.guests = guests
+        self.inventory = Path()
+        self.folder = Path()
+
+    def lab(self, *arguments: str, check: bool = True, quiet: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run the lab's command line program; its output is printed unless ``quiet``."""
+        stream = subprocess.PIPE if quiet else None
+        done = subprocess.run([sys.executable, str(LAB), "--run", self.name, *arguments], stdin=subprocess.DEVNULL,
+                              stdout=stream, stderr=subprocess.STDOUT if quiet else None, text=True, check=False)
+        if check and done.returncode:
+            raise FleetError(f"lab {shlex.join(arguments)}: exit status {done.returncode}\n{done.stdout or ''}")
+        return done
+
+    @contextlib.contextmanager
+    def running(self, quiet: bool = False) -> Iterator[Fleet]:
+        """Up as long as the block; whatever ends it, the run is taken down."""
+        try:
+            self.lab("up", "--guests", ",".join(self.guests), quiet=quiet)
+            self.inventory = Path(self.lab("inventory").stdout.strip())
+            self.folder = self.inventory.parent
+            yield self
+        finally:
+            self.lab("down", check=False, quiet=quiet)
+
+    @property
+    def root(self) -> Path:
+        """The host's root folder."""
+        return self.folder / "root"
+
+    def host(self, *command: str, user: str = "root", check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Run a program in the host as one of its users."""
+        words = command if user == "root" else ("runuser", "-u", user, "--", *command)
+        done = subprocess.run([str(self.folder / "enter"), str(self.root), *words], stdin=subprocess.DEVNULL,
+                              capture_output=True, text=True, check=False)
+        if check and done.returncode:
+            raise FleetError(f"host: {shlex.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def vbox(self, *arguments: str) -> str:
+        """What VBoxManage on the host prints."""
+        return self.host("/usr/lib/virtualbox/VBoxManage", "-q", *arguments).stdout
+
+    def guest(self, name: str, line: str, check: bool = True) -> tuple[int, str]:
+        """Exit status and output of a shell line in a guest."""
+        done = self.lab("guest", name, line, check=False)
+        if check and done.returncode:
+            raise FleetError(f"{name}: {line}: exit status {done.returncode}\n{done.stdout}")
+        return done.returncode, done.stdout
+
+    def play(self, playbook: str, *options: str, inventory: Path | None = None) -> Play:
+        """Run a playbook and read its results."""
+        log = self.folder / "ansible.log"
+        log.unlink(missing_ok=True)
+        environment = {
+            **os.environ, "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+            "ANSIBLE_LOG_PATH": str(log), "ANSIBLE_LOG_VERBOSITY": "3", "ANSIBLE_NOCOLOR": "1",
+        }
+        began = time.monotonic()
+        done = subprocess.run(["ansible-playbook", "-i", str(inventory or self.inventory), playbook, *options],
+                              env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        seconds = time.monotonic() - began
+        try:
+            report = json.loads(done.stdout[done.stdout.index("{"):])
+        except ValueError as error:
+            raise FleetError(f"ansible-playbook {playbook}: no result\n{done.stdout}{done.stderr}") from error
+        return Play(done.returncode, seconds, done.stdout + done.stderr, report["stats"],
+                    [task for play in report["plays"] for task in play["tasks"]],
+                    count_module_runs(log.read_text(encoding="utf-8", errors="replace")))
+
+
+def count_module_runs(log: str) -> collections.Counter[str]:
+    """How often Ansible ran something on each host, by its log at verbosity 3: with pipelining, once for a module run.
+
+    The connection plugin of the host's chroot names the host by its folder, ``…/root``.
+    """
+    found = re.findall(r"<([^>\n]+)> (?:labserial: |EXEC )", log)
+    return collections.Counter("vbox" if name.endswith("/root") else name for name in found)
