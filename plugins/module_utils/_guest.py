@@ -177,7 +177,7 @@ class Guest:
 
     def stores(self) -> list[dict[str, Any]]:
         """The stores that root's Zero Install has, in its order."""
-        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~") + "/.cache"
+        home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~").rstrip("/") + "/.cache"
         system = (os.environ.get("XDG_CACHE_DIRS") or "/var/cache").split(":")
         places: list[tuple[str, str]] = [("user", f"{home}/{_IMPLEMENTATIONS}")]
         places += [("system", f"{folder}/{_IMPLEMENTATIONS}") for folder in system if folder]

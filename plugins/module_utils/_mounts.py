@@ -471,7 +471,7 @@ def mount_failure(mount: Mount, output: str, virtualbox: bool) -> str:
     if re.search(r"unknown filesystem type|No such device", said):
         return start + driver_missing(virtualbox) + f" mount said: {said}"
     if re.search(
-        r"special device \S+ does not exist|No such file or directory|Protocol error|fsconfig\S* failed", said
+        r"special device \S+ does not exist|No such file or directory|Protocol error", said
     ):
         return (
             f"{start}the host does not offer share {mount.share} to this machine. Let the host share it "

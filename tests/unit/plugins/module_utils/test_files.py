@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Replacing files whole or not at all, on real files."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+
+COLLECTIONS = str(Path(_files.__file__).parents[5])
+
+
+def test_bytes_that_are_no_utf8_and_line_ends_survive(tmp_path):
+    file = tmp_path / "f"
+    file.write_bytes(b"a\xff\r\nb\rc\n")
+    text = _files.read(str(file))
+    _files.replace(str(file), text + "d")
+    assert file.read_bytes() == b"a\xff\r\nb\rc\nd"
+
+
+def test_no_file_is_none(tmp_path):
+    assert _files.read(str(tmp_path / "none")) is None
+
+
+def test_mode_owner_and_attributes_stay(tmp_path):
+    file = tmp_path / "f"
+    file.write_text("old")
+    file.chmod(0o640)
+    if os.geteuid() == 0:
+        os.chown(str(file), 12, 34)
+    try:
+        os.setxattr(str(file), "user.mark", b"x")
+        marked = True
+    except OSError:  # the file system has none
+        marked = False
+    before = file.stat()
+    _files.replace(str(file), "new")
+    after = file.stat()
+    assert file.read_text() == "new"
+    assert (after.st_mode, after.st_uid, after.st_gid) == (before.st_mode, before.st_uid, before.st_gid)
+    assert after.st_ino != before.st_ino
+    assert not marked or os.getxattr(str(file), "user.mark") == b"x"
+    assert os.listdir(str(tmp_path)) == ["f"]
+
+
+def test_a_new_file_has_the_mode_that_is_asked_for(tmp_path):
+    _files.replace(str(tmp_path / "f"), "new", 0o600)
+    assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o600
+
+
+def test_nothing_is_changed_before_the_commit_nor_by_a_discard(tmp_path):
+    file = tmp_path / "f"
+    file.write_text("old")
+    replacement = _files.Replacement(str(file), "new")
+    assert file.read_text() == "old"
+    replacement.discard()
+    replacement.discard()
+    assert file.read_text() == "old"
+    assert os.listdir(str(tmp_path)) == ["f"]
+
+
+def test_a_replacement_that_fails_leaves_nothing_behind(tmp_path):
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(Failure, match="folder"):
+        _files.replace(str(tmp_path / "folder"), "new")
+    assert os.listdir(str(tmp_path)) == ["folder"]
+    with pytest.raises(Failure, match="No such file"):
+        _files.replace(str(tmp_path / "none/f"), "new")
+
+
+def test_a_link_is_followed_only_if_it_and_its_target_can_be_trusted(tmp_path):
+    link, target = tmp_path / "link", tmp_path / "target"
+    target.write_text("")
+    link.symlink_to("target")
+    assert _files.real(str(link)) == str(target)
+    assert _files.real(str(target)) == str(target)
+    assert _files.real(str(tmp_path / "none")) == str(tmp_path / "none")
+    (tmp_path / "dangling").symlink_to("nowhere")
+    with pytest.raises(Failure, match="does not exist"):
+        _files.real(str(tmp_path / "dangling"))
+    with pytest.raises(Failure, match="no regular file"):
+        _files.real(str(tmp_path))
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give files away")
+@pytest.mark.parametrize("given", ["link", "target"])
+def test_a_link_of_somebody_elses_is_refused(tmp_path, given):
+    (tmp_path / "target").write_text("")
+    (tmp_path / "link").symlink_to("target")
+    os.chown(str(tmp_path / given), 1234, 1234, follow_symlinks=False)
+    with pytest.raises(Failure, match="belongs to user 1234"):
+        _files.real(str(tmp_path / "link"))
+
+
+def test_no_folder_is_found_without_writing(tmp_path):
+    _files.check_writable(str(tmp_path / "new"))
+    with pytest.raises(Failure, match="there is no folder"):
+        _files.check_writable(str(tmp_path / "none/f"))
+    assert os.listdir(str(tmp_path)) == []
+
+
+HOLD = """
+import sys, time
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files
+with _files.locked(sys.argv[1]):
+    print("held", flush=True)
+    time.sleep(float(sys.argv[2]))
+"""
+
+
+@pytest.fixture
+def held(tmp_path):
+    """Another process that holds a lock for a second."""
+    lock = str(tmp_path / "lock")
+    command = [sys.executable, "-c", HOLD, lock, "1"]
+    environment = dict(os.environ, PYTHONPATH=COLLECTIONS)
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+        assert process.stdout.readline() == b"held\n"
+        yield lock
+
+
+def test_a_lock_is_waited_for(held):
+    began = time.monotonic()
+    with _files.locked(held):
+        assert time.monotonic() - began > 0.3
+
+
+def test_the_wait_for_a_lock_has_an_end(held):
+    with pytest.raises(Failure, match="Another run has held"), _files.locked(held, patience=0.1):
+        pytest.fail("two hold the lock")
+
+
+def test_a_lock_file_is_no_link(tmp_path):
+    (tmp_path / "lock").symlink_to("target")
+    with pytest.raises(Failure, match="lock"), _files.locked(str(tmp_path / "lock")):
+        pytest.fail("a link was followed")
+    assert not (tmp_path / "target").exists()

@@ -1,0 +1,578 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Making mounts, with the real kernel, mount(8) and umount(8), in a mount namespace of the test's own.
+
+Stand-ins: tmpfs takes the place of vboxsf (its source is kept and shown like a share's name), and systemctl and
+modprobe are not run but answered.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import functools
+import json
+import os
+import subprocess
+import traceback
+from pathlib import Path
+
+import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _mounting, _mounts
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._mounting import Request
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._mounts import Gone, Mount
+
+FIXTURES = Path(__file__).parent / "fixtures"
+OTHER_LINES = "# first\nproc /proc proc defaults 0 0\r\nbroken\nlast /last ext4 ro 0 0"
+NEW_NAMESPACES = 0x00020000  # CLONE_NEWNS
+NEW_USER = 0x10000000  # CLONE_NEWUSER
+
+
+def _enter_namespace():
+    user, group, root = os.geteuid(), os.getegid(), os.geteuid() == 0
+    if ctypes.CDLL(None, use_errno=True).unshare(NEW_NAMESPACES | (0 if root else NEW_USER)):
+        raise PermissionError(ctypes.get_errno(), "this machine allows no namespaces")
+    if not root:
+        Path("/proc/self/setgroups").write_text("deny")
+        Path("/proc/self/uid_map").write_text(f"0 {user} 1")
+        Path("/proc/self/gid_map").write_text(f"0 {group} 1")
+    subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+
+
+def in_namespace(test):
+    """Run a test in a child process with mounts of its own; what it raises there, it raises here."""
+
+    @functools.wraps(test)
+    def run(*args, **kwargs):
+        reader, writer = os.pipe()
+        child = os.fork()
+        if child == 0:
+            text = ""
+            try:
+                _enter_namespace()
+                test(*args, **kwargs)
+            except BaseException:
+                text = traceback.format_exc()
+            os.write(writer, text.encode("utf-8", "replace")[-60000:])
+            os._exit(0)
+        os.close(writer)
+        with os.fdopen(reader, encoding="utf-8", errors="replace") as pipe:
+            text = pipe.read()
+        os.waitpid(child, 0)
+        if "this machine allows no namespaces" in text:
+            pytest.skip("this machine allows no namespaces")
+        assert not text, text
+
+    return run
+
+
+class StandIn(Guest):
+    """The machine that the test runs on, looking like a VirtualBox guest whose driver is loaded."""
+
+    def __init__(self, init="openrc", loaded=True, file="kernel/fs/vboxsf/vboxsf.ko", is_guest=True):
+        super().__init__()
+        self._init, self.loaded, self._file, self._is_guest = init, loaded, file, is_guest
+
+    def virtualbox(self):
+        return {"guest": self._is_guest, "product": "stand-in"}
+
+    def origin(self):
+        return "mainline"
+
+    def init(self):
+        return self._init
+
+    def driver_loaded(self):
+        return self.loaded
+
+    def module_file(self, module):
+        return self._file
+
+    def is_there(self, path):
+        return path == "/sys/module/vboxsf" or super().is_there(path)
+
+
+class Place:
+    """A folder for a guest's files, and what a run does to it."""
+
+    def __init__(self, root):
+        self.root = root
+        self.fstab = root / "fstab"
+        self.path = str(root / "var/store")
+        self.guest = StandIn()
+        self.answers = {}
+
+    def mount(self, share="cache", path=None, writable=False, options=(), store=False):
+        return Mount(share, path or self.path, writable, options, store)
+
+    def survey(self, *wanted, gone=(), exclusive=False, driver=True):
+        return _mounting.survey(self.guest, Request(list(wanted), list(gone), exclusive, driver, str(self.fstab)))
+
+    def run(self, *wanted, **kwargs):
+        """Carry a request out; the plan. The prediction has to be what is run, and a second run has nothing to do."""
+        plan = self.survey(*wanted, **kwargs)
+        commands = []
+        if plan.changed:
+            _mounting.Run(self.guest, plan, commands).carry_out()
+        assert commands == plan.commands
+        again = self.survey(*wanted, **kwargs)
+        assert not again.changed, again
+        return plan
+
+    def fail(self, *wanted, match="", changes_nothing=True, **kwargs):
+        """A request that fails, and leaves everything as it was."""
+        before = self.state()
+        commands = []
+        with pytest.raises(Failure, match=match) as raised:
+            _mounting.Run(self.guest, self.survey(*wanted, **kwargs), commands).carry_out()
+        if changes_nothing:
+            assert self.state() == before
+        return str(raised.value), commands
+
+    def live(self, path=None):
+        """Source and main options of the mounts at a path, the visible one last."""
+        layers = _mounts.stack(self.guest.mounts(), path or self.path)
+        return [(layer.source, ",".join(_mounts.effective(layer))) for layer in layers]
+
+    def state(self):
+        """Everything that a run may change: files with text and mode, folders, and mounts without their numbers."""
+        files = {}
+        for folder, folders, names in os.walk(str(self.root)):
+            for name in folders + names:
+                path = os.path.join(folder, name)
+                text = _files.read(path) if os.path.isfile(path) else None
+                files[path] = (oct(os.lstat(path).st_mode), text)
+        mounts = [(live.path, live.type, live.source, live.flags, live.details) for live in self.guest.mounts()]
+        return files, sorted(mounts)
+
+    def by_hand(self, *command):
+        subprocess.run(list(command), check=True, stdout=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    there = Place(tmp_path)
+    monkeypatch.setattr(_mounts, "TYPE", "tmpfs")
+    monkeypatch.setattr(_mounts, "MODULES_LOAD", str(tmp_path / "etc/modules-load.d/zeroinstall.virtualbox.conf"))
+    monkeypatch.setattr(_mounts, "STORE_LIST", str(tmp_path / "etc/implementation-dirs"))
+    monkeypatch.setattr(_mounting, "RECORD", str(tmp_path / "lib/mounts.json"))
+    real = _mounting.Run._program
+
+    def program(run, command):
+        if command[0] not in ("systemctl", "modprobe"):
+            return real(run, command)
+        run.commands.append(list(command))
+        if command[0] == "modprobe" and command[-1] not in there.answers:
+            there.guest.loaded = True
+        return there.answers.get(command[-1], (0, ""))
+
+    monkeypatch.setattr(_mounting.Run, "_program", program)
+    there.fstab.write_bytes(OTHER_LINES.encode())
+    return there
+
+
+@contextlib.contextmanager
+def held_open(path):
+    """Keep a folder open, so that it is busy."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def line(share, path, access="ro"):
+    return f"{share} {path} tmpfs {access},nodev,nosuid,_netdev,comment=zeroinstall.virtualbox 0 0\n"
+
+
+# --- mounting
+
+
+@in_namespace
+def test_the_first_run_and_its_undoing(place):
+    before = place.state()
+    plan = place.run(place.mount(), exclusive=True)
+    assert place.live() == [("cache", "ro,nodev,nosuid")]
+    assert place.fstab.read_bytes().decode() == OTHER_LINES + "\n" + line("cache", place.path)
+    assert "vboxsf" in Path(_mounts.MODULES_LOAD).read_text()
+    assert plan.reports[place.path]["changes"] == ["fstab line added", "folder created", "mounted"]
+    assert plan.warnings == [f"{place.fstab} has malformed lines, which stay as they are: 3."]
+    place.run(exclusive=True)
+    after = place.state()
+    assert after[1] == before[1]
+    assert after[0].pop(str(place.fstab))[1] == OTHER_LINES + "\n"
+    before[0].pop(str(place.fstab))
+    assert after[0] == before[0]
+
+
+@in_namespace
+def test_looking_changes_nothing(place):
+    before = place.state()
+    plan = place.survey(place.mount(store=True), exclusive=True)
+    assert plan.changed
+    assert place.state() == before
+
+
+@in_namespace
+def test_the_diff_says_what_changes(place):
+    place.run(place.mount("old"))
+    plan = place.survey(place.mount("new", writable=True, store=True), gone=[Gone("/none")])
+    diffs = {diff["before_header"]: (diff["before"], diff["after"]) for diff in plan.diff}
+    assert diffs == {
+        f"{place.fstab} (lines of type tmpfs)": (line("old", place.path), line("new", place.path, "rw")),
+        _mounts.STORE_LIST: ("", place.path + "\n"),
+        "live mounts": (f"old {place.path} tmpfs ro,nodev,nosuid\n", f"new {place.path} tmpfs rw,nodev,nosuid\n"),
+    }
+
+
+@in_namespace
+@pytest.mark.parametrize(
+    ("drift", "reason"),
+    [
+        (["umount", "{0}"], "it is not mounted"),
+        (["sh", "-c", "umount {0} && mount -t tmpfs -o ro,nodev,nosuid other {0}"], "share other is mounted"),
+        (["mount", "-o", "remount,rw", "{0}"], "its options are rw,nodev,nosuid"),
+        (["mount", "-o", "remount,bind,ro,dev,nosuid", "{0}"], "its options are ro,nosuid"),
+        (["mount", "-t", "tmpfs", "-o", "ro,nodev,nosuid", "cache", "{0}"], "2 shares are mounted over one another"),
+    ],
+    ids=["unmounted", "other share", "writable", "devices", "twice"],
+)
+def test_drift_of_the_live_mount_is_put_right(place, drift, reason):
+    place.run(place.mount())
+    before = place.state()
+    place.by_hand(*(word.format(place.path) for word in drift))
+    plan = place.run(place.mount())
+    assert plan.reports[place.path]["reasons"] == [reason]
+    assert [diff["before_header"] for diff in plan.diff] == ["live mounts"]
+    assert place.state() == before
+
+
+@in_namespace
+def test_an_edited_fstab_line_is_put_right_without_a_new_mount(place):
+    place.run(place.mount())
+    text = place.fstab.read_text()
+    place.fstab.write_text(text.replace("ro,", "rw,").replace(",comment=zeroinstall.virtualbox", ""))
+    plan = place.run(place.mount())
+    assert plan.commands == []
+    assert place.fstab.read_text() == text
+
+
+@in_namespace
+def test_a_share_that_no_longer_answers_is_mounted_anew(place, monkeypatch):
+    place.run(place.mount())
+    number = _mounts.stack(place.guest.mounts(), place.path)[0].id
+    real = _mounting.silence
+
+    def silence(path):
+        dead = _mounts.stack(place.guest.mounts(), path)[0].id == number
+        return "Protocol error" if dead else real(path)
+
+    monkeypatch.setattr(_mounting, "silence", silence)
+    with held_open(place.path):
+        plan = place.survey(place.mount())
+        assert plan.reports[place.path]["reasons"] == ["it does not answer: Protocol error"]
+        assert plan.diff[0]["before"].startswith("# does not answer: cache")
+        commands = []
+        _mounting.Run(place.guest, plan, commands).carry_out()
+    assert [command[:2] for command in commands] == [["umount", "--"], ["umount", "-l"], ["mount", "-t"]]
+    assert place.live() == [("cache", "ro,nodev,nosuid")]
+
+
+@in_namespace
+def test_two_runs_side_by_side_lose_nothing(place):
+    lock = str(place.root / "lock")
+    paths = [str(place.root / name) for name in "abcd"]
+    children = []
+    for path in paths:
+        child = os.fork()
+        if child == 0:
+            with _files.locked(lock):
+                plan = place.survey(place.mount(path=path))
+                _mounting.Run(place.guest, plan, []).carry_out()
+            os._exit(0)
+        children.append(child)
+    assert [os.waitpid(child, 0)[1] for child in children] == [0] * len(children)
+    assert not place.survey(*(place.mount(path=path) for path in paths), exclusive=True).changed
+
+
+# --- failing
+
+
+@in_namespace
+def test_a_mount_that_fails_undoes_the_whole_run(place):
+    place.run(place.mount("old", options=("dev",)))
+    wrong = place.mount("b", str(place.root / "x/y"), options=("ttl=5",))  # tmpfs knows no ttl
+    message, commands = place.fail(place.mount("new"), wrong, match="share b cannot be mounted")
+    assert message.endswith("What this run had done before was undone.")
+    assert ["mount", "-t", "tmpfs", "-o", "ro,nosuid", "--", "old", place.path] == commands[-1]
+
+
+@in_namespace
+def test_files_under_a_wrong_mount_are_found_and_all_is_undone(place):
+    os.makedirs(place.path)
+    (Path(place.path) / "mine").write_text("")
+    place.by_hand("mount", "-t", "tmpfs", "other", place.path)
+    place.fail(place.mount(), match="not empty.*'mine'")
+
+
+@in_namespace
+def test_a_busy_mount_names_who_uses_it(place):
+    place.run(place.mount("old"))
+    with held_open(place.path):
+        message, _commands = place.fail(place.mount("new"), match="cannot be unmounted")
+    assert f"({os.getpid()})" in message
+    os.mkdir(place.path + "2")
+    place.by_hand("mount", "-o", "remount,rw", place.path)
+    os.mkdir(place.path + "/in")
+    place.by_hand("mount", "-t", "ramfs", "x", place.path + "/in")
+    message, _commands = place.fail(place.mount("new"), match="cannot be unmounted")
+    assert f"the mount {place.path}/in" in message
+
+
+@in_namespace
+def test_a_folder_with_something_in_it_is_refused(place):
+    os.makedirs(place.path)
+    for name in "abcd":
+        (Path(place.path) / name).write_text("")
+    message, commands = place.fail(place.mount(), match=r"its 4 entries \('a', 'b', 'c', …\)")
+    assert "cache_guest_sharing: true" in message
+    assert commands == []
+
+
+@in_namespace
+def test_another_file_system_is_refused(place):
+    os.makedirs(place.path)
+    place.by_hand("mount", "-t", "ramfs", "thing", place.path)
+    place.fail(place.mount(), match=r"thing \(ramfs\) is mounted there")
+    place.by_hand("mount", "-t", "tmpfs", "other", place.path)
+    place.fail(place.mount(), match=r"under the share there, thing \(ramfs\)")
+
+
+@in_namespace
+def test_the_way_to_a_mount_point_has_no_links_and_no_files(place):
+    (place.root / "real").mkdir()
+    (place.root / "link").symlink_to("real")
+    (place.root / "file").write_text("")
+    message, _commands = place.fail(place.mount(path=str(place.root / "link/a")), match="link is a symbolic link")
+    assert str(place.root / "real/a") in message
+    place.fail(place.mount(path=str(place.root / "link")), match="link is a symbolic link")
+    place.fail(place.mount(path=str(place.root / "file/a")), match="file is no folder")
+    place.fail(place.mount(path=str(place.root / "file")), match="file is no folder")
+
+
+@in_namespace
+def test_an_fstab_on_a_read_only_file_system_is_found_by_looking(place):
+    place.by_hand("mount", "--bind", str(place.fstab), str(place.fstab))
+    place.by_hand("mount", "-o", "remount,bind,ro", str(place.fstab))
+    with pytest.raises(Failure, match=r"cannot be written.*read-only"):
+        place.survey(place.mount())
+
+
+@in_namespace
+def test_an_fstab_that_cannot_be_replaced_undoes_what_was_done(place):
+    place.by_hand("mount", "--bind", str(place.fstab), str(place.fstab))
+    place.fail(place.mount(), match="cannot be replaced: Device or resource busy")
+
+
+@in_namespace
+def test_an_unreadable_fstab_is_named(place):
+    place.fstab.unlink()
+    place.fstab.mkdir()
+    place.fail(place.mount(), match="fstab is no regular file")
+
+
+@in_namespace
+def test_another_file_systems_line_is_refused_before_anything_is_done(place):
+    place.fstab.write_text(f"/dev/sdb1 {place.path} ext4 ro 0 0\n")
+    assert place.fail(place.mount(), match="line 1 mounts /dev/sdb1")[1] == []
+
+
+# --- the driver
+
+
+@in_namespace
+def test_the_driver_is_loaded_if_it_is_not(place):
+    place.guest = StandIn(loaded=False)
+    assert place.survey(place.mount()).diff[2]["after"] == "loaded\n"
+    plan = place.survey(place.mount())
+    commands = []
+    _mounting.Run(place.guest, plan, commands).carry_out()
+    assert commands == plan.commands
+    assert commands[0] == ["modprobe", "tmpfs"]
+
+
+@in_namespace
+def test_a_driver_that_does_not_load_undoes_what_was_done(place):
+    place.guest = StandIn(loaded=False)
+    place.answers["tmpfs"] = (1, "modprobe: FATAL: no")
+    place.fail(place.mount(), match="cannot be loaded.*modprobe: FATAL: no")
+
+
+@in_namespace
+@pytest.mark.parametrize(
+    ("guest", "reason"),
+    [
+        (StandIn(loaded=False, file=None), "not available for the running kernel"),
+        (StandIn(loaded=False, is_guest=False), "this is no VirtualBox guest"),
+    ],
+)
+def test_no_driver_is_said_before_anything_is_done(place, guest, reason):
+    place.guest = guest
+    assert place.fail(place.mount(), match=reason)[1] == []
+    assert not place.survey(exclusive=True).changed
+
+
+@in_namespace
+def test_a_real_driver_outside_virtualbox_is_said_before_anything_is_done(place, monkeypatch):
+    monkeypatch.setattr(_mounts, "TYPE", "vboxsf")
+    place.guest = StandIn(is_guest=False)
+    assert place.fail(place.mount(), match="this is no VirtualBox guest")[1] == []
+
+
+@in_namespace
+def test_without_the_driver_option_nothing_is_loaded_at_boot(place):
+    place.run(place.mount(), driver=False)
+    assert not os.path.exists(_mounts.MODULES_LOAD)
+    place.run(place.mount())
+    place.run(exclusive=True, driver=False)
+    assert os.path.exists(_mounts.MODULES_LOAD)
+    place.run(exclusive=True)
+    assert not os.path.exists(_mounts.MODULES_LOAD)
+
+
+# --- systemd
+
+
+def test_systemd_is_told_of_a_new_line(place):
+    place.guest = StandIn("systemd")
+    plan = place.survey(place.mount())
+    assert plan.commands[0] == ["systemctl", "daemon-reload"]
+    assert "noauto,x-systemd.automount,comment=zeroinstall.virtualbox" in plan.diff[0]["after"]
+
+
+@pytest.fixture
+def booted(place):
+    """A guest whose store systemd mounted at its first access, as it printed it."""
+    path = "/var/cache/zi/implementations"
+    place.guest = StandIn("systemd")
+    place.guest.mounts = lambda: _mounts.parse_mountinfo(
+        (FIXTURES / "guest_systemd_mountinfo.txt").read_text(encoding="utf-8")
+    )
+    place.fstab.write_text(_mounts.render(_mounts.entry(place.mount(path=path), True)))
+    return place, path
+
+
+def test_what_systemd_mounted_is_right(booted, monkeypatch):
+    place, path = booted
+    monkeypatch.setattr(_mounting, "silence", lambda _: None)
+    plan = place.survey(place.mount(path=path), driver=False)
+    assert not plan.changed
+
+
+def test_systemds_unit_is_stopped_before_another_share_is_mounted(booted, monkeypatch):
+    place, path = booted
+    monkeypatch.setattr(_mounting, "silence", lambda _: None)
+    stop = ["systemctl", "stop", "--", "var-cache-zi-implementations.automount"]
+    assert place.survey(place.mount("other", path), driver=False).commands == [
+        ["systemctl", "daemon-reload"],
+        ["umount", "--", path],
+        stop,
+        ["mount", "-t", "tmpfs", "-o", "ro,nodev,nosuid", "--", "other", path],
+    ]
+    assert place.survey(exclusive=True).commands == [["systemctl", "daemon-reload"], ["umount", "--", path], stop]
+
+
+# --- removing
+
+
+@in_namespace
+def test_folders_that_were_there_before_stay(place):
+    os.makedirs(place.path)
+    place.run(place.mount())
+    plan = place.run(gone=[Gone(place.path)])
+    assert plan.reports[place.path]["changes"] == ["fstab line removed", "unmounted"]
+    assert os.listdir(place.path) == []
+    assert not (place.root / "lib").exists()
+
+
+@in_namespace
+def test_a_folder_of_ours_with_something_in_it_stays_until_it_is_empty(place):
+    place.run(place.mount())
+    place.by_hand("umount", place.path)
+    hidden = Path(place.path) / "hidden"
+    hidden.write_text("")
+    place.run(gone=[Gone(place.path)])
+    assert hidden.exists()
+    hidden.unlink()
+    plan = place.run(gone=[Gone(place.path)])
+    assert plan.reports[place.path]["changes"] == ["folder removed"]
+    assert not (place.root / "var").exists()
+
+
+@in_namespace
+def test_a_folder_that_another_mount_still_needs_stays(place):
+    other = str(place.root / "var/other")
+    place.run(place.mount(), place.mount(path=other))
+    place.run(place.mount(path=other), exclusive=True)
+    assert not os.path.exists(place.path)
+    assert place.live(other) == [("cache", "ro,nodev,nosuid")]
+
+
+@in_namespace
+def test_absent_leaves_what_somebody_else_mounted(place):
+    os.makedirs(place.path)
+    place.by_hand("mount", "-t", "tmpfs", "theirs", place.path)
+    assert not place.survey(gone=[Gone(place.path, "cache")]).changed
+    assert not place.survey(exclusive=True).changed
+    plan = place.run(gone=[Gone(place.path, "theirs")])
+    assert plan.reports[place.path]["changes"] == ["unmounted"]
+
+
+@in_namespace
+def test_exclusive_finds_a_mount_of_ours_whose_line_was_deleted(place):
+    place.run(place.mount())
+    place.fstab.write_bytes(OTHER_LINES.encode())
+    place.run(exclusive=True)
+    assert place.live() == []
+    assert not (place.root / "var").exists()
+
+
+@in_namespace
+def test_a_store_elsewhere_is_made_known_to_zero_install(place):
+    listed = Path(_mounts.STORE_LIST)
+    listed.parent.mkdir()
+    listed.write_text("/theirs\n")
+    place.run(place.mount(store=True))
+    assert listed.read_text() == f"/theirs\n{place.path}\n"
+    moved = str(place.root / "moved")
+    place.run(place.mount(path=moved, store=True), exclusive=True)
+    assert listed.read_text() == f"/theirs\n{moved}\n"
+    place.run(exclusive=True)
+    assert listed.read_text() == "/theirs\n"
+
+
+# --- the record
+
+
+@in_namespace
+@pytest.mark.parametrize(
+    ("damage", "warning"),
+    [
+        (lambda path: path.write_text("{"), "damaged"),
+        (lambda path: path.write_text("[]"), "damaged"),
+        (lambda path: path.write_text(json.dumps({"directories": ["../x"], "mounts": {}, "stores": []})), "damaged"),
+        (lambda path: path.chmod(0o666), "no file that only root can write"),
+        (lambda path: (path.rename(path.parent / "r"), path.symlink_to("r")), "no file that only root can write"),
+    ],
+    ids=["broken", "other", "path", "mode", "link"],
+)
+def test_a_record_that_cannot_be_trusted_removes_no_folder(place, damage, warning):
+    place.run(place.mount())
+    damage(Path(_mounting.RECORD))
+    plan = place.survey(gone=[Gone(place.path)])
+    assert any(warning in text for text in plan.warnings)
+    _mounting.Run(place.guest, plan, []).carry_out()
+    assert os.listdir(place.path) == []

@@ -1,0 +1,241 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What ``guest_info`` finds in the files of a real guest (fixtures: guest_note.md), and in variants of them."""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+
+import pytest
+import yaml
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.modules import guest_info
+
+FILES = json.loads(
+    (Path(__file__).parent.parent / "module_utils/fixtures/guest_files.json").read_text(encoding="utf-8")
+)
+MINIMUM = _additions.parse(_additions.MINIMUM)
+STORE = "var/cache/0install.net/implementations"
+
+
+@pytest.fixture(autouse=True)
+def _environment(monkeypatch):
+    for name in ("XDG_CACHE_HOME", "XDG_CACHE_DIRS"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", "/root")
+
+
+@pytest.fixture
+def root(tmp_path):
+    """A folder with the files of a real guest with the kernel's own driver."""
+    for path, text in FILES.items():
+        put(tmp_path, path[1:], text)
+    return tmp_path
+
+
+def put(root, path, text, mode=0o644):
+    file = root / path
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text(text)
+    file.chmod(mode)
+
+
+def read(root):
+    return Guest(str(root)).everything(MINIMUM, "/etc/fstab", "/etc/sudoers.d/zeroinstall", False)
+
+
+def same_fields(found, documented, where="guest"):
+    """Assert that a result has just the fields that are documented, all the way down."""
+    assert set(found) == set(documented), where
+    for name, doc in documented.items():
+        values = found[name] if isinstance(found[name], list) else [found[name]]
+        for value in values:
+            if "contains" in doc and isinstance(value, dict):
+                same_fields(value, doc["contains"], f"{where}.{name}")
+
+
+def test_a_real_guest(root):
+    guest = read(root)
+    assert guest["errors"] == {}
+    assert guest["virtualbox"] == {"guest": True, "product": "VirtualBox"}
+    assert guest["additions"] == {
+        "version": None,
+        "full": None,
+        "revision": None,
+        "origin": "mainline",
+        "tools": None,
+        "problem": None,
+    }
+    assert guest["driver"] == {"loaded": True, "loadable": True, "at_boot": []}
+    shown = [(mount["share"], mount["path"], mount["writable"]) for mount in guest["mounts"]]
+    assert shown == [("gstrw", "/srv/rw", True), ("cache", "/mnt/sp ace\\b", False), ("gstrw", "/mnt/b", False)]
+
+
+def test_the_result_is_as_documented(root):
+    put(root, "etc/fstab", "a /mnt/b vboxsf ro 0 0\n")
+    (root / "mnt/b").mkdir(parents=True)
+    same_fields(read(root), yaml.safe_load(guest_info.RETURN)["guest"]["contains"])
+
+
+def test_a_guest_is_known_by_its_device_alone(root):
+    put(root, "sys/class/dmi/id/product_name", "Something else\n")
+    assert read(root)["virtualbox"] == {"guest": True, "product": "Something else"}
+    (root / "sys/bus/pci/devices/0000:00:04.0/device").write_text("0xbeef\n")
+    assert read(root)["virtualbox"]["guest"] is False
+
+
+def test_nothing_there(tmp_path):
+    guest = read(tmp_path)
+    assert guest["errors"] == {}
+    assert guest["virtualbox"] == {"guest": False, "product": None}
+    assert guest["driver"] == {"loaded": False, "loadable": False, "at_boot": []}
+    assert guest["additions"]["origin"] is None
+    assert "No Guest Additions" in guest["additions"]["problem"]
+    assert guest["fstab"] == {"entries": [], "malformed": []}
+    assert guest["init"] == "other"
+    assert guest["zero_install"] == {"0install": None, "0store": None}
+    assert [store["exists"] for store in guest["stores"]] == [False, False]
+    assert not guest["sharing"]["ready"]
+
+
+@pytest.mark.parametrize(
+    ("text", "origin", "version", "problem"),
+    [
+        ("5.2.42 r137960\n", "oracle", "5.2.42", None),
+        ("6.1.50_Ubuntu r161033\n", "distribution", "6.1.50", None),
+        ("5.0.2 r102096\n", "oracle", "5.0.2", "Protocol error"),
+        ("4.1.44 r104071\n", "oracle", "4.1.44", "older than 4.2.0"),
+    ],
+)
+def test_a_driver_that_is_not_the_kernels_tells_its_version(root, text, origin, version, problem):
+    put(root, "sys/module/vboxguest/version", text)
+    additions = read(root)["additions"]
+    assert (additions["origin"], additions["version"]) == (origin, version)
+    assert problem in additions["problem"] if problem else additions["problem"] is None
+
+
+@pytest.mark.parametrize(
+    ("index", "module", "origin"),
+    [
+        ("modules.dep", "kernel/drivers/virt/vboxguest/vboxguest.ko.xz:\n", "mainline"),
+        ("modules.builtin", "kernel/drivers/virt/vboxguest/vboxguest.ko\n", "mainline"),
+        ("modules.dep", "misc/vboxguest.ko:\n", "oracle"),
+        ("modules.dep", "updates/dkms/vboxguest.ko.zst: kernel/x.ko\n", "oracle"),
+        ("modules.dep", "kernel/drivers/virt/notvboxguest.ko:\n", None),
+    ],
+)
+def test_a_driver_that_is_not_loaded_is_known_by_its_file(tmp_path, index, module, origin):
+    put(tmp_path, "proc/sys/kernel/osrelease", "6.1.0-56-amd64\n")
+    put(tmp_path, f"lib/modules/6.1.0-56-amd64/{index}", "kernel/a.ko:\n" + module)
+    assert read(tmp_path)["additions"]["origin"] == origin
+
+
+def test_a_driver_can_be_loaded_if_the_running_kernel_has_its_file(tmp_path):
+    put(tmp_path, "proc/sys/kernel/osrelease", "6.1.0-56-amd64\n")
+    put(tmp_path, "lib/modules/5.10.0/modules.dep", "kernel/fs/vboxsf/vboxsf.ko:\n")
+    assert read(tmp_path)["driver"]["loadable"] is False
+    put(tmp_path, "usr/lib/modules/6.1.0-56-amd64/modules.dep", "kernel/fs/vboxsf/vboxsf.ko:\n")
+    assert read(tmp_path)["driver"] == {"loaded": False, "loadable": True, "at_boot": []}
+
+
+def test_what_loads_the_driver_at_boot(root):
+    put(root, "etc/modules-load.d/zeroinstall.virtualbox.conf", "# c\nvboxsf\n")
+    put(root, "etc/modules-load.d/other.conf", "vboxguest\n")
+    put(root, "etc/modules", "loop\nvboxsf\n")
+    assert read(root)["driver"]["at_boot"] == ["/etc/modules-load.d/zeroinstall.virtualbox.conf", "/etc/modules"]
+
+
+def test_fstab(root):
+    put(
+        root,
+        "etc/fstab",
+        "# c\nbroken\nproc /proc proc defaults 0 0\na\\040b /mnt/a vboxsf ro,comment=zeroinstall.virtualbox 0 0\n"
+        "hand /mnt/h vboxsf ro 0 0",
+    )
+    assert read(root)["fstab"] == {
+        "entries": [
+            {
+                "line": 4,
+                "share": "a b",
+                "path": "/mnt/a",
+                "options": ["ro", "comment=zeroinstall.virtualbox"],
+                "ours": True,
+            },
+            {"line": 5, "share": "hand", "path": "/mnt/h", "options": ["ro"], "ours": False},
+        ],
+        "malformed": [2],
+    }
+
+
+def test_stores_in_zero_installs_order(root, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_DIRS", "/var/cache:/srv/more")
+    put(root, "etc/xdg/0install.net/injector/implementation-dirs", "# c\n\n/srv/host\n/srv/space \n")
+    (root / STORE).mkdir(parents=True, mode=0o755)
+    put(root, "srv/host/sha1=a/f", "")
+    guest = read(root)
+    assert guest["implementation_dirs"] == ["/srv/host", "/srv/space "]
+    assert [(store["kind"], store["path"]) for store in guest["stores"]] == [
+        ("user", "/root/.cache/0install.net/implementations"),
+        ("system", "/" + STORE),
+        ("system", "/srv/more/0install.net/implementations"),
+        ("implementation-dirs", "/srv/host"),
+        ("implementation-dirs", "/srv/space "),
+    ]
+    assert [(store["exists"], store["empty"]) for store in guest["stores"]] == [
+        (False, None),
+        (True, True),
+        (False, None),
+        (True, False),
+        (False, None),
+    ]
+    assert guest["stores"][1]["mode"] == "0755"
+
+
+def test_a_helper_is_ours_by_its_mark(root):
+    helper = "usr/local/bin/0store-secure-add-helper"
+    put(root, helper, "#!/bin/sh\n", 0o755)
+    assert (read(root)["sharing"]["helper"], read(root)["sharing"]["ours"]) == ("/" + helper, False)
+    put(root, helper, "#!/bin/sh\n# Ansible managed: zeroinstall.virtualbox.sharing\n", 0o755)
+    assert read(root)["sharing"]["ours"] is True
+    put(root, helper, "", 0o644)
+    assert read(root)["sharing"]["helper"] is None
+
+
+@pytest.mark.parametrize(
+    ("path", "init"),
+    [
+        ("run/systemd/system/x", "systemd"),
+        ("run/openrc/x", "openrc"),
+        ("etc/inittab", "other"),
+    ],
+)
+def test_init_systems(root, path, init):
+    put(root, path, "")
+    assert read(root)["init"] == init
+
+
+def test_sysvinit(root):
+    put(root, "etc/inittab", "")
+    put(root, "etc/init.d/rc", "")
+    assert read(root)["init"] == "sysvinit"
+
+
+def test_one_part_that_cannot_be_read_does_not_lose_the_others(root):
+    (root / "etc/fstab").mkdir(parents=True)
+    guest = read(root)
+    assert guest["fstab"] is None
+    assert list(guest["errors"]) == ["fstab"]
+    assert "IsADirectoryError" in guest["errors"]["fstab"]
+    assert guest["virtualbox"]["guest"] is True
+
+
+def test_a_mount_that_does_not_answer_says_why(root):
+    (mount,) = [mount for mount in read(root)["mounts"] if mount["path"] == "/mnt/b"]
+    assert (mount["answers"], mount["error"]) == (False, os.strerror(2))
+    (root / "mnt/b").mkdir(parents=True)
+    (mount,) = [mount for mount in read(root)["mounts"] if mount["path"] == "/mnt/b"]
+    assert (mount["answers"], mount["error"]) == (True, None)

@@ -1,0 +1,146 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The module ``mounts``: what reaches the code below it, and what it returns."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+
+import pytest
+import yaml
+from ansible.module_utils import basic
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _mounting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._mounts import Gone, Mount
+from ansible_collections.zeroinstall.virtualbox.plugins.modules import mounts
+
+PLAN = _mounting.Plan(
+    load_driver=True,
+    files=[],
+    reload=False,
+    unmount={},
+    make=[],
+    mount=[],
+    remove=[],
+    record=_mounting.Record([], {}, []),
+    reports={"/p": {"share": "s", "path": "/p", "state": "present", "changes": ["mounted"], "reasons": []}},
+    diff=[{"before": "", "after": "x"}],
+    warnings=["careful"],
+)
+
+
+class Answer(Exception):
+    """What the module returns."""
+
+
+@pytest.fixture
+def call(monkeypatch):
+    """Run the module with options; its answer, and the calls to the code below it."""
+    calls = {"locks": [], "requests": [], "runs": 0}
+    plan = {"plan": PLAN, "failure": None}
+
+    @contextlib.contextmanager
+    def locked(path):
+        calls["locks"].append(path)
+        yield
+
+    def survey(_guest, request):
+        calls["requests"].append(request)
+        return plan["plan"]
+
+    def carry_out(run):
+        calls["runs"] += 1
+        run.commands.append(["mount", "x"])
+        if plan["failure"]:
+            raise plan["failure"]
+
+    def answer(_module, **result):
+        raise Answer(result)
+
+    monkeypatch.setattr(_files, "locked", locked)
+    monkeypatch.setattr(_mounting, "survey", survey)
+    monkeypatch.setattr(_mounting.Run, "carry_out", carry_out)
+    monkeypatch.setattr(basic.AnsibleModule, "exit_json", answer)
+    monkeypatch.setattr(basic.AnsibleModule, "fail_json", answer)
+    warnings = []
+    monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _module, text: warnings.append(text))
+
+    def run(failure=None, planned=PLAN, **options):
+        plan.update(failure=failure, plan=planned)
+        arguments = json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode()
+        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments)
+        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
+        with pytest.raises(Answer) as raised:
+            mounts.main()
+        return raised.value.args[0], dict(calls, warnings=warnings)
+
+    return run
+
+
+def test_options_reach_the_survey(call):
+    _answer, calls = call(
+        mounts=[
+            {"share": "s", "path": "/p", "writable": True, "options": ["uid=5"], "store": True},
+            {"path": "/q", "state": "absent"},
+        ],
+        exclusive=True,
+        driver=False,
+        fstab="/x/fstab",
+    )
+    wanted = [Mount("s", "/p", True, ("uid=5",), True)]
+    assert calls["requests"] == [_mounting.Request(wanted, [Gone("/q", None)], True, False, "/x/fstab")]
+
+
+def test_the_defaults_are_read_only_and_not_exclusive(call):
+    _answer, calls = call(mounts=[{"share": "s", "path": "/p"}])
+    assert calls["requests"] == [_mounting.Request([Mount("s", "/p")], [], False, True, "/etc/fstab")]
+
+
+def test_a_run_acts_under_a_lock_and_tells_what_was_run(call):
+    answer, calls = call(mounts=[{"share": "s", "path": "/p"}])
+    assert calls["locks"] == [_mounting.LOCK]
+    assert calls["runs"] == 1
+    assert calls["warnings"] == ["careful"]
+    assert answer == {
+        "changed": True,
+        "mounts": list(PLAN.reports.values()),
+        "commands": [["mount", "x"]],
+        "diff": PLAN.diff,
+    }
+
+
+def test_check_mode_predicts_and_neither_acts_nor_locks(call):
+    answer, calls = call(mounts=[{"share": "s", "path": "/p"}], _ansible_check_mode=True)
+    assert (calls["runs"], calls["locks"]) == (0, [])
+    assert (answer["changed"], answer["commands"], answer["diff"]) == (True, [["modprobe", "vboxsf"]], PLAN.diff)
+
+
+def test_nothing_to_do(call):
+    answer, calls = call(planned=PLAN._replace(load_driver=False, diff=[]))
+    assert (answer["changed"], answer["commands"], calls["runs"]) == (False, [], 0)
+
+
+def test_a_failure_tells_what_was_run(call):
+    answer, _calls = call(failure=Failure("it broke"), mounts=[{"share": "s", "path": "/p"}])
+    assert answer == {"msg": "it broke", "commands": [["mount", "x"]]}
+
+
+def test_a_mount_that_is_wanted_needs_a_share(call):
+    answer, calls = call(mounts=[{"path": "/p"}])
+    assert "share" in answer["msg"]
+    assert calls["requests"] == []
+
+
+def test_the_result_is_as_documented(call):
+    documented = yaml.safe_load(mounts.RETURN)
+    answer, _calls = call(mounts=[{"share": "s", "path": "/p"}])
+    assert set(documented) == set(answer) - {"changed", "diff"}
+    assert set(documented["mounts"]["contains"]) == set(answer["mounts"][0])
+
+
+def test_the_options_are_as_documented():
+    documented = yaml.safe_load(mounts.DOCUMENTATION)["options"]["mounts"]["suboptions"]
+    for name, spec in mounts.MOUNT.items():
+        assert {key: documented[name].get(key) for key in spec} == spec
