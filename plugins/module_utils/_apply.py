@@ -10,11 +10,18 @@ import dataclasses
 import fcntl
 import os
 import time
+from collections.abc import Iterable, Iterator
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _shares
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxapi import Live
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import Busy, CommandFailed
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import (
+    Busy,
+    CommandFailed,
+    Machine,
+    Share,
+    VBoxManage,
+)
 
 FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
 """Seconds between two tries at a machine that another VirtualBox client has locked."""
@@ -28,14 +35,14 @@ class Outcome:
     time; C(pending): those that are still to be made, each with the reason; C(error), if it failed.
     """
 
-    done: list = dataclasses.field(default_factory=list)
-    restart: list = dataclasses.field(default_factory=list)
-    pending: list = dataclasses.field(default_factory=list)
+    done: list[_shares.Change] = dataclasses.field(default_factory=list)
+    restart: list[_shares.Change] = dataclasses.field(default_factory=list)
+    pending: list[tuple[_shares.Change, str]] = dataclasses.field(default_factory=list)
     error: str = ""
 
 
 @contextlib.contextmanager
-def exclusive_run(folder, timeout):
+def exclusive_run(folder: str, timeout: float) -> Iterator[None]:
     """Holds a lock on VirtualBox's settings folder, so that two runs of this collection do not cross."""
     try:
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
@@ -66,25 +73,25 @@ class Applier:
     C(transient) does too and gives a running machine a transient share meanwhile, C(fail) refuses.
     """
 
-    def __init__(self, virtualbox, when_busy, lock_timeout, check_mode):
+    def __init__(self, virtualbox: VBoxManage, when_busy: str, lock_timeout: float, check_mode: bool) -> None:
         self._virtualbox = virtualbox
         self._when_busy = when_busy
         self._lock_timeout = lock_timeout
         self._check_mode = check_mode
-        self._live = None
-        self._no_live = None
+        self._live: Live | None = None
+        self._no_live: str | None = None
 
     @property
-    def commands(self):
+    def commands(self) -> list[list[str]]:
         """All calls that changed something."""
         return self._virtualbox.commands + (self._live.commands if self._live else [])
 
-    def close(self):
+    def close(self) -> None:
         """Lets go of VirtualBox."""
         if self._live:
             self._live.close()
 
-    def live(self):
+    def live(self) -> Live | None:
         """The API for running machines, or None; asked for once, and only where a running machine needs it."""
         if not self._live and not self._no_live:
             try:
@@ -93,11 +100,11 @@ class Applier:
                 self._no_live = str(error)
         return self._live
 
-    def differences(self, machine, wanted):
+    def differences(self, machine: Machine, wanted: _shares.Wanted) -> list[_shares.Change]:
         """What is left to do for good on a machine."""
         return _shares.differences(machine, wanted, self._virtualbox.can_modify)
 
-    def obstacle(self, machine, change):
+    def obstacle(self, machine: Machine, change: _shares.Change) -> str:
         """Why a change to this machine cannot be made for good now; empty if it can."""
         if machine.state in _shares.OFFLINE or change.extradata_only or change.transient:
             return ""
@@ -105,7 +112,7 @@ class Applier:
             return "" if self.live() else "the machine is %s, and %s" % (machine.state, self._no_live)
         return "the machine is %s" % machine.state
 
-    def bring(self, machine, wanted):
+    def bring(self, machine: Machine, wanted: _shares.Wanted) -> Outcome:
         """One machine to what is wanted, with lock errors and other clients' changes in between."""
         outcome = Outcome()
         deadline, wait, again = time.monotonic() + self._lock_timeout, FIRST_WAIT, True
@@ -134,48 +141,48 @@ class Applier:
             outcome.error = "machine %s: %s" % (machine.label, error)
         return outcome
 
-    def _one(self, machine, change, outcome):
-        reason = self.obstacle(machine, change)
+    def _one(self, machine: Machine, change: _shares.Change, outcome: Outcome) -> None:
+        reason, after = self.obstacle(machine, change), change.after
         if not reason:
             if not self._check_mode:
                 self._carry_out(machine, change)
             outcome.done.append(change)
-            if machine.state not in _shares.OFFLINE and change.after:
-                if change.after.symlinks != _shares.may_symlink(machine, change.name):
-                    outcome.restart.append(change)
+            started = machine.state not in _shares.OFFLINE
+            if started and after and after.symlinks != _shares.may_symlink(machine, change.name):
+                outcome.restart.append(change)
             return
         outcome.pending.append((change, reason))
-        bridge = change.after and _shares.as_transient(change.after)
-        if self._when_busy == "transient" and bridge and machine.state in _shares.ONLINE:
+        bridge = _shares.as_transient(after) if after else None
+        if self._when_busy == "transient" and after and bridge and machine.state in _shares.ONLINE:
             live = machine.share(change.name, "transient")
-            if live is None or not _shares.stands_in(live, change.after):
+            if live is None or not _shares.stands_in(live, after):
                 if not self._check_mode:
                     self._virtualbox.change(*_shares.add_call(machine.uuid, bridge))
                 outcome.done.append(_shares.Change(change.name, None, bridge))
 
-    def _carry_out(self, machine, change):
+    def _carry_out(self, machine: Machine, change: _shares.Change) -> None:
         calls = _shares.calls(machine, change, self._virtualbox.can_modify)
         for call in calls.first:
             self._virtualbox.change(*call)
-        if machine.state in _shares.ONLINE and calls.folder and not change.transient:
-            self.live().replace(machine.uuid, change.before, change.after)
+        live = self.live() if machine.state in _shares.ONLINE and calls.folder and not change.transient else None
+        if live:
+            live.replace(machine.uuid, change.before, change.after)
         else:
             self._change_folder(machine, change, calls.folder)
         for call in calls.last:
             self._virtualbox.change(*call)
 
-    def _change_folder(self, machine, change, calls):
+    def _change_folder(self, machine: Machine, change: _shares.Change, calls: Iterable[list[str]]) -> None:
         """Run the calls; where a share was removed to be added anew and cannot be, put it back."""
         for position, call in enumerate(calls):
             try:
                 self._virtualbox.change(*call)
             except CommandFailed:
                 if position and change.before and change.after:
-                    self._put_back(machine, change, added=position > 1)
+                    self._put_back(machine, change.before, change.after, added=position > 1)
                 raise
 
-    def _put_back(self, machine, change, added):
-        old = change.before
-        calls = [_shares.remove_call(machine.uuid, change.after)] if added else []
+    def _put_back(self, machine: Machine, old: Share, new: Share, added: bool) -> None:
+        calls = [_shares.remove_call(machine.uuid, new)] if added else []
         for call in calls + [_shares.add_call(machine.uuid, old), *_shares.policy_calls(machine.uuid, old)]:
             self._virtualbox.change(*call)

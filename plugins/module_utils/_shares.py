@@ -8,9 +8,15 @@ from __future__ import annotations
 import dataclasses
 import os
 import re
+from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import OWNER_KEY, SYMLINKS_KEY, Share
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import (
+    OWNER_KEY,
+    SYMLINKS_KEY,
+    Machine,
+    Share,
+)
 
 POLICIES = ("none", "forbidden", "subtree", "relative", "any")
 NAME_LIMIT = 255
@@ -46,30 +52,30 @@ class Change:
     after: Share | None = None
 
     @property
-    def action(self):
+    def action(self) -> str:
         """C(add), C(correct), C(remove) or C(forget)."""
         if self.after is None:
             return "remove" if self.before else "forget"
         return "correct" if self.before else "add"
 
     @property
-    def fields(self):
+    def fields(self) -> list[str]:
         """The fields that differ, for a correction."""
         return [] if not (self.before and self.after) else [
             field for field in COMPARED if getattr(self.before, field) != getattr(self.after, field)]
 
     @property
-    def transient(self):
+    def transient(self) -> bool:
         """Whether it is a transient share that goes."""
         return self.before is not None and self.before.kind == "transient"
 
     @property
-    def extradata_only(self):
+    def extradata_only(self) -> bool:
         """Whether no shared folder changes: extradata can be written in every state of a machine."""
         return self.action == "forget" or self.fields == ["symlinks"]
 
 
-def check_name(name):
+def check_name(name: str) -> None:
     """Refuses a share name that VirtualBox or a guest's fstab and mount would not take."""
     if not name or re.search(r"[\s\x00-\x1f\x7f]", name):
         raise Failure("share name '%s' is empty or has white space or control characters in it,"
@@ -79,7 +85,7 @@ def check_name(name):
                       % (name[:40], NAME_LIMIT))
 
 
-def check_share(share):
+def check_share(share: Share) -> None:
     """Refuses a share whose fields are wrong in themselves, whatever the host's file system holds."""
     check_name(share.name)
     tidy = os.path.isabs(share.path) and os.path.normpath(share.path) == share.path and not share.path.startswith("//")
@@ -87,10 +93,11 @@ def check_share(share):
         raise Failure("path '%s' of share '%s' is not absolute and normalised: write it from '/' on, without '..',"
                       " '.', doubled or trailing slashes." % (share.path, share.name))
     if share.mount_point and not share.automount:
-        raise Failure("share '%s' has a mount_point and no automount: set automount, or leave mount_point out." % share.name)
+        raise Failure("share '%s' has a mount_point and no automount: set automount, or leave mount_point out."
+                      % share.name)
 
 
-def check_folder(share):
+def check_folder(share: Share) -> None:
     """Refuses a host path that is no directory or reached through a symlink; FileNotFoundError if it is missing."""
     real = os.path.realpath(share.path)
     if real != share.path:
@@ -103,37 +110,39 @@ def check_folder(share):
         raise Failure("path '%s' of share '%s' is not a directory." % (share.path, share.name))
 
 
-def resolve(machines, identifier):
+def resolve(machines: Sequence[Machine], identifier: str) -> Machine:
     """The one machine of this name or UUID."""
     found = [m for m in machines if m.uuid == identifier.lower()] or [m for m in machines if m.name == identifier]
     if not found:
         names = ", ".join(sorted("'%s'" % m.name for m in machines)) or "none"
-        raise Failure("machine '%s' is not registered with VirtualBox for this user (registered: %s). Machines belong to"
-                      " the user who registered them: correct the name, or set become_user to that user." % (identifier, names))
+        raise Failure("machine '%s' is not registered with VirtualBox for this user (registered: %s). Machines belong"
+                      " to the user who registered them: correct the name, or set become_user to that user."
+                      % (identifier, names))
     if len(found) > 1:
         raise Failure("machine name '%s' is not unique: name the machine by its UUID, one of %s."
                       % (identifier, ", ".join(m.uuid for m in found)))
     if not found[0].accessible:
-        raise Failure("machine %s is inaccessible: %s. Repair it or unregister it." % (found[0].label, found[0].problem))
+        raise Failure("machine %s is inaccessible: %s. Repair it or unregister it."
+                      % (found[0].label, found[0].problem))
     return found[0]
 
 
-def as_transient(share):
+def as_transient(share: Share) -> Share | None:
     """The transient share that stands in for a permanent one, or None: it could not have a symlink policy."""
     return dataclasses.replace(share, kind="transient") if share.symlink_policy == "none" else None
 
 
-def stands_in(live, share):
+def stands_in(live: Share, share: Share) -> bool:
     """Whether a transient share is as good as this permanent one. The right to create symlinks is not a part of it."""
     return as_transient(share) is not None and Change(share.name, live, share).fields in ([], ["symlinks"])
 
 
-def may_symlink(machine, name):
+def may_symlink(machine: Machine, name: str) -> bool:
     """Whether the guest may create symlinks in shares of this name, whether there is one or not."""
     return dict(machine.extradata).get(SYMLINKS_KEY + name) == "1"
 
 
-def differences(machine, wanted, can_modify=True):
+def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> list[Change]:
     """The changes that make a machine's shares as wanted, in the order in which they are to be made.
 
     A transient share hides the machine's own of the same name, so one that is not as wanted has to go.
@@ -141,13 +150,14 @@ def differences(machine, wanted, can_modify=True):
     """
     names = {share.name: share if can_modify else dataclasses.replace(share, symlink_policy="none")
              for share in wanted.present}
-    go, come = [], []
+    go: list[Change] = []
+    come: list[Change] = []
     for live in machine.shares:
         want = names.get(live.name)
         if want and live.kind == "transient":
             if not stands_in(live, want):
                 go.append(Change(live.name, live))
-        elif not want and live.kind != "global" and (live.name in wanted.absent or wanted.exclusive and live.ours):
+        elif not want and live.kind != "global" and (live.name in wanted.absent or (wanted.exclusive and live.ours)):
             go.append(Change(live.name, live))
     for share in names.values():
         change = Change(share.name, machine.share(share.name), dataclasses.replace(share, kind="machine", ours=True))
@@ -156,17 +166,18 @@ def differences(machine, wanted, can_modify=True):
     have = {share.name for share in machine.shares if share.kind != "global"}
     for key, _value in machine.extradata:
         name = key[len(OWNER_KEY):]
-        if key.startswith(OWNER_KEY) and name not in have and name not in names and (wanted.exclusive or name in wanted.absent):
+        left_over = key.startswith(OWNER_KEY) and name not in have and name not in names
+        if left_over and (wanted.exclusive or name in wanted.absent):
             go.append(Change(name))
     return go + come
 
 
-def _extradata(uuid, key, value):
+def _extradata(uuid: str, key: str, value: str | None) -> list[str]:
     """The call that sets extradata, or clears it (None)."""
     return ["setextradata", uuid, key, *([] if value is None else [value])]
 
 
-def add_call(uuid, share):
+def add_call(uuid: str, share: Share) -> list[str]:
     """The call that adds a share; a symlink policy is not part of it."""
     call = ["sharedfolder", "add", uuid, "--name=" + share.name, "--hostpath=" + share.path]
     call += [] if share.writable else ["--readonly"]
@@ -175,23 +186,24 @@ def add_call(uuid, share):
     return call + (["--auto-mount-point=" + share.mount_point] if share.mount_point else [])
 
 
-def remove_call(uuid, share):
+def remove_call(uuid: str, share: Share) -> list[str]:
     """The call that removes a share."""
-    return ["sharedfolder", "remove", uuid, "--name=" + share.name, *(["--transient"] if share.kind == "transient" else [])]
+    transient = ["--transient"] if share.kind == "transient" else []
+    return ["sharedfolder", "remove", uuid, "--name=" + share.name, *transient]
 
 
-def policy_calls(uuid, share):
+def policy_calls(uuid: str, share: Share) -> list[list[str]]:
     """The call that gives a new share its symlink policy, if it has one."""
     if share.symlink_policy == "none":
         return []
     return [["sharedfolder", "modify", uuid, "--name=" + share.name, "--symlink-policy=" + share.symlink_policy]]
 
 
-def _modify_call(uuid, before, after):
+def _modify_call(uuid: str, before: Share, after: Share) -> list[str] | None:
     """The call that corrects a share in place, or None where VBoxManage cannot."""
     options = []
-    for field, option in (("writable", "--readonly"), ("automount", "--automount"), ("mount_point", "--auto-mount-point"),
-                          ("symlink_policy", "--symlink-policy")):
+    for field, option in (("writable", "--readonly"), ("automount", "--automount"),
+                          ("mount_point", "--auto-mount-point"), ("symlink_policy", "--symlink-policy")):
         if getattr(before, field) != getattr(after, field):
             value = getattr(after, field)
             text = {"writable": "off" if value else "on", "automount": "on" if value else "off"}.get(field, value)
@@ -209,15 +221,15 @@ class Calls:
     share and goes after it. So a run that ends in the middle leaves nothing that a later run would not put right.
     """
 
-    first: list = dataclasses.field(default_factory=list)
-    folder: list = dataclasses.field(default_factory=list)
-    last: list = dataclasses.field(default_factory=list)
+    first: list[list[str]] = dataclasses.field(default_factory=list)
+    folder: list[list[str]] = dataclasses.field(default_factory=list)
+    last: list[list[str]] = dataclasses.field(default_factory=list)
 
 
-def calls(machine, change, can_modify=True):
+def calls(machine: Machine, change: Change, can_modify: bool = True) -> Calls:
     """The calls of one change to a machine that is off, or, for a transient share, that runs."""
     uuid, before, after = machine.uuid, change.before, change.after
-    if change.transient:
+    if before and change.transient:
         return Calls(folder=[remove_call(uuid, before)])
     symlinks, mark = SYMLINKS_KEY + change.name, OWNER_KEY + change.name
     have_symlinks, have_mark = may_symlink(machine, change.name), mark in dict(machine.extradata)
@@ -238,7 +250,7 @@ def calls(machine, change, can_modify=True):
                  last=[_extradata(uuid, symlinks, "1")] if after.symlinks and not have_symlinks else [])
 
 
-def describe(share):
+def describe(share: Share) -> str:
     """A share in one line, for messages and diffs."""
     words = [share.path, "writable" if share.writable else "read-only"]
     words += ["automount" + (" at " + share.mount_point if share.mount_point else "")] if share.automount else []
@@ -248,7 +260,7 @@ def describe(share):
     return "%s: %s" % (share.name, ", ".join(words))
 
 
-def diff(changes_by_machine):
+def diff(changes_by_machine: Mapping[str, Iterable[Change]]) -> dict[str, str]:
     """Ansible's diff of C({label: [Change]}): the shares concerned, before and after."""
     texts = {"before": "", "after": ""}
     for label, changes in changes_by_machine.items():

@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import contextlib
 import sys
+from typing import Any
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import CommandFailed
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import CommandFailed, Share
 
 POLICIES = {"none": "None", "forbidden": "Forbidden", "subtree": "AllowedInShareSubtree",
             "relative": "AllowedToRelativeTargets", "any": "AllowedToAnyTarget"}
@@ -22,23 +23,24 @@ POLICIES = {"none": "None", "forbidden": "Forbidden", "subtree": "AllowedInShare
 class Live:
     """The permanent shares of running machines. ``commands`` collects the calls that change something."""
 
-    def __init__(self):
+    def __init__(self) -> None:
         """Fails with ImportError where this Python has no VirtualBox API."""
-        self.commands = []
+        self.commands: list[list[str]] = []
         with contextlib.redirect_stdout(sys.stderr):
             try:
                 import vboxapi
 
-                self._manager = vboxapi.VirtualBoxManager(None, None)
+                self._manager: Any = vboxapi.VirtualBoxManager(None, None)
             except Exception as error:
                 raise ImportError("VirtualBox's Python API: %s" % error) from error
 
-    def close(self):
+    def close(self) -> None:
         """Lets go of VirtualBox."""
         self._manager.deinit()
 
-    def replace(self, uuid, before, after):
+    def replace(self, uuid: str, before: Share | None, after: Share | None) -> None:
         """Remove the share C(before) and add C(after); either may be None. On failure C(before) is put back."""
+        name = next(share.name for share in (after, before) if share)
         constants = self._manager.constants
         try:
             session = self._manager.getSessionObject()
@@ -59,13 +61,13 @@ class Live:
                 session.unlockMachine()
         except Exception as error:
             raise CommandFailed("VirtualBox's API on machine %s, share '%s': %s"
-                                % (uuid, (after or before).name, getattr(error, "msg", None) or error)) from error
+                                % (uuid, name, getattr(error, "msg", None) or error)) from error
 
-    def _remove(self, machine, uuid, share):
+    def _remove(self, machine: Any, uuid: str, share: Share) -> None:
         machine.removeSharedFolder(share.name)
         self.commands.append(["vboxapi", "removeSharedFolder", uuid, share.name])
 
-    def _add(self, machine, uuid, share):
+    def _add(self, machine: Any, uuid: str, share: Share) -> None:
         machine.createSharedFolder(share.name, share.path, share.writable, share.automount, share.mount_point)
         self.commands.append(["vboxapi", "createSharedFolder", uuid, share.name, share.path,
                               "writable" if share.writable else "read-only"])

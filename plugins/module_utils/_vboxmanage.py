@@ -17,7 +17,8 @@ import shutil
 import subprocess
 import sys
 import time
-import xml.etree.ElementTree as ElementTree
+from collections.abc import Callable, Iterator, Mapping
+from xml.etree import ElementTree
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
@@ -80,39 +81,40 @@ class Machine:
     extradata: tuple[tuple[str, str], ...] = ()
 
     @property
-    def label(self):
+    def label(self) -> str:
         """The name for messages, with the UUID, since names need not be unique."""
         return "%s (%s)" % (self.name or "?", self.uuid)
 
-    def share(self, name, kind="machine"):
+    def share(self, name: str, kind: str = "machine") -> Share | None:
         """The share of this name and kind, or None."""
         return next((s for s in self.shares if s.name == name and s.kind == kind), None)
 
 
-def parse_list(text):
+def parse_list(text: str) -> dict[str, bool]:
     """The UUIDs in C(VBoxManage list vms), each with whether VirtualBox calls the machine inaccessible.
 
     Names are printed as they are and may hold newlines, so one can imitate other machines' lines: there may be UUIDs
     too many, and there is never one missing.
     """
-    inaccessible = {}
+    inaccessible: dict[str, bool] = {}
     for match in _LISTED.finditer(text):
         inaccessible[match["uuid"]] = match["name"] == '"<inaccessible>' and inaccessible.get(match["uuid"], True)
     return inaccessible
 
 
-def _scan(text):
+def _scan(text: str) -> Iterator[tuple[str, str]]:
     for match in _FIELD.finditer(text):
-        yield match["key"], match["word"] if match["text"] is None else re.sub(r"\\(.)", r"\1", match["text"], flags=re.DOTALL)
+        text = match["text"]
+        yield match["key"], match["word"] if text is None else re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
 
 
-def parse_fields(text):
+def parse_fields(text: str) -> dict[str, str]:
     """Keys and values from C(VBoxManage showvminfo --machinereadable), without those of snapshots.
 
     VirtualBox escapes C(") and C(\\) in values and leaves newlines as they are, but escapes nothing in what was written
     about snapshots, and says last what the guest says of itself. So of that part only the Guest Additions' keys count.
     """
-    fields = {}
+    fields: dict[str, str] = {}
     for key, value in _scan(text):
         if key in ("SnapshotName", "GuestMemoryBalloon"):
             break
@@ -124,7 +126,7 @@ def parse_fields(text):
     return fields
 
 
-def parse_transient(fields, human):
+def parse_transient(fields: Mapping[str, str], human: str) -> tuple[Share, ...]:
     """The transient shares of a running machine.
 
     Their names and paths come from the machine-readable fields, the rest from the human text, which escapes nothing:
@@ -141,18 +143,20 @@ def parse_transient(fields, human):
             point = re.search(r", mount-point: '(.*)'", words)
             shares.append(Share(
                 name, path, "transient", writable=not (rest and all(text.startswith("readonly") for text in rest)),
-                automount=", auto-mount" in words, mount_point=point[1] if point else "", symlink_policy=policy[1] if policy else "none"))
+                automount=", auto-mount" in words, mount_point=point[1] if point else "",
+                symlink_policy=policy[1] if policy else "none"))
     return tuple(shares)
 
 
-def _children(element, *names):
+def _children(element: ElementTree.Element, *names: str) -> list[ElementTree.Element]:
     """The elements at this path below, whatever their XML namespace (it changed with VirtualBox's owners)."""
     if not names:
         return [element]
-    return [found for child in element if child.tag.rpartition("}")[2] == names[0] for found in _children(child, *names[1:])]
+    same = [child for child in element if child.tag.rpartition("}")[2] == names[0]]
+    return [found for child in same for found in _children(child, *names[1:])]
 
 
-def _shares(element, kind):
+def _shares(element: ElementTree.Element, kind: str) -> tuple[Share, ...]:
     return tuple(
         Share(name=folder.get("name", ""), path=folder.get("hostPath", ""), kind=kind,
               writable=folder.get("writable") == "true", automount=folder.get("autoMount") == "true",
@@ -160,7 +164,7 @@ def _shares(element, kind):
         for folder in _children(element, "SharedFolders", "SharedFolder"))
 
 
-def with_shares(machine, shares):
+def with_shares(machine: Machine, shares: tuple[Share, ...]) -> Machine:
     """The machine with these shares besides its own, each with what the machine's extradata says of its name."""
     known = dict(machine.extradata)
     return dataclasses.replace(machine, shares=machine.shares + tuple(
@@ -169,10 +173,11 @@ def with_shares(machine, shares):
         for share in shares))
 
 
-def parse_registry(text):
+def parse_registry(text: str | bytes) -> tuple[dict[str, str], tuple[Share, ...]]:
     """C(VirtualBox.xml): UUID to settings file (as written: may be relative to its folder), and the global shares."""
     top = ElementTree.fromstring(text)
-    entries, shares = {}, ()
+    entries: dict[str, str] = {}
+    shares: tuple[Share, ...] = ()
     for element in _children(top, "Global"):
         for entry in _children(element, "MachineRegistry", "MachineEntry"):
             entries[entry.get("uuid", "").strip("{}").lower()] = entry.get("src", "")
@@ -180,12 +185,13 @@ def parse_registry(text):
     return entries, shares
 
 
-def parse_machine(text, uuid, settings_file):
+def parse_machine(text: str | bytes, uuid: str, settings_file: str) -> Machine:
     """A machine from its settings file, as it is while it does not run. Its snapshots' own settings are left alone."""
     for element in _children(ElementTree.fromstring(text), "Machine"):
         saved, aborted = "stateFile" in element.attrib, element.get("aborted") == "true"
-        state = {(False, False): "poweroff", (True, False): "saved", (False, True): "aborted", (True, True): "aborted-saved"}
-        shares = sum((_shares(hardware, "machine") for hardware in _children(element, "Hardware")), ())
+        state = {(False, False): "poweroff", (True, False): "saved",
+                 (False, True): "aborted", (True, True): "aborted-saved"}
+        shares = tuple(share for hardware in _children(element, "Hardware") for share in _shares(hardware, "machine"))
         extradata = tuple((item.get("name", ""), item.get("value", ""))
                           for item in _children(element, "ExtraData", "ExtraDataItem"))
         return with_shares(
@@ -193,7 +199,7 @@ def parse_machine(text, uuid, settings_file):
     raise Failure("it has no readable machine in it: it is encrypted, or not a settings file")
 
 
-def read_settings(path):
+def read_settings(path: str) -> bytes:
     """The bytes of a settings file. VBoxSVC puts the old one aside for a moment before the new one takes its place."""
     for wait in (0.01, 0.03, 0.1):
         try:
@@ -205,7 +211,7 @@ def read_settings(path):
         return file.read()
 
 
-def settings_folder(environ=None):
+def settings_folder(environ: Mapping[str, str] | None = None) -> str:
     """Where VirtualBox keeps this user's C(VirtualBox.xml): the same search as VirtualBox's own."""
     environ = os.environ if environ is None else environ
     if environ.get("VBOX_USER_HOME"):
@@ -219,7 +225,7 @@ def settings_folder(environ=None):
     return os.path.join(environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config"), "VirtualBox")
 
 
-def additions(text):
+def additions(text: str) -> tuple[str, str]:
     """Version and revision from what VirtualBox reports of a guest: C(6.0.0 r127566), C(7.2.22_Debian r175245)."""
     match = re.match(r"(\S+?)(?:[ _]?r(\d+))?$", text)
     return (match[1], match[2] or "") if match else (text, "")
@@ -228,16 +234,16 @@ def additions(text):
 class VBoxManage:
     """One VirtualBox user's machines. ``commands`` collects the calls that change something."""
 
-    def __init__(self, program="VBoxManage", timeout=TIMEOUT):
+    def __init__(self, program: str = "VBoxManage", timeout: float = TIMEOUT) -> None:
         """Finds C(program) in PATH and refuses one that is missing or too old."""
         found = shutil.which(program)
         if not found:
-            raise Failure("VBoxManage was not found as '%s': install VirtualBox on this host, or name the program's path"
-                          " with the option 'vboxmanage'." % program)
+            raise Failure("VBoxManage was not found as '%s': install VirtualBox on this host, or name the program's"
+                          " path with the option 'vboxmanage'." % program)
         self.program = found
         self.timeout = timeout
         self.folder = settings_folder()
-        self.commands = []
+        self.commands: list[list[str]] = []
         version = re.search(r"^(\d+)\.(\d+)\.(\d+)", self.read("--version"), re.MULTILINE)
         if not version:
             raise Failure("%s does not say its version: is it VirtualBox's own VBoxManage?" % found)
@@ -247,17 +253,19 @@ class VBoxManage:
                           % (version[0], ".".join(map(str, MINIMUM_VERSION))))
 
     @property
-    def can_modify(self):
+    def can_modify(self) -> bool:
         """Whether a share can be corrected in place and have a symlink policy."""
         return self.version >= MODIFY_VERSION
 
-    def read(self, *args):
+    def read(self, *args: str) -> str:
         """Standard output of a call that changes nothing. Debian's wrapper may have put warnings in front of it."""
         environ = {key: value for key, value in os.environ.items() if not key.startswith("LC_") and key != "LANGUAGE"}
         environ["LANG"] = environ["LC_ALL"] = "C.UTF-8"
         try:
-            done = subprocess.run([self.program, *args], env=environ, stdin=subprocess.DEVNULL, timeout=self.timeout,
-                                  check=False, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+            # AnsibleModule.run_command knows no time-out, and a VBoxSVC that hangs must not hang the play.
+            done = subprocess.run(  # pylint: disable=ansible-bad-function
+                [self.program, *args], env=environ, stdin=subprocess.DEVNULL, timeout=self.timeout,
+                check=False, capture_output=True)
         except subprocess.TimeoutExpired as error:
             raise CommandFailed("VBoxManage %s gave no answer in %d s: is VBoxSVC of this user stuck?"
                                 % (" ".join(args), self.timeout)) from error
@@ -268,12 +276,12 @@ class VBoxManage:
             raise (Busy if _BUSY.search(text) else CommandFailed)("VBoxManage %s: %s" % (" ".join(args), reason))
         return done.stdout.decode("utf-8", "surrogateescape")
 
-    def change(self, *args):
+    def change(self, *args: str) -> None:
         """Run a call that changes something, and remember it."""
         self.read(*args)
         self.commands.append(["VBoxManage", *args])
 
-    def machines(self, only=None, details="online"):
+    def machines(self, only: Callable[[str, str], bool] | None = None, details: str = "online") -> list[Machine]:
         """All machines, or those for which C(only(uuid, name)) holds, in the order of their registration.
 
         ``details``: C(all) asks VirtualBox for the exact state of each machine, C(online) only of those that run.
@@ -292,14 +300,15 @@ class VBoxManage:
             machines.append(machine)
         return machines
 
-    def machine(self, uuid):
+    def machine(self, uuid: str) -> Machine:
         """One machine, read anew. It is a Failure if it is gone or inaccessible."""
         found = self.machines(only=lambda this, _name: this == uuid)
         if not found or not found[0].accessible:
-            raise Failure("machine %s is gone or inaccessible now: %s" % (uuid, found[0].problem if found else "not registered"))
+            problem = found[0].problem if found else "not registered"
+            raise Failure("machine %s is gone or inaccessible now: %s" % (uuid, problem))
         return found[0]
 
-    def _registry(self):
+    def _registry(self) -> tuple[dict[str, str], dict[str, bool], tuple[Share, ...]]:
         """Settings files by UUID, UUIDs with whether VirtualBox calls them inaccessible, and the global shares."""
         path = os.path.join(self.folder, "VirtualBox.xml")
         for _attempt in range(5):
@@ -323,7 +332,7 @@ class VBoxManage:
                       " Set VBOX_USER_HOME to that folder." % (path, min(odd)))
 
     @staticmethod
-    def _from_file(uuid, settings_file):
+    def _from_file(uuid: str, settings_file: str) -> Machine:
         try:
             return parse_machine(read_settings(settings_file), uuid, settings_file)
         except OSError as error:
@@ -333,7 +342,7 @@ class VBoxManage:
         name = os.path.splitext(os.path.basename(settings_file))[0]
         return Machine(uuid, name, settings_file, state="inaccessible", accessible=False, problem=problem)
 
-    def _with_details(self, machine):
+    def _with_details(self, machine: Machine) -> Machine:
         """With VirtualBox's own word on the state, the guest's Additions and the transient shares."""
         try:
             fields = parse_fields(self.read("showvminfo", machine.uuid, "--machinereadable"))

@@ -149,7 +149,8 @@ def main():
     except Failure as error:
         module.fail_json(msg=str(error))
     module.exit_json(
-        changed=False, version=".".join(map(str, virtualbox.version)), machines=[as_dict(machine) for machine in machines])
+        changed=False, version=".".join(map(str, virtualbox.version)),
+        machines=[as_dict(machine) for machine in machines])
 
 
 if __name__ == "__main__":

@@ -95,13 +95,13 @@ options:
     default: false
   when_busy:
     description:
-      - What to do where a share of a machine cannot be changed for good now, because the machine is saved, is locked for
-        longer than O(lock_timeout), or runs and VirtualBox's Python API does not work with the Python of this module.
+      - What to do where a share of a machine cannot be changed for good now, because the machine is saved, is locked
+        for longer than O(lock_timeout), or runs and VirtualBox's Python API does not work with this module's Python.
         With the API the shares of a running machine are changed at once and for good.
       - V(later) leaves the change for a later run and says so in RV(pending).
       - V(transient) does the same, and gives a running machine a share that lasts until it is powered off.
-      - V(fail) changes nothing on any machine and fails, by the machines' states. That another VirtualBox client has locked
-        a machine shows only when it is to be changed. Then that machine fails, and the others are done.
+      - V(fail) changes nothing on any machine and fails, by the machines' states. That another VirtualBox client has
+        locked a machine shows only when it is to be changed. Then that machine fails, and the others are done.
     type: str
     choices: [later, transient, fail]
     default: later
@@ -112,10 +112,10 @@ options:
     type: int
     default: 30
 notes:
-  - A guest that has a share mounted loses it when the share of its running machine is corrected or removed. Every access
-    ends with V(Protocol error) until the guest unmounts it and mounts it anew.
-  - VirtualBox (seen with 7.2.22) may lose such a corrected share when the guest unmounts the old one. It is back when the
-    machine is started the next time.
+  - A guest that has a share mounted loses it when the share of its running machine is corrected or removed. Every
+    access ends with V(Protocol error) until the guest unmounts it and mounts it anew.
+  - VirtualBox (seen with 7.2.22) may lose such a corrected share when the guest unmounts the old one. It is back when
+    the machine is started the next time.
 seealso:
   - module: zeroinstall.virtualbox.machine_info
 """
@@ -231,7 +231,8 @@ def wanted_of(entry, exclusive):
                     for item in entry["shares"] if item["state"] == "present")
     for share in present:
         _shares.check_share(share)
-    return _shares.Wanted(present, tuple(item["name"] for item in entry["shares"] if item["state"] == "absent"), exclusive)
+    absent = tuple(item["name"] for item in entry["shares"] if item["state"] == "absent")
+    return _shares.Wanted(present, absent, exclusive)
 
 
 def plan(module, virtualbox):
@@ -323,8 +324,10 @@ def run(module):
         applier.close()
     result = dict(result_of(outcomes), commands=applier.commands)
     for item in result["pending"]:
-        text = "%s" if item["action"] == "restart" else "to " + item["action"] + " it has to wait, %s. Run again when it is off"
-        module.warn("share '%s' of machine %s (%s): %s." % (item["share"], item["name"], item["uuid"], text % item["reason"]))
+        text = item["reason"]
+        if item["action"] != "restart":
+            text = "to %s it has to wait, %s. Run again when it is off" % (item["action"], text)
+        module.warn("share '%s' of machine %s (%s): %s." % (item["share"], item["name"], item["uuid"], text))
     return dict(result, msg="; ".join(errors)) if errors else result
 
 

@@ -23,8 +23,8 @@ def check_store(path: str) -> str:
     """The path itself; ValueError if it is no store of implementations by its name."""
     if not path.endswith(STORE) or not path.startswith("/"):
         raise ValueError(
-            f"'{path}' is not a store of implementations: only an absolute path that ends in '{STORE}' may be shared, since what"
-            " lies beside it would let a guest run code on the host. Correct cache_host_path.")
+            f"'{path}' is not a store of implementations: only an absolute path that ends in '{STORE}' may be shared,"
+            " since what lies beside it would let a guest run code on the host. Correct cache_host_path.")
     return path
 
 
@@ -39,12 +39,14 @@ def machines(guests: dict[str, dict[str, t.Any]], store: str, wanted: bool = Tru
     for name, guest in guests.items():
         machine, mode = guest.get("cache_guest_machine"), guest["cache_guest_mode"]
         if not machine or not isinstance(machine, str):
-            raise ValueError(f"guest '{name}' does not name its machine: set cache_guest_machine to the name or UUID that"
-                             " VirtualBox knows it by.")
+            raise ValueError(f"guest '{name}' does not name its machine: set cache_guest_machine to the name or UUID"
+                             " that VirtualBox knows it by.")
         if mode not in SHARES:
-            raise ValueError(f"guest '{name}' has the unknown mode '{mode}': set cache_guest_mode to one of {', '.join(SHARES)}.")
+            raise ValueError(f"guest '{name}' has the unknown mode '{mode}': set cache_guest_mode to one of"
+                             f" {', '.join(SHARES)}.")
         if machine in entries:
-            raise ValueError(f"guests '{entries[machine]}' and '{name}' name the same machine '{machine}': correct cache_guest_machine.")
+            raise ValueError(f"guests '{entries[machine]}' and '{name}' name the same machine '{machine}':"
+                             " correct cache_guest_machine.")
         entries[machine] = name
         result.append({"machine": machine, "shares": SHARES[mode](guest, store) if wanted else []})
     return result
