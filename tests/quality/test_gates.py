@@ -48,6 +48,11 @@ def supported_pythons(environment: Path) -> set[str]:
     return set(check([environment / "bin" / "python", "-c", code], cwd=environment).split())
 
 
+def as_numbers(version: str) -> tuple[int, ...]:
+    """A version for comparison."""
+    return tuple(map(int, version.split(".")))
+
+
 def test_ansible_test_sanity(tree: Path, setup: Setup, environment: Path) -> None:
     output = check(
         [environment / "bin" / "ansible-test", "sanity", "--color", "no"],
@@ -64,8 +69,12 @@ def test_nothing_is_excepted_from_ansible_test_sanity() -> None:
 
 
 def test_ansible_test_units(tree: Path, setup: Setup, environment: Path) -> None:
+    """In all target Pythons with the oldest ansible-core; with the newest, in the oldest and newest that it knows."""
     known = supported_pythons(environment)
     targets = {version: path for version, path in setup.targets.items() if version in known}
+    if str(environment) != setup.environments["oldest"]:
+        ends = (min(targets, key=as_numbers), max(targets, key=as_numbers))
+        targets = {version: targets[version] for version in ends}
     chosen = [word for version, path in targets.items() for word in ("--target-python", f"{version}@{path}/bin/python")]
     output = check(
         [environment / "bin" / "ansible-test", "units", "--requirements", "--color", "no", *chosen],

@@ -325,7 +325,7 @@ def clean(cache: Path) -> None:
         raise SetupError(f"{cache} has no {TAG} of these tests, so it is left alone; remove it yourself if it is yours")
     held = [mount for mount in mount_points() if mount.is_relative_to(cache.resolve())]
     if held:
-        raise SetupError(f"{cache} is still in use: {', '.join(map(str, held))} is mounted; end the lab and umount that first")
+        raise SetupError(f"{cache} is still in use: {', '.join(map(str, held))} is mounted: end the lab first")
     shutil.rmtree(cache)
     say(f"Removed {cache}")
 

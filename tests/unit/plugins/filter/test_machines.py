@@ -5,7 +5,6 @@
 from __future__ import annotations
 
 import pytest
-
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.machines import machines
 
@@ -63,8 +62,9 @@ def test_two_guests_with_one_machine_are_refused():
 
 
 @pytest.mark.parametrize("path", [
-    "/var/cache/0install.net", "/var/cache/0install.net/", "/", "", "0install.net/implementations", "/srv/implementations",
-    "/var/cache/0install.net/implementations/..", "/var/cache/0install.net/implementations/", "/var/cache/x0install.net/implementations",
+    "/var/cache/0install.net", "/var/cache/0install.net/", "/", "",
+    "0install.net/implementations", "/srv/implementations", "/var/cache/x0install.net/implementations",
+    "/var/cache/0install.net/implementations/..", "/var/cache/0install.net/implementations/",
 ])
 def test_only_a_store_of_implementations_may_be_shared(path):
     with pytest.raises(AnsibleFilterError, match="is not a store of implementations"):

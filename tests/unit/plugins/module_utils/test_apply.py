@@ -31,7 +31,10 @@ WRITABLE = dataclasses.replace(STORE, writable=True)
 
 
 class StandIn:
-    """A stand-in for VBoxManage and VBoxSVC with one machine. ``failures``: errors for the next calls, None for none."""
+    """A stand-in for VBoxManage and VBoxSVC with one machine.
+
+    ``failures``: errors for the next calls, None for none.
+    """
 
     can_modify = True
 
@@ -50,7 +53,7 @@ class StandIn:
 
     def change(self, *call):
         error = self.failures.pop(0) if self.failures else None
-        if error:
+        if error is not None:
             raise error
         if call[0] == "setextradata":
             self.extradata.update({call[2]: call[3]} if len(call) > 3 else {})
@@ -118,7 +121,7 @@ def bring(virtualbox, *present, when_busy="later", timeout=10, check=False, excl
 
 
 def done(outcome):
-    return [(change.action, change.transient or change.after is not None and change.after.kind == "transient")
+    return [(change.action, change.transient or (change.after is not None and change.after.kind == "transient"))
             for change in outcome.done]
 
 
@@ -155,7 +158,8 @@ def test_a_machine_that_stays_locked_is_left_for_later():
 
 
 def test_a_machine_that_stays_locked_fails_where_that_was_asked_for():
-    outcome, _applier = bring(StandIn(OURS, failures=[Busy("already locked")] * 99), WRITABLE, when_busy="fail", timeout=3)
+    stand_in = StandIn(OURS, failures=[Busy("already locked")] * 99)
+    outcome, _applier = bring(stand_in, WRITABLE, when_busy="fail", timeout=3)
     assert outcome.error == "machine m (u): already locked"
     assert outcome.pending == []
 

@@ -26,7 +26,7 @@ OURS = dataclasses.replace(STORE, ours=True)
 
 
 def machine(*shares, state="poweroff", **extra):
-    """A machine with these shares; extradata come from them, and from keywords (``symlinks=[NAMES], marks=[NAMES]``)."""
+    """A machine with these shares; extradata come from them and from keywords, ``symlinks=[NAMES], marks=[NAMES]``."""
     keys = {SYMLINKS_KEY + share.name for share in shares if share.symlinks}
     keys |= {OWNER_KEY + share.name for share in shares if share.ours}
     keys |= {SYMLINKS_KEY + name for name in extra.get("symlinks", ())}
@@ -68,7 +68,7 @@ def give(key):
 
 @pytest.mark.parametrize("name", ["", "a b", "a\tb", "a\nb", "a\u00a0b", "a\0b", "a\x7fb", "n" * 256, "é" * 128])
 def test_share_names_that_cannot_be_mounted_are_refused(name):
-    with pytest.raises(Failure, match="choose another|Choose a shorter"):
+    with pytest.raises(Failure, match=r"choose another|Choose a shorter"):
         s.check_name(name)
 
 
@@ -272,7 +272,8 @@ def test_a_removal_takes_rights_first_and_the_mark_last():
 
 def test_the_diff_shows_the_shares_concerned_on_both_sides():
     live = machine(but(STORE, writable=True))
-    text = s.diff({"m (u)": [only(live, but(STORE, automount=True, mount_point="/m", symlink_policy="any"))], "n (v)": []})
+    change = only(live, but(STORE, automount=True, mount_point="/m", symlink_policy="any"))
+    text = s.diff({"m (u)": [change], "n (v)": []})
     assert text["before"] == "m (u)\n  store: /srv/store, writable\n"
     assert text["after"] == "m (u)\n  store: /srv/store, read-only, automount at /m, symlink policy any\n"
     text = s.diff({"m (u)": [only(machine(marks=["store"]), exclusive=True)]})
@@ -292,7 +293,8 @@ LISTS = st.lists(SHARES, unique_by=lambda share: share.name)
 
 def played(live, changes, can_modify):
     """What a machine's permanent shares and extradata are after the calls, by VBoxManage's documented behaviour."""
-    shares, extradata = {share.name: but(share, symlinks=False, ours=False) for share in live.shares}, dict(live.extradata)
+    shares = {share.name: but(share, symlinks=False, ours=False) for share in live.shares}
+    extradata = dict(live.extradata)
     for change in changes:
         calls = s.calls(live, change, can_modify)
         for verb, *rest in calls.first + calls.folder + calls.last:
@@ -334,7 +336,9 @@ def test_after_the_calls_nothing_is_left_to_do(live, present, symlinks, marks, r
     after = played(before, s.differences(before, wanted, can_modify), can_modify)
     assert s.differences(after, wanted, can_modify) == []
     for share in present:
-        expected = but(share, ours=after.share(share.name).ours, symlink_policy=share.symlink_policy if can_modify else "none")
+        policy = share.symlink_policy if can_modify else "none"
+        expected = but(share, ours=after.share(share.name).ours, symlink_policy=policy)
         assert after.share(share.name) == expected
-    untouched = {share for share in before.shares if share.name not in names | absent and not (exclusive and share.ours)}
+    untouched = {share for share in before.shares
+                 if share.name not in names | absent and not (exclusive and share.ours)}
     assert untouched <= set(after.shares)

@@ -14,7 +14,6 @@ import threading
 from pathlib import Path
 
 import pytest
-
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _vboxmanage as v
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
@@ -60,7 +59,8 @@ def test_what_was_written_about_a_snapshot_cannot_imitate_fields():
     """VirtualBox prints a snapshot's description without escaping it."""
     text = recorded("showvminfo_running_machinereadable.txt")
     assert 'SnapshotDescription="snap\nVMState="saved""' in text
-    text = text.replace('snap\nVMState', 'snap\nSharedFolderNameTransientMapping9="evil"\nGuestAdditionsVersion="9.9.9"\nVMState')
+    evil = 'snap\nSharedFolderNameTransientMapping9="evil"\nGuestAdditionsVersion="9.9.9"\nVMState'
+    text = text.replace('snap\nVMState', evil)
     fields = v.parse_fields(text)
     assert not {"SharedFolderNameTransientMapping9", "GuestAdditionsVersion"} & set(fields)
 
@@ -83,7 +83,9 @@ def test_transient_shares_have_all_their_fields():
 
 
 @pytest.mark.parametrize("human", [
-    "", "Name: 's', Host path: '/p' (transient mapping), readonly\nName: 's', Host path: '/p' (transient mapping), writable\n"])
+    "",
+    "Name: 's', Host path: '/p' (transient mapping), readonly\n"
+    "Name: 's', Host path: '/p' (transient mapping), writable\n"])
 def test_a_transient_share_that_is_not_clear_counts_as_writable(human):
     fields = {"SharedFolderNameTransientMapping1": "s", "SharedFolderPathTransientMapping1": "/p"}
     assert v.parse_transient(fields, human)[0].writable
@@ -190,7 +192,8 @@ class StandIn:
         self.sources[uuid] = (source.name, listed)
         entries = "".join('<MachineEntry uuid="{%s}" src="%s"/>' % (u, s) for u, (s, _l) in self.sources.items())
         self.answer("VirtualBox.xml", "<VirtualBox><Global><MachineRegistry>%s</MachineRegistry><SharedFolders>"
-                    '<SharedFolder name="g" hostPath="/g" writable="true"/></SharedFolders></Global></VirtualBox>' % entries)
+                    '<SharedFolder name="g" hostPath="/g" writable="true"/></SharedFolders></Global></VirtualBox>'
+                    % entries)
         self.answer("list_vms", "".join('"%s" {%s}\n' % (name, u) for u, (_s, name) in self.sources.items()))
 
     def calls(self):
@@ -251,7 +254,8 @@ def test_inaccessible_machines_say_why(stand_in):
     stand_in.register(PLAIN, None, "it-plain")
     stand_in.register(NEWLINE, "no xml", "it line1\nline2")
     stand_in.register(IMITATOR, recorded("machine_imitator.vbox"), "<inaccessible>")
-    stand_in.answer("showvminfo_%s_machinereadable.error" % IMITATOR, "VBoxManage: error: The object functionality is limited\n")
+    stand_in.answer("showvminfo_%s_machinereadable.error" % IMITATOR,
+                    "VBoxManage: error: The object functionality is limited\n")
     gone, broken, refused = stand_in.manage().machines()
     assert not gone.accessible and "No such file" in gone.problem and gone.settings_file in gone.problem
     assert not broken.accessible and "syntax error" in broken.problem
@@ -259,7 +263,7 @@ def test_inaccessible_machines_say_why(stand_in):
     assert {gone.state, broken.state, refused.state} == {"inaccessible"}
 
 
-def test_a_missing_program_names_the_option(monkeypatch):
+def test_a_missing_program_names_the_option():
     with pytest.raises(Failure, match="'vboxmanage'"):
         v.VBoxManage("/no/such/VBoxManage")
 
@@ -271,7 +275,8 @@ def test_an_old_or_odd_program_is_refused(stand_in, version, words):
         stand_in.manage()
 
 
-@pytest.mark.parametrize("version, can_modify", [("6.1.50r161033", False), ("7.0.26r168464", False), ("7.1.0r164728", True)])
+@pytest.mark.parametrize("version, can_modify", [
+    ("6.1.50r161033", False), ("7.0.26r168464", False), ("7.1.0r164728", True)])
 def test_modify_came_with_71(stand_in, version, can_modify):
     stand_in.answer("version", version)
     assert stand_in.manage().can_modify is can_modify
@@ -293,7 +298,7 @@ def test_errors_have_virtualboxs_own_words(stand_in, text, kind):
     manage = stand_in.manage()
     with pytest.raises(v.CommandFailed) as failure:
         manage.change("sharedfolder", "x")
-    assert type(failure.value) is kind
+    assert failure.type is kind
     assert str(failure.value) == "VBoxManage sharedfolder x: " + text.splitlines()[0].partition("error: ")[2]
     assert manage.commands == []
 
@@ -307,7 +312,8 @@ def test_changes_are_remembered(stand_in):
 
 def test_a_program_that_hangs_is_given_up(tmp_path):
     program = tmp_path / "VBoxManage"
-    program.write_text('#!/bin/sh\n# A stand-in for VBoxManage that hangs.\ncase $1 in --version) echo 7.2.22;; *) exec sleep 9;; esac\n')
+    program.write_text('#!/bin/sh\n# A stand-in for VBoxManage that hangs.\n'
+                       'case $1 in --version) echo 7.2.22;; *) exec sleep 9;; esac\n')
     program.chmod(0o755)
     manage = v.VBoxManage(str(program), timeout=0.3)
     with pytest.raises(v.CommandFailed, match="VBoxSVC"):
@@ -316,7 +322,8 @@ def test_a_program_that_hangs_is_given_up(tmp_path):
 
 def test_the_program_runs_in_a_utf8_locale(tmp_path, monkeypatch):
     program = tmp_path / "VBoxManage"
-    program.write_text('#!/bin/sh\n# A stand-in for VBoxManage that prints its locale.\necho 7.2.22\necho "$LANG|$LC_ALL|$LC_MESSAGES|$LANGUAGE"\n')
+    program.write_text('#!/bin/sh\n# A stand-in for VBoxManage that prints its locale.\n'
+                       'echo 7.2.22\necho "$LANG|$LC_ALL|$LC_MESSAGES|$LANGUAGE"\n')
     program.chmod(0o755)
     for name in ("LANG", "LC_ALL", "LC_MESSAGES", "LANGUAGE"):
         monkeypatch.setenv(name, "de_DE.ISO-8859-1")

@@ -6,7 +6,12 @@
 from __future__ import annotations
 
 import yaml
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import OWNER_KEY, Machine, Share, with_shares
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import (
+    OWNER_KEY,
+    Machine,
+    Share,
+    with_shares,
+)
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import machine_info
 
 
