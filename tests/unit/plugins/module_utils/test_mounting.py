@@ -513,6 +513,29 @@ def test_a_folder_of_ours_with_something_in_it_stays_until_it_is_empty(place):
 
 
 @in_namespace
+def test_what_turns_out_to_lie_under_a_mount_stays(place):
+    place.run(place.mount())
+    place.by_hand("umount", place.path)
+    hidden = Path(place.path) / "hidden"
+    hidden.write_text("")
+    place.by_hand("mount", "-t", "tmpfs", "-o", "ro,nodev,nosuid", "cache", place.path)
+    place.run(gone=[Gone(place.path)])
+    assert hidden.exists()
+    hidden.unlink()
+    place.run(gone=[Gone(place.path)])
+    assert not (place.root / "var").exists()
+
+
+@in_namespace
+def test_a_run_about_one_mount_leaves_the_folders_of_another(place):
+    other = str(place.root / "other")
+    place.run(place.mount(), place.mount(path=other))
+    place.by_hand("umount", other)
+    place.run(place.mount("new"))
+    assert os.path.isdir(other)
+
+
+@in_namespace
 def test_a_folder_that_another_mount_still_needs_stays(place):
     other = str(place.root / "var/other")
     place.run(place.mount(), place.mount(path=other))

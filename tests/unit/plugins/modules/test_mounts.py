@@ -39,7 +39,7 @@ class Answer(Exception):
 def call(monkeypatch):
     """Run the module with options; its answer, and the calls to the code below it."""
     calls = {"locks": [], "requests": [], "runs": 0}
-    plan = {"plan": PLAN, "failure": None}
+    plan = {"plan": PLAN, "failures": ()}
 
     @contextlib.contextmanager
     def locked(path):
@@ -53,8 +53,8 @@ def call(monkeypatch):
     def carry_out(run):
         calls["runs"] += 1
         run.commands.append(["mount", "x"])
-        if plan["failure"]:
-            raise plan["failure"]
+        for failure in plan["failures"]:
+            raise failure
 
     def answer(_module, **result):
         raise Answer(result)
@@ -67,8 +67,8 @@ def call(monkeypatch):
     warnings = []
     monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _module, text: warnings.append(text))
 
-    def run(failure=None, planned=PLAN, **options):
-        plan.update(failure=failure, plan=planned)
+    def run(failures=(), planned=PLAN, **options):
+        plan.update(failures=failures, plan=planned)
         arguments = json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode()
         monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments)
         monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
@@ -123,7 +123,7 @@ def test_nothing_to_do(call):
 
 
 def test_a_failure_tells_what_was_run(call):
-    answer, _calls = call(failure=Failure("it broke"), mounts=[{"share": "s", "path": "/p"}])
+    answer, _calls = call(failures=[Failure("it broke")], mounts=[{"share": "s", "path": "/p"}])
     assert answer == {"msg": "it broke", "commands": [["mount", "x"]]}
 
 
