@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import sys
-from typing import Iterator
+from collections.abc import Iterator
 
 from labkit import guests, inventory, recipes, runs, tools, warm
 from labkit.cache import Cache
@@ -131,7 +131,13 @@ def guest(cache: Cache, arguments: argparse.Namespace) -> int:
     """One shell line in the userland of a guest."""
     lab = existing(cache, arguments)
     import shlex
-    code, output = guests.ask(lab, arguments.name, "chroot %s /bin/sh -c %s" % (guests.USERLAND, shlex.quote(arguments.line)), arguments.timeout)
+
+    code, output = guests.ask(
+        lab,
+        arguments.name,
+        "chroot %s /bin/sh -c %s" % (guests.USERLAND, shlex.quote(arguments.line)),
+        arguments.timeout,
+    )
     sys.stdout.write(output)
     return code
 
@@ -175,12 +181,21 @@ def parser() -> argparse.ArgumentParser:
 
     command("tools", lambda cache, arguments: tools.install()).description = "Install the packages that building needs."
     for name, function in (("build", build), ("up", up)):
-        command(name, function).add_argument("--ansible-python", help="interpreter of the Ansible that will drive the guests "
-                                             "(default: $ZEROINSTALL_VIRTUALBOX_ANSIBLE_PYTHON, or that of the ansible-playbook in PATH)")
-    commands.choices["build"].add_argument("--host-only", action="store_true", help="only what a run without guests needs")
-    commands.choices["up"].add_argument("--guests", default="g1,g2", help="names, with commas; '' for a host alone (default: %(default)s)")
+        command(name, function).add_argument(
+            "--ansible-python",
+            help="interpreter of the Ansible that will drive the guests "
+            "(default: $ZEROINSTALL_VIRTUALBOX_ANSIBLE_PYTHON, or that of the ansible-playbook in PATH)",
+        )
+    commands.choices["build"].add_argument(
+        "--host-only", action="store_true", help="only what a run without guests needs"
+    )
+    commands.choices["up"].add_argument(
+        "--guests", default="g1,g2", help="names, with commas; '' for a host alone (default: %(default)s)"
+    )
     command("down", down)
-    command("start", start, "*").add_argument("--plain", action="store_true", help="machines without an agent; they stay in their BIOS")
+    command("start", start, "*").add_argument(
+        "--plain", action="store_true", help="machines without an agent; they stay in their BIOS"
+    )
     command("stop", stop, "*")
     command("restart", restart, "*")
     sub = command("machines", machines)

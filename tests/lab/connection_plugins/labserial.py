@@ -8,8 +8,8 @@ DOCUMENTATION = """
 name: labserial
 short_description: The serial agent of a guest of the lab
 description:
-  - Runs commands in a lab guest's userland. The command line goes over its serial port; commands, input, output and files go
-    through the lab's writable share.
+  - Runs commands in a lab guest's userland. The command line goes over its serial port; commands, input, output and
+    files go through the lab's writable share.
 author: zeroinstall.virtualbox contributors (@zeroinstall)
 options:
   guest:
@@ -41,8 +41,11 @@ _spec = importlib.util.spec_from_file_location("lab_agent", Path(__file__).resol
 agent = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(agent)
 
-ROOT, SHARE = "/newroot", "/mnt/lab"        # the userland as the agent sees it, the share as the userland does
-ENVIRONMENT = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root LOGNAME=root SHELL=/bin/sh LANG=C.UTF-8"
+ROOT, SHARE = "/newroot", "/mnt/lab"  # the userland as the agent sees it, the share as the userland does
+ENVIRONMENT = (
+    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root LOGNAME=root"
+    " SHELL=/bin/sh LANG=C.UTF-8"
+)
 display = Display()
 
 
@@ -76,9 +79,14 @@ class Connection(ConnectionBase):
             (place / "command").write_text("unset OLDPWD; export %s; cd\n%s\n" % (ENVIRONMENT, cmd))
             (place / "input").write_bytes(in_data or b"")
             began = time.monotonic()
-            status, output = self._ask("cd %s%s/%s && chroot %s /bin/sh %s/%s/command <input >output 2>errors"
-                                       % (ROOT, SHARE, name, ROOT, SHARE, name))
-            display.vvv("labserial: %.2f s, exit status %d: %s" % (time.monotonic() - began, status, cmd[:300]), host=self._guest.name)
+            status, output = self._ask(
+                "cd %s%s/%s && chroot %s /bin/sh %s/%s/command <input >output 2>errors"
+                % (ROOT, SHARE, name, ROOT, SHARE, name)
+            )
+            display.vvv(
+                "labserial: %.2f s, exit status %d: %s" % (time.monotonic() - began, status, cmd[:300]),
+                host=self._guest.name,
+            )
             if not (place / "errors").exists():
                 raise AnsibleConnectionFailure("%s: the command did not start: %s" % (self._guest.name, output))
             return status, (place / "output").read_bytes(), (place / "errors").read_bytes()
@@ -100,7 +108,9 @@ class Connection(ConnectionBase):
         file = self._guest / "work" / name
         try:
             before(file)
-            status, output = self._ask("chroot %s %s" % (ROOT, command % {"file": SHARE + "/" + name, "path": shlex.quote(path)}))
+            status, output = self._ask(
+                "chroot %s %s" % (ROOT, command % {"file": SHARE + "/" + name, "path": shlex.quote(path)})
+            )
             if status:
                 raise AnsibleConnectionFailure("%s: %s: %s" % (self._guest.name, path, output.strip()))
             after(file)

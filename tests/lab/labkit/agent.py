@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The line protocol of the guests' serial agent (boot/guest-agent.sh).  Imported by the lab and by its connection plugin.
+"""The line protocol of the guests' serial agent (boot/guest-agent.sh); the lab and its connection plugin import it.
 
 A request is one line, `ID COMMAND ID`; the agent ignores a line that does not begin and end with the same ID, so what a
 killed caller left half written is never executed.  The answer is `@@BEGIN ID@@`, the command's output and
@@ -16,10 +16,10 @@ import re
 import socket
 import time
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Iterator
 
-LONGEST = 3800      # bytes: the guest's tty buffer holds 4096
+LONGEST = 3800  # bytes: the guest's tty buffer holds 4096
 
 
 class AgentError(Exception):
@@ -38,7 +38,10 @@ def ask(guest: Path, command: str, timeout: float = 600) -> tuple[int, str]:
     begin, end = ("@@BEGIN %s@@" % identity).encode(), re.compile(b"@@END %s ([0-9]+)@@\r?\n" % identity.encode())
     received = b""
     try:
-        with _alone(guest / "lock", deadline), _sent(guest / "serial.sock", "\n%s %s %s\n" % (identity, command, identity), deadline) as line:
+        with (
+            _alone(guest / "lock", deadline),
+            _sent(guest / "serial.sock", "\n%s %s %s\n" % (identity, command, identity), deadline) as line,
+        ):
             while not (answer := end.search(received)):
                 line.settimeout(max(0.01, deadline - time.monotonic()))
                 data = line.recv(65536)
@@ -54,7 +57,7 @@ def ask(guest: Path, command: str, timeout: float = 600) -> tuple[int, str]:
     except OSError as error:
         reason = "no answer in %.0f s" % timeout if isinstance(error, TimeoutError) else str(error)
         raise AgentError("%s: %s, asked to run: %s" % (guest.name, reason, command[:200])) from error
-    output = received[received.index(begin) + len(begin):answer.start()].lstrip(b"\r").removeprefix(b"\n")
+    output = received[received.index(begin) + len(begin) : answer.start()].lstrip(b"\r").removeprefix(b"\n")
     return int(answer.group(1)), output.decode("utf-8", "replace")
 
 

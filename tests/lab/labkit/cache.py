@@ -9,21 +9,27 @@ import fcntl
 import hashlib
 import os
 import shutil
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
-from typing import Callable, Iterable, Iterator
 
 from .console import LabError, say, step
 from .mounts import unmount_below
 
-KEEP = 3        # versions of an artefact that are kept beside those that a run uses
+KEEP = 3  # versions of an artefact that are kept beside those that a run uses
 
 
 def default_folder() -> Path:
     """ZEROINSTALL_VIRTUALBOX_CACHE, or zeroinstall.virtualbox in the user's cache folder; `lab` in it."""
     named = os.environ.get("ZEROINSTALL_VIRTUALBOX_CACHE")
-    base = Path(named) if named else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zeroinstall.virtualbox"
+    base = (
+        Path(named)
+        if named
+        else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "zeroinstall.virtualbox"
+    )
     if not base.is_absolute():
-        raise LabError("the cache folder %s is not an absolute path: correct ZEROINSTALL_VIRTUALBOX_CACHE or XDG_CACHE_HOME" % base)
+        raise LabError(
+            "the cache folder %s is not an absolute path: correct ZEROINSTALL_VIRTUALBOX_CACHE or XDG_CACHE_HOME" % base
+        )
     return base / "lab"
 
 
@@ -96,8 +102,11 @@ class Cache:
     def _prune(self, name: str) -> None:
         """Remove all but the newest KEEP versions of an artefact, and those that runs use."""
         used = "".join(file.read_text() for file in self.runs.glob("*/run.json"))
-        versions = sorted((path for path in self.artefacts.glob(name + "-*") if len(path.name) == len(name) + 17),
-                          key=lambda path: path.stat().st_mtime, reverse=True)
+        versions = sorted(
+            (path for path in self.artefacts.glob(name + "-*") if len(path.name) == len(name) + 17),
+            key=lambda path: path.stat().st_mtime,
+            reverse=True,
+        )
         for path in versions[KEEP:]:
             if path.name not in used:
                 remove_tree(path)

@@ -11,8 +11,8 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Iterator, Mapping, Sequence
 
 
 class LabError(Exception):
@@ -37,8 +37,15 @@ def step(what: str) -> Iterator[None]:
     say("%s: %.1f s" % (what, time.monotonic() - began))
 
 
-def run(*args: object, timeout: float = 600, check: bool = True, log: Path | None = None, input: str | None = None,
-        cwd: Path | None = None, env: Mapping[str, str] | None = None) -> subprocess.CompletedProcess:
+def run(
+    *args: object,
+    timeout: float = 600,
+    check: bool = True,
+    log: Path | None = None,
+    input: str | None = None,
+    cwd: Path | None = None,
+    env: Mapping[str, str] | None = None,
+) -> subprocess.CompletedProcess:
     """Run a program to its end, in a process group that dies with this program; its output is text in the result.
 
     log: a file that receives stdout and stderr instead.  Raises LabError when the program is missing, fails
@@ -50,8 +57,15 @@ def run(*args: object, timeout: float = 600, check: bool = True, log: Path | Non
         if log:
             out = err = stack.enter_context(open(log, "ab"))
         try:
-            process = subprocess.Popen(argv, stdout=out, stderr=err, cwd=cwd, env=env, start_new_session=True,
-                                       stdin=subprocess.DEVNULL if input is None else subprocess.PIPE)
+            process = subprocess.Popen(
+                argv,
+                stdout=out,
+                stderr=err,
+                cwd=cwd,
+                env=env,
+                start_new_session=True,
+                stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+            )
         except FileNotFoundError as error:
             raise LabError("%s: no such program; `lab.py tools` installs what the lab needs" % argv[0]) from error
         with _lock:
@@ -67,8 +81,10 @@ def run(*args: object, timeout: float = 600, check: bool = True, log: Path | Non
                 _running.discard(process)
     result = subprocess.CompletedProcess(argv, process.returncode, _text(stdout), _text(stderr))
     if check and process.returncode:
-        raise LabError("%s: exit status %d%s" % (_short(argv), process.returncode,
-                                                 "\n" + log_tail(log) if log else "\n" + result.stdout + result.stderr))
+        raise LabError(
+            "%s: exit status %d%s"
+            % (_short(argv), process.returncode, "\n" + log_tail(log) if log else "\n" + result.stdout + result.stderr)
+        )
     return result
 
 
@@ -79,6 +95,7 @@ def log_tail(path: Path, lines: int = 15) -> str:
 
 def end_with_signals() -> None:
     """Turn SIGTERM and SIGHUP into an orderly exit: what runs is killed, every `finally` is executed."""
+
     def leave(number: int, _frame: object) -> None:
         with _lock_if_free():
             for process in list(_running):

@@ -10,34 +10,39 @@ import re
 import shutil
 import subprocess
 import time
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Mapping
 
 from . import agent
 from .console import LabError, log_tail
 from .runs import ENVIRONMENT, INSIDE, Run
 
-USERLAND = "/newroot"               # the guest's root folder, as its agent sees it
-WORK = "/mnt/lab"                   # the lab's writable share, as the userland sees it
+USERLAND = "/newroot"  # the guest's root folder, as its agent sees it
+WORK = "/mnt/lab"  # the lab's writable share, as the userland sees it
 
-# One line for the agent of a cold-booted guest: put its userland together and start the warm interpreter's server in it.
+# One line for the agent of a cold-booted guest: put its userland together and start the warm interpreter's server.
 PREPARE = (
     "mkdir -p /lower /layer /upper /newroot && mount -t vboxsf lab-userland /lower && mount -t vboxsf lab-layer /layer"
     " && mount -t tmpfs tmpfs /upper && mkdir /upper/data /upper/work"
     " && mount -t overlay overlay -o lowerdir=/layer:/lower,upperdir=/upper/data,workdir=/upper/work /newroot"
     " && mkdir -p /newroot/mnt/lab && mount -t vboxsf lab-work /newroot/mnt/lab"
-    " && mount -t proc proc /newroot/proc && mount -t sysfs sysfs /newroot/sys && mount -t devtmpfs devtmpfs /newroot/dev"
-    " && mkdir -p /newroot/dev/pts /newroot/dev/shm && mount -t devpts devpts /newroot/dev/pts && mount -t tmpfs tmpfs /newroot/run"
+    " && mount -t proc proc /newroot/proc && mount -t sysfs sysfs /newroot/sys"
+    " && mount -t devtmpfs devtmpfs /newroot/dev && mkdir -p /newroot/dev/pts /newroot/dev/shm"
+    " && mount -t devpts devpts /newroot/dev/pts && mount -t tmpfs tmpfs /newroot/run"
     " && mkdir -p /newroot/run/lock && rm -f /newroot/etc/mtab && ln -s /proc/self/mounts /newroot/etc/mtab || exit 1;"
     " chroot /newroot /bin/sh -c 'python3 -I /opt/warm/warmd.py </dev/null >/run/warm.log 2>&1 &'; i=0;"
-    " while [ $i -lt 240 ] && ! grep -q ready /newroot/run/warm.log; do sleep 1; i=$((i+1)); done; cat /newroot/run/warm.log"
+    " while [ $i -lt 240 ] && ! grep -q ready /newroot/run/warm.log; do sleep 1; i=$((i+1)); done;"
+    " cat /newroot/run/warm.log"
 )
 
 
 def own_shares(name: str) -> dict[str, tuple[Path, bool]]:
     """The shares that the lab itself needs: name to host path and whether it is writable."""
-    return {"lab-userland": (INSIDE / "userland", False), "lab-layer": (INSIDE / "layer", False),
-            "lab-work": (INSIDE / "guests" / name / "work", True)}
+    return {
+        "lab-userland": (INSIDE / "userland", False),
+        "lab-layer": (INSIDE / "layer", False),
+        "lab-work": (INSIDE / "guests" / name / "work", True),
+    }
 
 
 def folder(lab: Run, name: str) -> Path:
@@ -52,20 +57,69 @@ def create(lab: Run, name: str, shares: Mapping[str, tuple[Path, bool]]) -> None
     inside = INSIDE / "guests" / name
     (folder(lab, name) / "work").mkdir(parents=True)
     lab.vbox("createvm", "--name", name, "--ostype", "Debian_64", "--register")
-    lab.vbox("modifyvm", name, "--memory", "384", "--cpus", "1", "--vram", "4", "--graphicscontroller", "vboxvga",
-             "--firmware", "bios", "--boot1", "dvd", "--boot2", "none", "--boot3", "none", "--boot4", "none",
-             "--audio-driver", "none", "--nic1", "none", "--vm-execution-engine", "interpreter",
-             "--uart1", "0x3F8", "4", "--uartmode1", "file", inside / "console",
-             "--uart2", "0x2F8", "3", "--uartmode2", "server", inside / "serial.sock")
+    lab.vbox(
+        "modifyvm",
+        name,
+        "--memory",
+        "384",
+        "--cpus",
+        "1",
+        "--vram",
+        "4",
+        "--graphicscontroller",
+        "vboxvga",
+        "--firmware",
+        "bios",
+        "--boot1",
+        "dvd",
+        "--boot2",
+        "none",
+        "--boot3",
+        "none",
+        "--boot4",
+        "none",
+        "--audio-driver",
+        "none",
+        "--nic1",
+        "none",
+        "--vm-execution-engine",
+        "interpreter",
+        "--uart1",
+        "0x3F8",
+        "4",
+        "--uartmode1",
+        "file",
+        inside / "console",
+        "--uart2",
+        "0x2F8",
+        "3",
+        "--uartmode2",
+        "server",
+        inside / "serial.sock",
+    )
     lab.vbox("storagectl", name, "--name", "IDE", "--add", "ide", "--controller", "PIIX4")
-    lab.vbox("storageattach", name, "--storagectl", "IDE", "--port", "0", "--device", "0", "--type", "dvddrive",
-             "--medium", INSIDE / "boot/guest.iso")
+    lab.vbox(
+        "storageattach",
+        name,
+        "--storagectl",
+        "IDE",
+        "--port",
+        "0",
+        "--device",
+        "0",
+        "--type",
+        "dvddrive",
+        "--medium",
+        INSIDE / "boot/guest.iso",
+    )
     for share, (path, writable) in shares.items():
-        lab.vbox("sharedfolder", "add", name, "--name", share, "--hostpath", path, *(() if writable else ("--readonly",)))
+        lab.vbox(
+            "sharedfolder", "add", name, "--name", share, "--hostpath", path, *(() if writable else ("--readonly",))
+        )
 
 
 def create_plain(lab: Run, name: str) -> None:
-    """Register a machine with nothing in it.  Started, it stays in its BIOS: a machine that runs, for tests of locks."""
+    """Register a machine with nothing in it.  Started, it stays in its BIOS: it runs, which tests of locks want."""
     lab.vbox("createvm", "--name", name, "--register")
 
 
@@ -79,7 +133,10 @@ def state(lab: Run, name: str) -> str:
 
 
 def start(lab: Run, name: str, prepared: bool = True) -> None:
-    """Start a guest and wait until it answers.  If it is off it adopts a copy of the lab's state, whatever shares it has now."""
+    """Start a guest and wait until it answers.
+
+    If it is off it adopts a copy of the lab's state, whatever shares it has now.
+    """
     begin_start(lab, name)
     finish_start(lab, name, prepared)
 
@@ -92,7 +149,7 @@ def begin_start(lab: Run, name: str) -> None:
     if now != "saved":
         for leftover in (folder(lab, name) / "work").iterdir():
             shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
-        adopted = folder(lab, name) / "adopted.sav"         # a copy: VirtualBox deletes the file when the machine has read it
+        adopted = folder(lab, name) / "adopted.sav"  # a copy: VirtualBox deletes the file when the machine has read it
         shutil.copyfile(lab.read()["state"], adopted)
         lab.vbox("adoptstate", name, INSIDE / adopted.relative_to(lab.lab))
     launch(lab, name)
@@ -102,7 +159,13 @@ def finish_start(lab: Run, name: str, prepared: bool = True) -> None:
     """Wait for the guest, and set what a saved state cannot know: the clock and the name."""
     await_answer(lab, name, 120)
     if prepared:
-        ask(lab, name, "date -s @%d >/dev/null; hostname %s; echo %s >%s/etc/hostname" % (round(time.time()), name, name, USERLAND), 60)
+        ask(
+            lab,
+            name,
+            "date -s @%d >/dev/null; hostname %s; echo %s >%s/etc/hostname"
+            % (round(time.time()), name, name, USERLAND),
+            60,
+        )
 
 
 def launch(lab: Run, name: str) -> None:
@@ -111,10 +174,16 @@ def launch(lab: Run, name: str) -> None:
     place.mkdir(parents=True, exist_ok=True)
     (place / "serial.sock").unlink(missing_ok=True)
     with open(place / "launch.log", "wb") as log:
-        process = subprocess.Popen(["chroot", str(lab.root), str(INSIDE / "launcher/vblaunch"), "--startvm", name, "--vrde", "off"],
-                                   env=ENVIRONMENT, stdout=log, stderr=log, stdin=subprocess.DEVNULL, start_new_session=True)
+        process = subprocess.Popen(
+            ["chroot", str(lab.root), str(INSIDE / "launcher/vblaunch"), "--startvm", name, "--vrde", "off"],
+            env=ENVIRONMENT,
+            stdout=log,
+            stderr=log,
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,
+        )
     (place / "launch.pid").write_text("%d\n" % process.pid)
-    while process.poll() is None and not _alive(lab, name):     # until it has changed its root
+    while process.poll() is None and not _alive(lab, name):  # until it has changed its root
         time.sleep(0.005)
 
 
@@ -166,14 +235,16 @@ def await_answer(lab: Run, name: str, limit: float) -> None:
 
 def fallbacks(lab: Run, name: str) -> str:
     """What the guest's warm interpreter did the slow way since its start; empty if nothing.  Asks for one more call."""
-    status, output = ask(lab, name, "chroot %s /opt/warm/python -c pass && cat %s/run/warm-fallbacks" % (USERLAND, USERLAND))
+    status, output = ask(
+        lab, name, "chroot %s /opt/warm/python -c pass && cat %s/run/warm-fallbacks" % (USERLAND, USERLAND)
+    )
     if status:
         raise LabError("%s: no warm interpreter in it: %s" % (name, output))
     return output.strip()
 
 
 def compiled(lab: Run, name: str) -> list[str]:
-    """The files that the warm interpreter had to compile in the guest since its start (about 1 s for 100 lines, once)."""
+    """The files that the warm interpreter had to compile in the guest since its start: 1 s for 100 lines, once."""
     return ask(lab, name, "cat %s/run/warm-compiled" % USERLAND)[1].split()
 
 

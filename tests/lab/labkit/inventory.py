@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Sequence
 
 from . import guests
 from .runs import ENVIRONMENT, Run
@@ -17,17 +17,41 @@ PLUGINS = Path(__file__).resolve().parents[1] / "connection_plugins"
 
 def write(lab: Run, names: Sequence[str]) -> Path:
     """Write inventory.json and ansible.cfg into the run's folder; the inventory's path."""
-    inventory = {"all": {"children": {
-        "zeroinstall_hosts": {"hosts": {"vbox": {
-            "ansible_connection": "community.general.chroot", "ansible_host": str(lab.root),
-            "ansible_chroot_exe": str(lab.folder / "enter"),
-            "ansible_python_interpreter": "/usr/bin/python3", "lab_environment": ENVIRONMENT}}},
-        "zeroinstall_guests": {
-            "vars": {"ansible_connection": "labserial", "ansible_python_interpreter": INTERPRETER, "ansible_remote_tmp": "/tmp/.ansible",
-                     "ansible_pipelining": True, "cache_guest_host": "vbox"},
-            "hosts": {name: {"cache_guest_machine": name, "lab_guest": str(guests.folder(lab, name))} for name in names}}}}}
+    inventory = {
+        "all": {
+            "children": {
+                "zeroinstall_hosts": {
+                    "hosts": {
+                        "vbox": {
+                            "ansible_connection": "community.general.chroot",
+                            "ansible_host": str(lab.root),
+                            "ansible_chroot_exe": str(lab.folder / "enter"),
+                            "ansible_python_interpreter": "/usr/bin/python3",
+                            "lab_environment": ENVIRONMENT,
+                        }
+                    }
+                },
+                "zeroinstall_guests": {
+                    "vars": {
+                        "ansible_connection": "labserial",
+                        "ansible_python_interpreter": INTERPRETER,
+                        "ansible_remote_tmp": "/tmp/.ansible",
+                        "ansible_pipelining": True,
+                        "cache_guest_host": "vbox",
+                    },
+                    "hosts": {
+                        name: {"cache_guest_machine": name, "lab_guest": str(guests.folder(lab, name))}
+                        for name in names
+                    },
+                },
+            }
+        }
+    }
     path = lab.folder / "inventory.json"
     path.write_text(json.dumps(inventory, indent=2) + "\n")
     (lab.folder / "ansible.cfg").write_text(
-        "[defaults]\nconnection_plugins = %s\ninventory = %s\nhost_key_checking = false\n\n[connection]\npipelining = true\n" % (PLUGINS, path))
+        "[defaults]\nconnection_plugins = %s\ninventory = %s\nhost_key_checking = false\n\n"
+        "[connection]\npipelining = true\n"
+        % (PLUGINS, path)
+    )
     return path

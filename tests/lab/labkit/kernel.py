@@ -8,13 +8,13 @@ import lzma
 import struct
 
 PAGE = 4096
-MAGIC = 0x4B434150          # "PACK", see boot/shim.c
+MAGIC = 0x4B434150  # "PACK", see boot/shim.c
 ZERO_FILL = 0x80000000
 
 
 def unpack_image(image: bytes) -> bytes:
     """The ELF file vmlinux in a bzImage whose payload is XZ-compressed (Debian's is).  ValueError if there is none."""
-    return lzma.LZMADecompressor().decompress(image[image.index(b"\xfd7zXZ\0"):])
+    return lzma.LZMADecompressor().decompress(image[image.index(b"\xfd7zXZ\0") :])
 
 
 def pack(elf: bytes) -> bytes:
@@ -29,13 +29,14 @@ def pack(elf: bytes) -> bytes:
     data: list[bytes] = []
     for index in range(header_count):
         kind, _flags, offset, _virtual, physical, file_size, memory_size, _align = struct.unpack_from(
-            "<IIQQQQQQ", elf, program_headers + index * header_size)
-        if kind != 1:       # PT_LOAD
+            "<IIQQQQQQ", elf, program_headers + index * header_size
+        )
+        if kind != 1:  # PT_LOAD
             continue
-        segment = elf[offset:offset + file_size] + bytes(memory_size - file_size)
+        segment = elf[offset : offset + file_size] + bytes(memory_size - file_size)
         first = len(runs)
         for at in range(0, len(segment), PAGE):
-            page = segment[at:at + PAGE]
+            page = segment[at : at + PAGE]
             zero = 0 if any(page) else ZERO_FILL
             if len(runs) > first and runs[-1][2] == zero:
                 runs[-1][1] += len(page)

@@ -21,8 +21,10 @@ def mounted_below(folder: Path) -> list[str]:
     From /proc/self/mountinfo (proc(5)): field 5 is the mount point, with \\ooo for blanks and backslashes.
     """
     prefix = str(folder)
-    points = [re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), line.split(" ")[4])
-              for line in Path("/proc/self/mountinfo").read_text().splitlines()]
+    points = [
+        re.sub(r"\\([0-7]{3})", lambda match: chr(int(match.group(1), 8)), line.split(" ")[4])
+        for line in Path("/proc/self/mountinfo").read_text().splitlines()
+    ]
     return [point for point in reversed(points) if point == prefix or point.startswith(prefix + "/")]
 
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How everything the lab needs is made, each from what, all of it kept in the cache.
 
-host -> boot medium -> booted state -> warm state: the last is a running guest with Ansible loaded, which new guests adopt.
+host -> boot medium -> booted state -> warm state: the last is a running guest with Ansible loaded, which new guests
+adopt.
 """
 
 from __future__ import annotations
@@ -23,7 +24,16 @@ HERE = Path(__file__).resolve().parents[1]
 BOOT, LAUNCHER, WARM = HERE / "boot", HERE / "launcher", HERE / "warm"
 
 HOST_SUITE, HOST_COMPONENTS = "sid", "main,contrib"
-HOST_PACKAGES = ("virtualbox-source", "virtualbox", "virtualbox-guest-utils", "0install-core", "python3", "python3-apt", "sudo", "acl")
+HOST_PACKAGES = (
+    "virtualbox-source",
+    "virtualbox",
+    "virtualbox-guest-utils",
+    "0install-core",
+    "python3",
+    "python3-apt",
+    "sudo",
+    "acl",
+)
 GUEST_SUITE, GUEST_COMPONENTS = "bookworm", "main"
 GUEST_PACKAGES = ("python3", "python3-apt", "0install-core", "sudo", "mount", "kmod")
 GUEST_MODULES = ("vboxguest", "vboxsf", "overlay")
@@ -61,15 +71,23 @@ def guest_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
         making_userland = pool.submit(_userland, cache)
         made_host = host(cache)
         userland = making_userland.result()
-        boot = cache.make("boot", [_source(_boot_medium), _source(kernel), *_texts(BOOT), made_host.root.parent.name, userland.name],
-                          lambda folder: _boot_medium(folder, made_host.root, userland))
+        boot = cache.make(
+            "boot",
+            [_source(_boot_medium), _source(kernel), *_texts(BOOT), made_host.root.parent.name, userland.name],
+            lambda folder: _boot_medium(folder, made_host.root, userland),
+        )
         making_layer = pool.submit(_layer, cache, made_host, userland, ansible)
-        booted = cache.make("booted", [_source(_boot), _source(guests.create), boot.name, made_host.root.parent.name,
-                                       made_host.launcher.name],
-                            lambda folder: _boot(folder, cache, made_host, boot))
+        booted = cache.make(
+            "booted",
+            [_source(_boot), _source(guests.create), boot.name, made_host.root.parent.name, made_host.launcher.name],
+            lambda folder: _boot(folder, cache, made_host, boot),
+        )
         layer = making_layer.result()
-    state = cache.make("warm", [_source(_warm_up), _source(guests.PREPARE), booted.name, layer.name, userland.name],
-                       lambda folder: _warm_up(folder, cache, made_host, Guests(userland, boot, layer, booted / "state.sav")))
+    state = cache.make(
+        "warm",
+        [_source(_warm_up), _source(guests.PREPARE), booted.name, layer.name, userland.name],
+        lambda folder: _warm_up(folder, cache, made_host, Guests(userland, boot, layer, booted / "state.sav")),
+    )
     return made_host, Guests(userland, boot, layer, state / "state.sav")
 
 
@@ -80,20 +98,35 @@ def _source(thing: object) -> str:
 
 def _texts(folder: Path) -> list[bytes]:
     """Name and content of every file of a folder."""
-    return [part for path in sorted(folder.iterdir()) if path.is_file() for part in (path.name.encode(), path.read_bytes())]
+    return [
+        part for path in sorted(folder.iterdir()) if path.is_file() for part in (path.name.encode(), path.read_bytes())
+    ]
 
 
 def _mirror() -> list[str]:
     """The Debian mirror that this machine is configured for; nothing (mmdebstrap's default) if it names none."""
-    lines = run("apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)", "Created-By: Packages", check=False).stdout
+    lines = run(
+        "apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)", "Created-By: Packages", check=False
+    ).stdout
     return [line.split()[2] for line in lines.splitlines() if line.startswith("Debian Debian ")][:1]
 
 
 def _debian_root(folder: Path, suite: str, components: str, packages: tuple[str, ...], *options: str) -> None:
     """FOLDER/root: a minimal Debian with these packages.  A mirror may lag behind the clock."""
-    run("mmdebstrap", "--variant=apt", '--aptopt=Acquire::Check-Valid-Until "false"', '--aptopt=Acquire::Retries "3"',
-        "--components=" + components, "--include=" + ",".join(packages), *options, suite, folder / "root", *_mirror(),
-        timeout=1800, env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"))
+    run(
+        "mmdebstrap",
+        "--variant=apt",
+        '--aptopt=Acquire::Check-Valid-Until "false"',
+        '--aptopt=Acquire::Retries "3"',
+        "--components=" + components,
+        "--include=" + ",".join(packages),
+        *options,
+        suite,
+        folder / "root",
+        *_mirror(),
+        timeout=1800,
+        env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"),
+    )
 
 
 def _host_root(folder: Path) -> None:
@@ -102,12 +135,23 @@ def _host_root(folder: Path) -> None:
 
 def _userland(cache: Cache) -> Path:
     """root: the guests' root file system; vmlinux: its kernel; modules: the kernel modules for the initrd."""
-    return cache.make("userland", [_source(_debian_root), _source(_guest_root), GUEST_SUITE, GUEST_COMPONENTS, *GUEST_PACKAGES,
-                                   *GUEST_MODULES, (BOOT / "fetch-kernel.sh").read_bytes()], _guest_root)
+    return cache.make(
+        "userland",
+        [
+            _source(_debian_root),
+            _source(_guest_root),
+            GUEST_SUITE,
+            GUEST_COMPONENTS,
+            *GUEST_PACKAGES,
+            *GUEST_MODULES,
+            (BOOT / "fetch-kernel.sh").read_bytes(),
+        ],
+        _guest_root,
+    )
 
 
 def _guest_root(folder: Path) -> None:
-    hook = "sh %s \"$1\"" % shlex.quote(str(BOOT / "fetch-kernel.sh"))
+    hook = 'sh %s "$1"' % shlex.quote(str(BOOT / "fetch-kernel.sh"))
     _debian_root(folder, GUEST_SUITE, GUEST_COMPONENTS, GUEST_PACKAGES, "--customize-hook=" + hook)
     root, package, modules = folder / "root", folder / "package", folder / "modules"
     downloaded = root / "kernel-package"
@@ -140,10 +184,32 @@ def _boot_medium(folder: Path, host_root: Path, userland: Path) -> None:
     (tree / "isolinux").mkdir(parents=True)
     (tree / "kernel.pak").write_bytes(kernel.pack((userland / "vmlinux").read_bytes()))
     for source in ("start.S", "shim.c"):
-        run("gcc", "-m32", "-c", "-O1", "-ffreestanding", "-fno-pic", "-fno-stack-protector", "-mno-sse", "-mno-mmx",
-            "-o", folder / (source + ".o"), BOOT / source)
-    run("ld", "-m", "elf_i386", "--no-warn-rwx-segments", "-T", BOOT / "shim.ld", "-o", tree / "shim.elf",
-        folder / "start.S.o", folder / "shim.c.o")
+        run(
+            "gcc",
+            "-m32",
+            "-c",
+            "-O1",
+            "-ffreestanding",
+            "-fno-pic",
+            "-fno-stack-protector",
+            "-mno-sse",
+            "-mno-mmx",
+            "-o",
+            folder / (source + ".o"),
+            BOOT / source,
+        )
+    run(
+        "ld",
+        "-m",
+        "elf_i386",
+        "--no-warn-rwx-segments",
+        "-T",
+        BOOT / "shim.ld",
+        "-o",
+        tree / "shim.elf",
+        folder / "start.S.o",
+        folder / "shim.c.o",
+    )
 
     libraries = "usr/lib/x86_64-linux-gnu"
     for name in ("bin", "sbin", "usr/sbin", "proc", "sys", "dev", "lib", "lib64", libraries, "etc", "run", "tmp"):
@@ -169,25 +235,46 @@ def _boot_medium(folder: Path, host_root: Path, userland: Path) -> None:
     for module in ("ldlinux", "mboot", "libcom32"):
         shutil.copy("/usr/lib/syslinux/modules/bios/%s.c32" % module, tree / "isolinux")
     shutil.copy(BOOT / "isolinux.cfg", tree / "isolinux")
-    run("xorriso", "-as", "mkisofs", "-quiet", "-R", "-o", folder / "guest.iso", "-b", "isolinux/isolinux.bin", "-c",
-        "isolinux/boot.cat", "-no-emul-boot", "-boot-load-size", "4", "-boot-info-table", tree)
+    run(
+        "xorriso",
+        "-as",
+        "mkisofs",
+        "-quiet",
+        "-R",
+        "-o",
+        folder / "guest.iso",
+        "-b",
+        "isolinux/isolinux.bin",
+        "-c",
+        "isolinux/boot.cat",
+        "-no-emul-boot",
+        "-boot-load-size",
+        "4",
+        "-boot-info-table",
+        tree,
+    )
     for leftover in (tree, initrd):
         shutil.rmtree(leftover)
 
 
 def _layer(cache: Cache, made_host: Host, userland: Path, ansible: warm.Ansible) -> Path:
     """What lies over the guests' userland: the warm interpreter and the Additions' programs."""
+
     def build(folder: Path) -> None:
         (folder / "usr/sbin").mkdir(parents=True)
         for tool in ADDITIONS:
             shutil.copy(made_host.root / "usr/sbin" / tool, folder / "usr/sbin")
         warm.build(folder / "opt/warm", userland / "root", WARM, ansible)
 
-    return cache.make("layer", [_source(build), _source(warm), *_texts(WARM), made_host.root.parent.name, userland.name, ansible.key], build)
+    return cache.make(
+        "layer",
+        [_source(build), _source(warm), *_texts(WARM), made_host.root.parent.name, userland.name, ansible.key],
+        build,
+    )
 
 
 def _boot(folder: Path, cache: Cache, made_host: Host, boot: Path) -> None:
-    """state.sav: a guest saved right after its cold boot, when its agent had answered once (else it never would again)."""
+    """state.sav: a guest saved after its cold boot, when its agent had answered once (else it never would again)."""
     with runs.temporary(cache, "booting", made_host) as lab:
         lab.offer("boot", boot)
         guests.create(lab, "booting", {})

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run: a private, disposable VirtualBox host over the cached root.  All of it is in one folder; nothing outside changes."""
+"""A run: a private, disposable VirtualBox host over the cached root, all in one folder; nothing outside changes."""
 
 from __future__ import annotations
 
@@ -11,20 +11,27 @@ import re
 import signal
 import stat
 import time
+from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Iterator
+from typing import TYPE_CHECKING
 
 from .cache import Cache, locked, remove_tree
 from .console import LabError, run, say
-from .mounts import mount, mounted_below
+from .mounts import mount
 
 if TYPE_CHECKING:
     from .recipes import Guests, Host
 
-INSIDE = Path("/srv/lab")           # the lab's own folder, as the host sees it
-ENVIRONMENT = {"PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin", "HOME": "/root", "USER": "root",
-               "LOGNAME": "root", "SHELL": "/bin/sh", "LANG": "C.UTF-8"}
-MANAGE = "/usr/lib/virtualbox/VBoxManage"       # without the warnings that Debian's wrapper prints on stdout
+INSIDE = Path("/srv/lab")  # the lab's own folder, as the host sees it
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "USER": "root",
+    "LOGNAME": "root",
+    "SHELL": "/bin/sh",
+    "LANG": "C.UTF-8",
+}
+MANAGE = "/usr/lib/virtualbox/VBoxManage"  # without the warnings that Debian's wrapper prints on stdout
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 
 
@@ -74,7 +81,7 @@ class Run:
         return self.execute(MANAGE, "-q", *args, timeout=timeout, check=check)
 
     def processes(self) -> list[int]:
-        """Ids of all processes whose root is this host's root: the machines, VBoxSVC and whatever else was started in it."""
+        """Ids of all processes whose root is this host's: the machines, VBoxSVC and whatever else was started in it."""
         found = []
         for entry in Path("/proc").iterdir():
             if entry.name.isdigit():
@@ -91,8 +98,13 @@ def create(cache: Cache, name: str, host: Host, guests: Guests | None = None, te
         sweep(cache)
         take_down(lab)
         lab.folder.mkdir(parents=True)
-        lab.write(maker=os.getpid(), maker_began=_began(os.getpid()), temporary=temporary, ready=False,
-                  artefacts=[str(path) for path in (host.root, host.launcher, *(vars(guests).values() if guests else ()))])
+        lab.write(
+            maker=os.getpid(),
+            maker_began=_began(os.getpid()),
+            temporary=temporary,
+            ready=False,
+            artefacts=[str(path) for path in (host.root, host.launcher, *(vars(guests).values() if guests else ()))],
+        )
     for part in ("upper", "work", "root"):
         (lab.folder / part).mkdir()
     _mount_root(lab, host.root)
@@ -104,15 +116,17 @@ def create(cache: Cache, name: str, host: Host, guests: Guests | None = None, te
         lab.offer("layer", guests.layer)
         lab.write(state=str(guests.state))
     enter = lab.folder / "enter"
-    enter.write_text("#!/bin/sh\n# enter ROOT COMMAND...: chroot with the environment of a login, and nothing of the caller's\n"
-                     "exec /usr/bin/env -i %s /usr/sbin/chroot \"$@\"\n" % " ".join("%s=%s" % item for item in ENVIRONMENT.items()))
+    enter.write_text(
+        "#!/bin/sh\n# enter ROOT COMMAND...: chroot with the environment of a login, and nothing of the caller's\n"
+        'exec /usr/bin/env -i %s /usr/sbin/chroot "$@"\n' % " ".join("%s=%s" % item for item in ENVIRONMENT.items())
+    )
     enter.chmod(0o755)
     lab.write(ready=True)
     return lab
 
 
 def _mount_root(lab: Run, lower: Path) -> None:
-    """An overlay over the cached root, and what a system has mounted; /dev is its own, so no VirtualBox driver is seen."""
+    """An overlay over the cached root and a system's mounts; /dev is its own, so no VirtualBox driver is seen."""
     options = "lowerdir=%s,upperdir=%s,workdir=%s" % (lower, lab.folder / "upper", lab.folder / "work")
     if run("mount", "-t", "overlay", "lab", "-o", options, lab.root, check=False).returncode:
         # the file system below cannot be an upper layer (an overlay itself, say): take memory
@@ -127,8 +141,13 @@ def _mount_root(lab: Run, lower: Path) -> None:
     for name, (major, minor) in DEVICES.items():
         os.mknod(lab.root / "dev" / name, stat.S_IFCHR | 0o666, os.makedev(major, minor))
         (lab.root / "dev" / name).chmod(0o666)
-    for name, target in (("fd", "/proc/self/fd"), ("stdin", "/proc/self/fd/0"), ("stdout", "/proc/self/fd/1"),
-                         ("stderr", "/proc/self/fd/2"), ("ptmx", "pts/ptmx")):
+    for name, target in (
+        ("fd", "/proc/self/fd"),
+        ("stdin", "/proc/self/fd/0"),
+        ("stdout", "/proc/self/fd/1"),
+        ("stderr", "/proc/self/fd/2"),
+        ("ptmx", "pts/ptmx"),
+    ):
         (lab.root / "dev" / name).symlink_to(target)
     for name, mode in (("pts", 0o755), ("shm", 0o1777)):
         (lab.root / "dev" / name).mkdir()
@@ -154,12 +173,14 @@ def take_down(lab: Run) -> bool:
 
 
 def sweep(cache: Cache) -> None:
-    """Take down what is no run any more: its maker was killed before it was ready, or the machine was restarted since."""
+    """Take down what is no run any more: its maker was killed too early, or the machine was restarted since."""
     for folder in sorted(cache.runs.glob("*")):
         lab = Run(cache, folder.name)
         values = lab.read()
         unfinished = values.get("temporary") or not values.get("ready")
-        if unfinished and _began(values.get("maker", 0)) != values.get("maker_began") or not unfinished and not lab.exists:
+        if (unfinished and _began(values.get("maker", 0)) != values.get("maker_began")) or (
+            not unfinished and not lab.exists
+        ):
             say("removing what is left of the run " + folder.name)
             take_down(lab)
 

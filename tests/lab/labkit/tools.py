@@ -38,12 +38,24 @@ def install() -> None:
     if not packages:
         return
     if not shutil.which("apt-get"):
-        raise LabError("missing: %s, and this is no Debian machine (no apt-get): install them, or use Debian 12 or 13" % ", ".join(packages))
+        raise LabError(
+            "missing: %s, and this is no Debian machine (no apt-get): install them, or use Debian 12 or 13"
+            % ", ".join(packages)
+        )
     environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
     say("missing packages: " + " ".join(packages))
     with step("installing them"):
         run("apt-get", *APT_OPTIONS, "update", timeout=600, env=environment)
-        run("apt-get", *APT_OPTIONS, "install", "-y", "--no-install-recommends", *packages, timeout=1200, env=environment)
+        run(
+            "apt-get",
+            *APT_OPTIONS,
+            "install",
+            "-y",
+            "--no-install-recommends",
+            *packages,
+            timeout=1200,
+            env=environment,
+        )
 
 
 def check_machine() -> None:

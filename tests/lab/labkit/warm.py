@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The warm interpreter: a fork server in the guest that has Ansible's module_utils loaded (warm/warmd.py, warm/warmpy.c).
+"""The warm interpreter (warm/warmd.py, warm/warmpy.c): a fork server in the guest with Ansible's module_utils loaded.
 
 Without it an Ansible module run takes about 130 s in a guest, nearly all of it Python compiling the module's sources.
 """
@@ -21,7 +21,7 @@ from pathlib import Path
 from .cache import fingerprint
 from .console import LabError, run
 
-FOLDER = "/opt/warm"                # as the guest sees it
+FOLDER = "/opt/warm"  # as the guest sees it
 INTERPRETER = FOLDER + "/python"
 COLLECTION = Path(__file__).resolve().parents[3]
 LEARN_FROM = """
@@ -64,17 +64,33 @@ def find_ansible(python: str | None) -> Ansible:
     if not python:
         playbook = shutil.which("ansible-playbook")
         if not playbook:
-            raise LabError("the guests need to know the Ansible that will drive them: give --ansible-python, or put ansible-playbook in PATH")
+            raise LabError(
+                "the guests need to know the Ansible that will drive them: give --ansible-python,"
+                " or put ansible-playbook in PATH"
+            )
         python = str(Path(os.path.realpath(playbook)).parent / "python3")
-    code = ("import importlib.util as u, json, sys\n"
-            "find = lambda name: list((s := u.find_spec(name)) and s.submodule_search_locations or [None])[0]\n"
-            "print(json.dumps([find('ansible'), find('ansible_collections'), sys.version]))")
+    code = (
+        "import importlib.util as u, json, sys\n"
+        "find = lambda name: list((s := u.find_spec(name)) and s.submodule_search_locations or [None])[0]\n"
+        "print(json.dumps([find('ansible'), find('ansible_collections'), sys.version]))"
+    )
     answer = run(python, "-I", "-c", code, check=False)
     ansible, collections, version = json.loads(answer.stdout) if not answer.returncode else (None, None, None)
     if not ansible or not collections:
-        raise LabError("%s has no ansible with its collections (the PyPI package `ansible`)\n%s" % (python, answer.stderr))
-    sources = [ansible + "/release.py", *_sources(Path(ansible, "module_utils")), *_sources(Path(collections, "ansible/posix/plugins"))]
-    return Ansible(Path(python), Path(ansible), Path(collections), fingerprint([version, *(Path(file).read_bytes() for file in sources)]))
+        raise LabError(
+            "%s has no ansible with its collections (the PyPI package `ansible`)\n%s" % (python, answer.stderr)
+        )
+    sources = [
+        ansible + "/release.py",
+        *_sources(Path(ansible, "module_utils")),
+        *_sources(Path(collections, "ansible/posix/plugins")),
+    ]
+    return Ansible(
+        Path(python),
+        Path(ansible),
+        Path(collections),
+        fingerprint([version, *(Path(file).read_bytes() for file in sources)]),
+    )
 
 
 def _sources(folder: Path) -> list[Path]:
@@ -93,40 +109,58 @@ def build(target: Path, root: Path, programs: Path, ansible: Ansible) -> None:
     run("gcc", "-O2", "-Wall", "-static", "-s", "-o", target / "python", programs / "warmpy.c")
 
     sources: dict[str, bytes] = {}
-    for base, name in ((ansible.ansible, "ansible"), (ansible.collections / "ansible/posix", "ansible_collections/ansible/posix")):
+    for base, name in (
+        (ansible.ansible, "ansible"),
+        (ansible.collections / "ansible/posix", "ansible_collections/ansible/posix"),
+    ):
         for part in ("modules", "module_utils", "plugins/modules", "plugins/module_utils"):
             for file in _sources(base / part):
                 sources["%s/%s" % (name, file.relative_to(base))] = file.read_bytes()
     preloaded: set[str] = set()
     for wrapper, files in payloads:
         (target / "code" / ("wrapper-%08x.py" % zlib.crc32(wrapper))).write_bytes(wrapper)
-        sources.update(files)       # what differs from the installation (generated files) is as in the payload
+        sources.update(files)  # what differs from the installation (generated files) is as in the payload
         preloaded.update(file for file in files if file.startswith("ansible/module_utils/") and "/facts/" not in file)
     preloaded.add("ansible/__init__.py")
     for name, data in sources.items():
         file = target / "lib" / name
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_bytes(data)
-    (target / "preload").write_text("".join("%s %08x %d\n" % (name, zlib.crc32(sources[name]), len(sources[name]))
-                                            for name in sorted(preloaded)))
+    (target / "preload").write_text(
+        "".join("%s %08x %d\n" % (name, zlib.crc32(sources[name]), len(sources[name])) for name in sorted(preloaded))
+    )
     magic, codes = _compile(root, target, {name: target / "lib" / name for name in sources}, target / "code")
-    for name in preloaded:      # unchecked hash-based pyc files (PEP 552), so that the server's own imports are quick too
+    for name in preloaded:  # unchecked hash-based pyc files (PEP 552), so that the server's own imports are quick too
         source = target / "lib" / name
         (source.parent / "__pycache__").mkdir(exist_ok=True)
-        (source.parent / "__pycache__" / (source.stem + ".cpython-311.pyc")).write_bytes(magic + b"\1\0\0\0" + bytes(8) + codes[name])
+        (source.parent / "__pycache__" / (source.stem + ".cpython-311.pyc")).write_bytes(
+            magic + b"\1\0\0\0" + bytes(8) + codes[name]
+        )
     for wrapper in (target / "code").glob("wrapper-*.py"):
         wrapper.unlink()
 
 
 def _compile(root: Path, target: Path, sources: dict[str, Path], into: Path) -> tuple[bytes, dict[str, bytes]]:
-    """Byte code of sources by a guest root's Python, as warmd.py looks for it, into a folder; that Python's magic number and the code.
+    """Byte code of sources by a guest root's Python, as warmd.py looks for it, into a folder.
 
-    All goes through the program's input and output: nothing need be mounted in the root.
+    Returns that Python's magic number and the code.  All goes through the program's input and output: nothing need be
+    mounted in the root.
     """
-    request = {"wrappers": [file.read_text() for file in sorted(into.glob("wrapper-*.py"))],
-               "sources": {name: file.read_text() for name, file in sources.items()}}
-    answer = run("chroot", root, "/usr/bin/python3", "-I", "-c", (target / "compile.py").read_text(), input=json.dumps(request),
-                 timeout=300, env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"})
+    request = {
+        "wrappers": [file.read_text() for file in sorted(into.glob("wrapper-*.py"))],
+        "sources": {name: file.read_text() for name, file in sources.items()},
+    }
+    answer = run(
+        "chroot",
+        root,
+        "/usr/bin/python3",
+        "-I",
+        "-c",
+        (target / "compile.py").read_text(),
+        input=json.dumps(request),
+        timeout=300,
+        env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
+    )
     result = json.loads(answer.stdout)
     codes = {}
     for name, file, text in result["code"]:
@@ -136,11 +170,14 @@ def _compile(root: Path, target: Path, sources: dict[str, Path], into: Path) -> 
 
 
 def compile_collection(root: Path, layer: Path, work: Path) -> None:
-    """Byte code of this collection's own modules, as they are now, into a guest's work folder: they are not part of the state."""
+    """Byte code of this collection's modules as they are now, into a guest's work folder: the state has none of it."""
     into = work / "code"
     into.mkdir(exist_ok=True)
-    sources = {"ansible_collections/zeroinstall/virtualbox/%s" % file.relative_to(COLLECTION): file
-               for part in ("modules", "module_utils") for file in _sources(COLLECTION / "plugins" / part)}
+    sources = {
+        "ansible_collections/zeroinstall/virtualbox/%s" % file.relative_to(COLLECTION): file
+        for part in ("modules", "module_utils")
+        for file in _sources(COLLECTION / "plugins" / part)
+    }
     _compile(root, layer / FOLDER.lstrip("/"), sources, into)
 
 
@@ -150,9 +187,17 @@ def _payloads(ansible: Ansible, workplace: Path) -> list[tuple[bytes, dict[str, 
     play, configuration, sent = workplace / "learn.yml", workplace / "ansible.cfg", workplace / "sent"
     play.write_text(LEARN_FROM)
     configuration.write_text("")
-    environment = {"PATH": os.environ.get("PATH", "/usr/bin:/bin"), "HOME": str(workplace), "LANG": "C.UTF-8", "ANSIBLE_HOME": str(workplace),
-                   "ANSIBLE_KEEP_REMOTE_FILES": "1", "ANSIBLE_REMOTE_TMP": str(sent), "ANSIBLE_PIPELINING": "0",
-                   "ANSIBLE_PYTHON_INTERPRETER": str(ansible.python), "ANSIBLE_CONFIG": str(configuration)}
+    environment = {
+        "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
+        "HOME": str(workplace),
+        "LANG": "C.UTF-8",
+        "ANSIBLE_HOME": str(workplace),
+        "ANSIBLE_KEEP_REMOTE_FILES": "1",
+        "ANSIBLE_REMOTE_TMP": str(sent),
+        "ANSIBLE_PIPELINING": "0",
+        "ANSIBLE_PYTHON_INTERPRETER": str(ansible.python),
+        "ANSIBLE_CONFIG": str(configuration),
+    }
     run(ansible.python, "-m", "ansible", "playbook", "-i", "localhost,", play, env=environment, timeout=300)
     payloads = []
     for file in sent.rglob("AnsiballZ_*.py"):
@@ -160,9 +205,13 @@ def _payloads(ansible: Ansible, workplace: Path) -> list[tuple[bytes, dict[str, 
         data = re.search(rb"zip_data=(['\"])([A-Za-z0-9+/=]+)\1", text)
         head, found, _call = text.partition(b'\nif __name__ == "__main__":\n    _ansiballz_main(')
         if not data or not found:
-            raise LabError("this Ansible wraps modules in a form that the warm interpreter does not know: %s" % file.name)
+            raise LabError(
+                "this Ansible wraps modules in a form that the warm interpreter does not know: %s" % file.name
+            )
         with zipfile.ZipFile(io.BytesIO(base64.b64decode(data.group(2)))) as archive:
-            head = re.sub(rb"\A#!.*", b"#!" + INTERPRETER.encode(), head)      # the only thing in it that depends on the host
+            head = re.sub(
+                rb"\A#!.*", b"#!" + INTERPRETER.encode(), head
+            )  # the only thing in it that depends on the host
             payloads.append((head + b"\n", {item: archive.read(item) for item in archive.namelist()}))
     for leftover in (play, configuration, sent, workplace / "tmp"):
         shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)

@@ -2,8 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Runs in the guests' root: byte code of {"sources": {name: text}, "wrappers": [text]} on stdin, as JSON on stdout.
 
-The result is {"magic": base64, "code": [[name, file, base64], ...]}; the files are those that warmd.py looks for.  A source
-with a syntax error is left out: its import shows the error.
+The result is {"magic": base64, "code": [[name, file, base64], ...]}; the files are those that warmd.py looks for.
+A source with a syntax error is left out: its import shows the error.
 """
 
 from __future__ import annotations

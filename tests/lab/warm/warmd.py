@@ -8,9 +8,10 @@ Beside it: lib/ (the sources that are loaded), preload (their names, CRCs and si
 It emulates `python3 FILE ARGS`, `python3 -c TEXT ARGS` and `python3` with a program on stdin, each in a forked child.
 
 An AnsiballZ payload brings its own module_utils.  If every ansible.* file that is loaded and in the payload has the
-payload's CRC and size, the loaded modules serve; if one differs, nothing loaded is used (which FALLBACKS tells).  All else
-comes from the payload, its byte code from a cache by name, CRC and size: code/ (made with the state), COLLECTION (made by
-the lab for the collection under test, at each start of the guest), FRESH (compiled here, slowly, and told in COMPILED).
+payload's CRC and size, the loaded modules serve; if one differs, nothing loaded is used (which FALLBACKS tells).
+All else comes from the payload, its byte code from a cache by name, CRC and size: code/ (made with the state),
+COLLECTION (made by the lab for the collection under test, at each start of the guest), FRESH (compiled here, slowly,
+and told in COMPILED).
 """
 
 from __future__ import annotations
@@ -36,11 +37,13 @@ import types
 import zlib
 
 # what modules import most: loaded once, here
-for _name in """
-        array ast base64 bz2 codecs collections configparser contextlib copy ctypes dataclasses datetime difflib email encodings.idna errno fcntl
-        filecmp functools getpass gettext glob grp hashlib importlib.util inspect io itertools json linecache locale logging lzma operator pathlib
-        pkgutil platform queue random resource runpy selectors shlex shutil ssl stat string subprocess syslog tempfile textwrap typing uuid
-        warnings xml.etree.ElementTree zipfile zipimport""".split():
+COMMON = """
+    array ast base64 bz2 codecs collections configparser contextlib copy ctypes dataclasses datetime difflib email
+    encodings.idna errno fcntl filecmp functools getpass gettext glob grp hashlib importlib.util inspect io itertools
+    json linecache locale logging lzma operator pathlib pkgutil platform queue random resource runpy selectors shlex
+    shutil ssl stat string subprocess syslog tempfile textwrap typing uuid warnings xml.etree.ElementTree zipfile
+    zipimport"""
+for _name in COMMON.split():
     importlib.import_module(_name)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -103,7 +106,10 @@ class Payload:
 
     @staticmethod
     def read(archive):
-        """Content and table of contents ({name: (method, CRC, packed size, size, offset)}) of a zip file without comment or zip64."""
+        """Content and table of contents of a zip file without comment or zip64.
+
+        The table is {name: (method, CRC, packed size, size, offset)}.
+        """
         try:
             with open(archive, "rb") as file:
                 content = file.read()
@@ -121,9 +127,13 @@ class Payload:
         return [content, table, LIBRARY]
 
     def use_loaded(self):
-        """Put what is loaded and equal into sys.modules.  What is loaded and not in the payload is forgotten, as it would be cold."""
+        """Put what is loaded and equal into sys.modules.
+
+        What is loaded and not in the payload is forgotten, as it would be cold.
+        """
         table = self.archives[self.archive][1]
-        differing = [path for path, (crc, size, _name) in loaded.items() if path in table and (table[path][1], table[path][3]) != (crc, size)]
+        differing = [path for path, (crc, size, _name) in loaded.items()
+                     if path in table and (table[path][1], table[path][3]) != (crc, size)]
         if differing:
             note(FALLBACKS, "not what is loaded, so nothing loaded was used: " + " ".join(differing[:5]))
             self.archives[self.archive][2] = self.archive
@@ -205,7 +215,7 @@ class Payload:
 
 
 class Gate:
-    """First on sys.meta_path: the first import of ansible with a payload at the head of sys.path wakes the loaded modules up."""
+    """First on sys.meta_path: the first import of ansible with a payload first in sys.path wakes the loaded modules."""
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
@@ -263,8 +273,12 @@ def fresh(file, source, name):
 
 
 def script(source, name, module):
-    """The code of a program, in parts.  An AnsiballZ wrapper is the same for all modules but for the call at its end: only that is compiled."""
-    at = source.rfind(b'\nif __name__ == "__main__":\n    _ansiballz_main(') if b"_ANSIBALLZ_WRAPPER" in source[:4000] else -1
+    """The code of a program, in parts.
+
+    An AnsiballZ wrapper is the same for all modules but for the call at its end: only that is compiled.
+    """
+    start = b'\nif __name__ == "__main__":\n    _ansiballz_main('
+    at = source.rfind(start) if b"_ANSIBALLZ_WRAPPER" in source[:4000] else -1
     if at < 0:
         return [compile(source, name, "exec", dont_inherit=True)]
     head, call = source[:at + 1], source[at + 1:]
@@ -294,7 +308,8 @@ def execute(argv):
             with open(name, "rb") as file:
                 source = file.read()
         except OSError as error:
-            print("%s: can't open file %r: [Errno %d] %s" % (sys.executable, name, error.errno, error.strerror), file=sys.stderr)
+            message = "%s: can't open file %r: [Errno %d] %s" % (sys.executable, name, error.errno, error.strerror)
+            print(message, file=sys.stderr)
             return 2
         main.__file__ = name
     sys.path.insert(0, first)
@@ -398,14 +413,15 @@ def serve():
     poll = select.poll()
     poll.register(listener, select.POLLIN)
     poll.register(woken, select.POLLIN)
-    # A restored guest has lost the handles of the files that were open on its shares: a page of Python that is then read for
-    # the first time is a SIGBUS.  Locked, all pages are in memory before the state is saved.
+    # A restored guest has lost the handles of the files that were open on its shares: a page of Python that is then
+    # read for the first time is a SIGBUS.  Locked, all pages are in memory before the state is saved.
     ctypes = sys.modules["ctypes"]
     if ctypes.CDLL(None, use_errno=True).mlockall(1):
         sys.stderr.write("warmd: mlockall: %s\n" % os.strerror(ctypes.get_errno()))
     gc.collect()
     gc.freeze()
-    sys.stderr.write("warm interpreter ready after %.0f s, with %d Ansible modules\n" % (time.monotonic() - began, len(loaded)))
+    sys.stderr.write("warm interpreter ready after %.0f s, with %d Ansible modules\n"
+                     % (time.monotonic() - began, len(loaded)))
     sys.stderr.flush()
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):
