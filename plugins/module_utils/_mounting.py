@@ -52,7 +52,10 @@ class FileChange(NamedTuple):
 
 
 class Unmounting(NamedTuple):
-    """What has to go from a path: its vboxsf mounts with their options, the visible one first, and systemd's unit."""
+    """What has to go from a path: its vboxsf mounts with their options, the visible one first, and systemd's unit.
+
+    `silent`: the visible one does not answer.
+    """
 
     layers: list[tuple[_mounts.Live, tuple[str, ...]]]
     silent: bool
@@ -456,6 +459,7 @@ class Run:
         self.commands = commands
         self._undo: list[tuple[str, Callable[[], None]]] = []
         self._stopped: list[str] = []
+        self._dead: list[str] = []
 
     def carry_out(self) -> None:
         """Failure: a step failed. Its message says whether everything is as it was before."""
@@ -469,6 +473,10 @@ class Run:
             after = "What this run had done before was undone." if done else "Nothing was changed."
             if left:
                 after = "Not everything that this run had done could be undone: " + "; ".join(left) + "."
+            elif self._dead:
+                after = "What did not answer is unmounted: {}. Everything else is as before.".format(
+                    ", ".join(self._dead)
+                )
             raise Failure(f"{error} {after}") from error
 
     def _steps(self) -> None:
@@ -592,13 +600,16 @@ class Run:
             )
 
     def _unmount(self, path: str, unmounting: Unmounting) -> None:
-        for layer, options in unmounting.layers:
+        for number, (layer, options) in enumerate(unmounting.layers):
+            dead = unmounting.silent and number == 0
             status, output = self._program(_umount(path))
-            if status and unmounting.silent:
+            if status and dead:
                 status, output = self._program(["umount", "-l", "--", path])
             if status:
                 raise Failure(f"{path} cannot be unmounted: {output.rstrip('.')}.{self._holders(path)}")
-            if not unmounting.silent and not unmounting.unit:
+            if dead:
+                self._dead.append(f"share {layer.source} at {path}")
+            elif not unmounting.unit:
                 command = _mount(layer.source, path, options)
                 self._later(f"share {layer.source} at {path}", functools.partial(self._must, command))
         if unmounting.unit:

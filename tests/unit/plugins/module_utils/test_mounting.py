@@ -282,6 +282,20 @@ def test_a_share_that_no_longer_answers_is_mounted_anew(place, monkeypatch):
 
 
 @in_namespace
+def test_a_failure_after_a_dead_mount_is_gone_says_so(place, monkeypatch):
+    place.run(place.mount())
+    monkeypatch.setattr(_mounting, "silence", lambda _: "Protocol error")
+    text = place.fstab.read_text()
+    wrong = place.mount(options=("ttl=5",))  # tmpfs knows no ttl
+    message, _commands = place.fail(wrong, changes_nothing=False)
+    assert message.endswith(
+        f"What did not answer is unmounted: share cache at {place.path}. Everything else is as before."
+    )
+    assert place.live() == []
+    assert place.fstab.read_text() == text
+
+
+@in_namespace
 def test_two_runs_side_by_side_lose_nothing(place):
     lock = str(place.root / "lock")
     paths = [str(place.root / name) for name in "abcd"]
