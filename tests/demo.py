@@ -111,7 +111,7 @@ class Demo:
     def find_and_run(self) -> None:
         """Zero Install in the guests: finds a package by its digest, and runs a program from it."""
         digest = self.digests["sha256new"]
-        feed = shlex.quote(FEED.format(digest=digest))
+        feed = shlex.quote(FEED.format(digest=digest).replace("\n", ""))
         for name, (status, output) in self.in_guests(f"0install store find {digest}").items():
             self.show(f"{name}: 0install store find {digest[:20]}…: {output.strip()}")
             self.expect(not status and output.strip() == f"{STORE}/{digest}", f"{name} does not find the package")

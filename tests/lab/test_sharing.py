@@ -11,9 +11,11 @@ import json
 import shlex
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from fleet import Fleet, Play
+from setup import REPOSITORY
 
 STORE = "/var/cache/0install.net/implementations"
 BESIDE = "/var/cache/0install.net/host-implementations"
@@ -47,6 +49,11 @@ def add_package(fleet: Fleet, name: str) -> str:
 def mounted(fleet: Fleet, guest: str, path: str = STORE) -> str:
     """Share and options of what a guest has mounted at a path, as its kernel shows it."""
     return fleet.guest(guest, f"awk '$2 == \"{path}\" {{print $1, $3, $4}}' /proc/self/mounts")[1].strip()
+
+
+def groups_of(fleet: Fleet) -> dict[str, Any]:
+    """The groups of the lab's inventory."""
+    return json.loads(fleet.inventory.read_text(encoding="utf-8"))["all"]["children"]
 
 
 def diff_of(results: list[dict]) -> str:
@@ -136,14 +143,12 @@ def test_the_host_refuses_what_a_guests_root_writes(fleet: Fleet) -> None:
 
 
 @pytest.mark.parametrize(("harm", "words"), [
-    ("umount {store}; mount -t vboxsf -o ro,nodev,nosuid other {store}", ("other", "ZeroInstall")),
-    ("umount {store}", ("ZeroInstall",)),
-    ("mount -o remount,rw,suid {store}", ("rw", "ro")),
-    ("sed -i 's/ ro,/ rw,/' /etc/fstab", ("vboxsf rw,", "vboxsf ro,")),
-    ("sed -i /vboxsf/d /etc/fstab", ("+", "vboxsf ro,") [1:]),
-    ("sed -i 's/^ZeroInstall /elsewhere /' /etc/fstab", ("elsewhere", "ZeroInstall")),
-    ("rm /etc/modules-load.d/zeroinstall.virtualbox.conf", ("modules-load.d",)),
-], ids=["another share mounted", "unmounted", "remounted writable", "line edited", "line removed", "line of another share", "driver not at boot"])
+    ("umount {store}; mount -t vboxsf -o ro,nodev,nosuid other {store}; sed -i 's/ ro,/ rw,/' /etc/fstab",
+     ("other", "ZeroInstall", "vboxsf rw,", "vboxsf ro,")),
+    ("mount -o remount,rw,suid {store}; sed -i /vboxsf/d /etc/fstab; rm /etc/modules-load.d/zeroinstall.virtualbox.conf",
+     ("rw", "vboxsf ro,", "modules-load.d")),
+    ("umount {store}; sed -i 's/^ZeroInstall /elsewhere /' /etc/fstab", ("elsewhere", "ZeroInstall")),
+], ids=["another share mounted, line edited", "remounted writable, line and driver's file removed", "unmounted, line of another share"])
 def test_drift_in_a_guest_is_found_shown_and_put_right(fleet: Fleet, harm: str, words: tuple[str, ...]) -> None:
     fleet.host("mkdir", "-p", "/srv/other")
     if "other" not in fleet.vbox("showvminfo", "g1", "--machinereadable"):
@@ -186,16 +191,16 @@ def test_a_writable_transient_share_that_hides_ours_is_removed_while_the_machine
     assert_right(fleet, "--limit", "g2")
 
 
-FULL = f"umount {STORE} && touch {STORE}/own"
-FOREIGN = f"umount {STORE} && mount -t tmpfs somebody {STORE}"
-UNWRITABLE = "sed -i /vboxsf/d /etc/fstab && mount --bind /etc/fstab /etc/fstab && mount -o remount,bind,ro /etc/fstab"
+AGAIN = f"mount -t vboxsf -o ro,nodev,nosuid ZeroInstall {STORE}"
 
 
 @pytest.mark.parametrize(("harm", "options", "words", "mend"), [
-    (FULL, (), ("is not empty", "'own'", "cache_guest_sharing"), f"rm {STORE}/own"),
-    (FOREIGN, (), (STORE, "somebody (tmpfs) is mounted there", "Unmount it"), f"umount {STORE}"),
-    (UNWRITABLE, (), ("/etc/fstab cannot be written",), "umount /etc/fstab"),
-    (f"umount {STORE}; sed -i /vboxsf/d /etc/fstab", ("-e", "cache_guest_share=nosuch"), ("nosuch", "does not offer"), "true"),
+    (f"umount {STORE} && touch {STORE}/own", (), ("is not empty", "'own'", "cache_guest_sharing"), f"rm {STORE}/own; {AGAIN}"),
+    (f"umount {STORE} && mount -t tmpfs somebody {STORE}", (), (STORE, "somebody (tmpfs) is mounted there", "Unmount it"),
+     f"umount {STORE}; {AGAIN}"),
+    ("cp /etc/fstab /tmp/; sed -i /vboxsf/d /etc/fstab; mount --bind /etc/fstab /etc/fstab; mount -o remount,bind,ro /etc/fstab", (),
+     ("/etc/fstab cannot be written",), "umount /etc/fstab; cp /tmp/fstab /etc/fstab"),
+    (f"umount {STORE}", ("-e", "cache_guest_share=nosuch"), ("nosuch", "does not offer"), AGAIN),
     ("true", ("-e", "cache_guest_path=relative/path"), ("'relative/path'", "absolute"), "true"),
     ("true", ("-e", '{"cache_guest_mount_options": ["nofail"]}'), ("'nofail'", "refused"), "true"),
     ("true", ("-e", '{"cache_guest_mount_options": ["fmode=0444"]}'), ("'fmode=0444'", "executable"), "true"),
@@ -209,12 +214,12 @@ def test_bad_input_in_a_guest_is_refused_and_nothing_is_changed(
     look = f"cat /etc/fstab; grep vboxsf /proc/self/mounts; ls -lan {STORE}; {GUEST_FILES}"
     fleet.guest("g1", harm)
     found = fleet.guest("g1", look)[1]
-    message = refused(fleet, "g1", "--limit", "g1", *options)
-    assert all(word in message for word in words), message
-    assert fleet.guest("g1", look)[1] == found
-    fleet.guest("g1", mend)
-    run(fleet, "--limit", "g1")
-    assert_right(fleet, "--limit", "g1")
+    try:
+        message = refused(fleet, "g1", "--limit", "g1", *options)
+        assert all(word in message for word in words), message
+        assert fleet.guest("g1", look)[1] == found
+    finally:
+        fleet.guest("g1", mend)
 
 
 def test_a_malformed_fstab_line_and_a_missing_last_newline_stay_or_are_mended(fleet: Fleet) -> None:
@@ -230,10 +235,8 @@ def test_a_malformed_fstab_line_and_a_missing_last_newline_stay_or_are_mended(fl
 
 def test_a_system_without_virtualbox_is_refused_and_nothing_is_changed(fleet: Fleet, tmp_path: Path) -> None:
     """The host's own root, which is no VirtualBox guest, named as one."""
-    inventory = json.loads(fleet.inventory.read_text(encoding="utf-8"))
-    host = inventory["zeroinstall_hosts"]["hosts"]["vbox"]
-    common = inventory["zeroinstall_hosts"].get("vars", {})
-    nobody = {**common, **host, "cache_guest_host": "vbox", "cache_guest_machine": "none"}
+    hosts = groups_of(fleet)["zeroinstall_hosts"]["hosts"]
+    nobody = {**hosts["vbox"], "cache_guest_host": "vbox", "cache_guest_machine": "none"}
     path = tmp_path / "inventory.json"
     path.write_text(json.dumps({"zeroinstall_guests": {"hosts": {"nobody": nobody}}}), encoding="utf-8")
     before = fleet.host(*HOST_FILES).stdout
@@ -287,10 +290,9 @@ def test_a_guests_users_share_what_they_install_beside_the_hosts_store(fleet: Fl
 def test_a_user_of_the_host_shares_his_own_store(fleet: Fleet) -> None:
     fleet.host("useradd", "--create-home", "vm")
     fleet.host("/usr/lib/virtualbox/VBoxManage", "createvm", "--name", "Own 'one'", "--register", user="vm")
-    inventory = json.loads(fleet.inventory.read_text(encoding="utf-8"))
-    inventory["zeroinstall_guests"]["hosts"] = {"own": {"cache_guest_host": "vbox", "cache_guest_machine": "Own 'one'"}}
+    own = {"hosts": {"own": {"cache_guest_host": "vbox", "cache_guest_machine": "Own 'one'"}}}
     path = fleet.folder / "own.json"
-    path.write_text(json.dumps(inventory), encoding="utf-8")
+    path.write_text(json.dumps({**groups_of(fleet), "zeroinstall_guests": own}), encoding="utf-8")
     options = ("--limit", "zeroinstall_hosts", "-e", "cache_host_store=user", "-e", "cache_host_user=vm")
     play = fleet.play(SHARE, *options, inventory=path)
     assert play.status == 0, play.messages("vbox")
@@ -299,6 +301,24 @@ def test_a_user_of_the_host_shares_his_own_store(fleet: Fleet) -> None:
     info = fleet.host("/usr/lib/virtualbox/VBoxManage", "showvminfo", "Own 'one'", user="vm").stdout
     assert "Host path: '/home/vm/.cache/0install.net/implementations' (machine mapping), readonly" in info
     assert fleet.host("stat", "-c", "%U %a", "/home/vm/.cache/0install.net/implementations").stdout.split() == ["vm", "755"]
+
+
+def test_the_inventory_of_local_virtualbox_machines_works_as_input(
+    fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """docs/examples/local.virtualbox.yml, with the lab's VBoxManage in PATH and the lab's host as localhost."""
+    manage = tmp_path / "VBoxManage"
+    manage.write_text(f'#!/bin/sh\nexec {fleet.folder}/enter {fleet.root} /usr/lib/virtualbox/VBoxManage "$@"\n', encoding="utf-8")
+    manage.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    host = groups_of(fleet)["zeroinstall_hosts"]["hosts"]["vbox"]
+    path = tmp_path / "hosts.json"
+    path.write_text(json.dumps({"zeroinstall_hosts": {"hosts": {"localhost": host}}}), encoding="utf-8")
+    options = ("-i", str(path), "--limit", "zeroinstall_hosts", "--check", "--diff", "-e", "cache_guest_share=fromplugin")
+    play = fleet.play(SHARE, *options, inventory=REPOSITORY / "docs" / "examples" / "local.virtualbox.yml")
+    assert play.status == 0, play.output
+    shown = diff_of(play.results("localhost", SHARES))
+    assert shown.count(f"fromplugin: {STORE}, read-only") == len(fleet.guests), shown
 
 
 def test_unshare_undoes_exactly_what_share_did_and_leaves_the_packages(fleet: Fleet, before: dict[str, str]) -> None:
