@@ -4,11 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -89,6 +90,43 @@ def test_failure_to_install_shows_what_pip_said_and_leaves_nothing_complete(tmp_
     with pytest.raises(tool.SetupError, match="there-is-no-such-folder"):
         tool.make_environment(sys.executable, tmp_path / "environment", tmp_path / "bad.txt", tmp_path)
     assert not (tmp_path / "environment" / "complete").exists()
+
+
+def stat_texts() -> Iterator[str]:
+    """Every process's /proc/PID/stat."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            yield path.read_text()
+
+
+def gone(group: int) -> bool:
+    """Whether a process group has no process left but such as wait to be reaped, at once or within five seconds."""
+    for _attempt in range(50):
+        fields = [text.rpartition(")")[2].split() for text in stat_texts()]
+        if not any(state != "Z" and int(its_group) == group for state, _parent, its_group, *_rest in fields):
+            return True
+        time.sleep(0.1)
+    return False
+
+
+def test_terminated_set_up_ends_its_programs_and_is_taken_up_again(tmp_path: Path) -> None:
+    command = [sys.executable, tool.__file__]
+    environment = {**os.environ, "ZEROINSTALL_VIRTUALBOX_CACHE": str(tmp_path)}
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, env=environment, text=True, **pipes) as process:
+        begun = process.stdout and process.stdout.readline()
+        assert begun and "Making the environment oldest" in begun
+        time.sleep(1)
+        (child,) = map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())
+        process.terminate()
+        _output, errors = process.communicate(timeout=HALF_A_MINUTE)
+    assert process.returncode == 130
+    assert "Interrupted" in errors
+    assert gone(child)
+    (environment_folder,) = (tmp_path / "envs").iterdir()
+    assert not (environment_folder / "complete").exists()
+    with tool.locked(tmp_path):
+        pass
 
 
 def test_link_is_corrected(tmp_path: Path) -> None:
@@ -185,14 +223,8 @@ def test_it(held):
 
 def test_program_that_takes_too_long_ends_with_its_children(tmp_path: Path) -> None:
     with pytest.raises(pytest.fail.Exception, match="did not end within 1 s:\nbefore"):
-        check(["sh", "-c", "echo before; sleep 300 & echo $! > child; wait"], cwd=tmp_path, timeout=1)
-    child = int((tmp_path / "child").read_text())
-    for _attempt in range(50):
-        if not Path(f"/proc/{child}").exists() or "Z" in Path(f"/proc/{child}/stat").read_text().split()[2]:
-            return
-        time.sleep(0.1)
-    os.kill(child, signal.SIGKILL)
-    pytest.fail("the child outlived its parent")
+        check(["sh", "-c", "echo $$ > group; echo before; sleep 300 & wait"], cwd=tmp_path, timeout=1)
+    assert gone(int((tmp_path / "group").read_text()))
 
 
 def test_program_that_fails_shows_both_streams(tmp_path: Path) -> None:

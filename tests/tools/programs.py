@@ -4,14 +4,13 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
-import signal
 import subprocess
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
+from setup import program
 
 
 def check(
@@ -22,28 +21,20 @@ def check(
     ``environment`` adds to the test's own, ``timeout`` is in seconds. Whatever ends the wait ends the program and its
     children with it.
     """
-    words = [str(word) for word in command]
-    with subprocess.Popen(
-        words,
+    line = " ".join(map(str, command))
+    with program(
+        command,
         cwd=cwd,
         env={**os.environ, **(environment or {})},
-        stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        text=True,
         errors="replace",
-        start_new_session=True,
     ) as process:
         try:
             output, _none = process.communicate(timeout=timeout)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            output, _none = process.communicate()
-            pytest.fail(f"{' '.join(words)}\ndid not end within {timeout:g} s:\n{output}", pytrace=False)
-        except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGTERM)
-            raise
+        except subprocess.TimeoutExpired as error:
+            said = (error.output or b"").decode(errors="replace")
+            pytest.fail(f"{line}\ndid not end within {timeout:g} s:\n{said}", pytrace=False)
     if process.returncode:
-        pytest.fail(f"{' '.join(words)}\nended with status {process.returncode}:\n{output}", pytrace=False)
+        pytest.fail(f"{line}\nended with status {process.returncode}:\n{output}", pytrace=False)
     return output

@@ -29,11 +29,13 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 REQUIREMENTS = REPOSITORY / "tests" / "requirements"
@@ -115,21 +117,39 @@ def choose(found: Iterable[Version]) -> tuple[Version | None, Version | None]:
     return oldest, newest
 
 
+@contextlib.contextmanager
+def program(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A program with text output in a process group of its own, which ends whole if the block is left by an exception.
+
+    ``options`` are those of ``subprocess.Popen``.
+    """
+    words = [str(word) for word in command]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, text=True, start_new_session=True, **options) as process:
+        try:
+            yield process
+        except BaseException:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                    os.killpg(process.pid, number)
+                    process.wait(10)
+            raise
+
+
 def run(command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:
     """Run a command, its output into the log.
 
     Raises:
         SetupError: it failed; with the last lines of its output.
     """
-    words = [str(word) for word in command]
     log.parent.mkdir(parents=True, exist_ok=True)
-    with log.open("w", encoding="utf-8") as output:
-        done = subprocess.run(
-            words, stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, env=environment, check=False
-        )
-    if done.returncode:
+    with (
+        log.open("w", encoding="utf-8") as output,
+        program(command, stdout=output, stderr=subprocess.STDOUT, env=environment) as process,
+    ):
+        status = process.wait()
+    if status:
         tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-        raise SetupError(f"{' '.join(words)}\nended with status {done.returncode}; its last lines ({log}):\n{tail}")
+        raise SetupError(f"{' '.join(map(str, command))}\nended with status {status}; its last lines ({log}):\n{tail}")
 
 
 def install_debian_packages(packages: Sequence[str], logs: Path) -> list[str]:
@@ -346,6 +366,7 @@ def command_environment(setup: Setup, file: Path, environment: Mapping[str, str]
 
 def main(arguments: list[str]) -> int:
     """Set up and run; returns the exit status where no command takes the process over."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     cache = cache_directory(os.environ)
     try:
         if arguments == ["--clean"]:
@@ -360,6 +381,9 @@ def main(arguments: list[str]) -> int:
     except SetupError as error:
         print(f"The tests cannot be set up: {error}", file=sys.stderr)
         return 1
+    except KeyboardInterrupt:
+        print("Interrupted. What is complete is kept, the rest is made at the next run.", file=sys.stderr)
+        return 128 + signal.SIGINT
     say(f"Set up in {cache}: Python {', '.join(setup.pythons)}")
     if arguments:
         environment = command_environment(setup, file, os.environ)
