@@ -2,10 +2,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """VBoxManage calls and seconds for the shares of many machines, beside the obvious way; written to RESULTS.md.
 
-Started by ``make benchmark``. On a real VirtualBox host of the lab, with MACHINES registered machines of two shares each:
-a first run, a run that corrects one share, and a run that changes nothing, each ROUNDS times in turn for the module
-``shares`` and for a loop of ``ansible.builtin.command`` tasks (commands.yml). Both take the same Ansible, and the same
-program that counts its calls and then runs the real VBoxManage.
+Started by ``make benchmark``. On a real VirtualBox host of the lab, with MACHINES registered machines of two shares
+each: a first run, a run that corrects one share, and a run that changes nothing, each ROUNDS times in turn for the
+module ``shares`` and for a loop of ``ansible.builtin.command`` tasks (commands.yml). Both take the same Ansible, and
+the same program that counts its calls and then runs the real VBoxManage.
 """
 
 from __future__ import annotations
@@ -18,9 +18,10 @@ import statistics
 import sys
 from pathlib import Path
 
-from fleet import Fleet, FleetError
-
 HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE.parent / "tools"))
+from fleet import Fleet, FleetError  # noqa: E402
+
 MACHINES, ROUNDS = 50, 3
 SHARES = [{"name": "ZeroInstall", "path": "/srv/store"}, {"name": "drop", "path": "/srv/drop", "writable": True}]
 WAYS = {"module": "module.yml", "commands": "commands.yml"}
@@ -70,10 +71,11 @@ def bench(host: Fleet) -> dict[str, dict[str, list[tuple[int, float]]]]:
 def table(found: dict[str, dict[str, list[tuple[int, float]]]], version: str) -> str:
     """The Markdown page."""
     lines = [
-        "<!--\nSPDX-FileCopyrightText: zeroinstall.virtualbox contributors\nSPDX-License-Identifier: GPL-3.0-or-later\n-->",
+        "<!--\nSPDX-FileCopyrightText: zeroinstall.virtualbox contributors",
+        "SPDX-License-Identifier: GPL-3.0-or-later\n-->",
         "# The module `shares` beside a loop of commands\n",
-        f"{MACHINES} machines with two shares each, VirtualBox {version} on a host without its kernel driver, reached by"
-        f" `community.general.chroot`, {os.cpu_count()} cores, {datetime.date.today()}."
+        f"{MACHINES} machines with two shares each, VirtualBox {version} on a host without its kernel driver, reached"
+        f" by `community.general.chroot`, {os.cpu_count()} cores, {datetime.date.today()}."
         f" Medians of {ROUNDS} runs, the two ways in turn; the range in brackets. Written by `make benchmark`.\n",
         "| run | VBoxManage calls: module | commands | ratio | seconds: module | commands | ratio |",
         "|---|--:|--:|--:|--:|--:|--:|",
@@ -81,14 +83,15 @@ def table(found: dict[str, dict[str, list[tuple[int, float]]]], version: str) ->
     for kind, ways in found.items():
         calls = {way: statistics.median(call for call, _seconds in runs) for way, runs in ways.items()}
         seconds = {way: statistics.median(time for _call, time in runs) for way, runs in ways.items()}
-        spread = {way: "{:.1f}-{:.1f}".format(min(time for _c, time in runs), max(time for _c, time in runs))
-                  for way, runs in ways.items()}
+        spread = {
+            way: f"{min(time for _call, time in runs):.1f}-{max(time for _call, time in runs):.1f}"
+            for way, runs in ways.items()}
         lines.append(
             f"| {kind} | {calls['module']:.0f} | {calls['commands']:.0f} | {calls['commands'] / calls['module']:.1f}"
             f" | {seconds['module']:.1f} ({spread['module']}) | {seconds['commands']:.1f} ({spread['commands']})"
             f" | {seconds['commands'] / seconds['module']:.1f} |")
     lines.append(
-        "\nThe commands add what `showvminfo --machinereadable` does not list, with one task for each machine and share, and"
+        "\nThe commands add what `showvminfo --machinereadable` does not list, one for each machine and share, and"
         " cannot see more: a share that somebody made writable stays so. The module reads all fields of all shares. So"
         " the share to correct is one that was removed, which both see.")
     return "\n".join(lines) + "\n"
