@@ -18,7 +18,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent / "tools"))
 
-from fleet import Fleet, FleetError, Play  # noqa: E402
+from fleet import Fleet, FleetError, Play
 
 ALGORITHMS = ("sha1", "sha1new", "sha256", "sha256new")
 STORE = "/var/cache/0install.net/implementations"
@@ -61,15 +61,22 @@ class Demo:
     def in_guests(self, line: str) -> dict[str, tuple[int, str]]:
         """Exit status and output of a line that runs in all guests at once."""
         with ThreadPoolExecutor() as pool:
-            return dict(zip(self.fleet.guests, pool.map(lambda name: self.fleet.guest(name, line, check=False),
-                                                        self.fleet.guests), strict=True))
+            return dict(
+                zip(
+                    self.fleet.guests,
+                    pool.map(lambda name: self.fleet.guest(name, line, check=False), self.fleet.guests),
+                    strict=True,
+                )
+            )
 
     def play(self, playbook: str, *options: str) -> Play:
         """Run a playbook and show what it did."""
         play = self.fleet.play(playbook, *options)
         for host, counters in play.hosts.items():
-            self.show(f"{host}: {counters['ok']} ok, {counters['changed']} changed, {counters['failures']} failed,"
-                      f" {play.module_runs[host]} module runs")
+            self.show(
+                f"{host}: {counters['ok']} ok, {counters['changed']} changed, {counters['failures']} failed,"
+                f" {play.module_runs[host]} module runs"
+            )
         if play.status:
             raise FleetError(f"{playbook} failed:\n" + "\n".join(play.messages(host) for host in play.hosts))
         return play
@@ -122,12 +129,15 @@ class Demo:
 
     def try_to_write(self) -> None:
         """Root of a guest mounts the share writable and tries."""
-        line = f"mkdir -p /tmp/w && mount -t vboxsf -o rw ZeroInstall /tmp/w && touch /tmp/w/evil; rm -r /tmp/w/sha*; umount /tmp/w"
+        mount = "mkdir -p /tmp/w && mount -t vboxsf -o rw ZeroInstall /tmp/w"
+        line = f"{mount} && touch /tmp/w/evil; rm -r /tmp/w/sha*; umount /tmp/w"
         for name, (_status, output) in self.in_guests(line).items():
             self.show(f"{name}: {output.strip().splitlines()[0] if output.strip() else 'nothing was refused'}")
             self.expect("Read-only file system" in output, f"{name} could write: {output}")
         found = self.fleet.host("ls", STORE).stdout
-        self.expect("evil" not in found and all(digest in found for digest in self.digests.values()), "the host's store changed")
+        self.expect(
+            "evil" not in found and all(digest in found for digest in self.digests.values()), "the host's store changed"
+        )
         self.show("the host's store is as it was")
 
     def run(self) -> None:
@@ -147,12 +157,23 @@ class Demo:
         with self.step(f"ansible-playbook {SHARE}, again: nothing to change"):
             again = self.play(SHARE)
             self.expect(again.changed == 0, "the second run changed something")
-            self.expect(all(again.module_runs[name] <= 2 for name in self.fleet.guests), "a guest cost more than two module runs")
+            self.expect(
+                all(again.module_runs[name] <= 2 for name in self.fleet.guests),
+                "a guest cost more than two module runs",
+            )
         with self.step(f"ansible-playbook {UNSHARE}: undone, the packages stay"):
             self.play(UNSHARE)
-            self.expect(all("vboxsf" not in output for _status, output in self.in_guests(f"grep {STORE} /proc/self/mounts").values()),
-                        "a guest still has the store mounted")
-            self.expect(all(digest in self.fleet.host("ls", STORE).stdout for digest in self.digests.values()), "packages are gone")
+            self.expect(
+                all(
+                    "vboxsf" not in output
+                    for _status, output in self.in_guests(f"grep {STORE} /proc/self/mounts").values()
+                ),
+                "a guest still has the store mounted",
+            )
+            self.expect(
+                all(digest in self.fleet.host("ls", STORE).stdout for digest in self.digests.values()),
+                "packages are gone",
+            )
         with self.step("Nothing ran the slow way in the guests (see tests/lab/README.md)"):
             self.show(self.fleet.lab("check-warm").stdout.strip())
 
@@ -171,8 +192,11 @@ def main() -> int:
     except KeyboardInterrupt:
         print("\nInterrupted; the host and the guests are gone.", file=sys.stderr)
         return 130
-    print(f"\nProved in {time.monotonic() - began:.0f} s: two real VirtualBox guests found and ran packages from their host's"
-          " store, could not write to it, and a second run changed nothing.", flush=True)
+    print(
+        f"\nProved in {time.monotonic() - began:.0f} s: two real VirtualBox guests found and ran packages from their"
+        " host's store, could not write to it, and a second run changed nothing.",
+        flush=True,
+    )
     return 0
 
 

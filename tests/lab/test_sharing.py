@@ -22,7 +22,10 @@ BESIDE = "/var/cache/0install.net/host-implementations"
 SHARE = "zeroinstall.virtualbox.share"
 UNSHARE = "zeroinstall.virtualbox.unshare"
 SHARES, MOUNTS = "zeroinstall.virtualbox.shares", "zeroinstall.virtualbox.mounts"
-GUEST_FILES = "find /etc /var/cache /var/lib/zeroinstall.virtualbox /usr/local /run/lock -xdev -printf '%p %y %m %u %s %l\\n' 2>/dev/null | sort; cat /etc/fstab"
+LISTED = "-xdev -printf '%p %y %m %u %s %l\\n'"
+GUEST_FILES = (
+    f"find /etc /var/cache /var/lib/zeroinstall.virtualbox /usr/local {LISTED} 2>/dev/null | sort; cat /etc/fstab"
+)
 HOST_FILES = ("find", "/etc", "/var/cache", "/usr/local", "-xdev", "-printf", "%p %y %m %u %s %l\\n")
 
 
@@ -76,7 +79,7 @@ def assert_right(fleet: Fleet, *options: str) -> None:
 
 
 def assert_repaired(fleet: Fleet, host: str, module: str, words: tuple[str, ...], *options: str) -> None:
-    """Check mode finds a drift and shows it in the diff; a run puts it right with the same diff; the next finds nothing."""
+    """Check mode finds a drift and shows it in the diff; a run with the same diff puts it right; the next is idle."""
     check = run(fleet, "--check", "--diff", *options)
     assert check.hosts[host]["changed"] > 0, check.output
     shown = diff_of(check.results(host, module))
@@ -99,12 +102,17 @@ def snapshot(fleet: Fleet) -> dict[str, str]:
     """Files of guests and host, and the machines' settings, where share.yml could leave something."""
     found = {name: fleet.guest(name, GUEST_FILES)[1] for name in fleet.guests}
     found["host"] = "\n".join(
-        line for line in sorted(fleet.host(*HOST_FILES).stdout.splitlines())
-        if not line.startswith((f"{STORE}/", "/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")))
+        line
+        for line in sorted(fleet.host(*HOST_FILES).stdout.splitlines())
+        if not line.startswith(
+            (f"{STORE}/", "/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
+        )
+    )
     for name in fleet.guests:
         text = (fleet.root / f"root/VirtualBox VMs/{name}/{name}.vbox").read_text(encoding="utf-8")
-        found[f"{name}.vbox"] = "\n".join(line.strip() for line in text.splitlines()
-                                          if "SharedFolder" in line or "ExtraData" in line)
+        found[f"{name}.vbox"] = "\n".join(
+            line.strip() for line in text.splitlines() if "SharedFolder" in line or "ExtraData" in line
+        )
     return found
 
 
@@ -121,7 +129,8 @@ def test_check_mode_on_a_fresh_host_changes_nothing(fleet: Fleet, before: dict[s
     assert snapshot(fleet) == before
 
 
-def test_the_first_run_shares_and_the_second_changes_nothing(fleet: Fleet, before: dict[str, str]) -> None:
+@pytest.mark.usefixtures("before")
+def test_the_first_run_shares_and_the_second_changes_nothing(fleet: Fleet) -> None:
     first = run(fleet)
     assert all(first.hosts[name]["changed"] for name in ("vbox", *fleet.guests))
     for name in fleet.guests:
@@ -133,22 +142,42 @@ def test_guests_find_and_run_what_the_host_adds_later(fleet: Fleet) -> None:
     digest = add_package(fleet, "later")
     for name in fleet.guests:
         assert fleet.guest(name, f"0install store find {digest}; {STORE}/{digest}/later")[1].split("\n")[:2] == [
-            f"{STORE}/{digest}", "this is later"]
+            f"{STORE}/{digest}",
+            "this is later",
+        ]
 
 
 def test_the_host_refuses_what_a_guests_root_writes(fleet: Fleet) -> None:
-    line = "mkdir -p /tmp/w && mount -t vboxsf -o rw ZeroInstall /tmp/w; touch /tmp/w/x; ln -s x /tmp/w/y; rm -r /tmp/w/sha256new*; umount /tmp/w"
+    line = (
+        "mkdir -p /tmp/w && mount -t vboxsf -o rw ZeroInstall /tmp/w; touch /tmp/w/x; ln -s x /tmp/w/y;"
+        " rm -r /tmp/w/sha256new*; umount /tmp/w"
+    )
     assert fleet.guest("g1", line, check=False)[1].count("Read-only file system") >= 3
-    assert not [path.name for path in (fleet.root / STORE.lstrip("/")).iterdir() if not path.name.startswith("sha256new_")]
+    assert not [
+        path.name for path in (fleet.root / STORE.lstrip("/")).iterdir() if not path.name.startswith("sha256new_")
+    ]
 
 
-@pytest.mark.parametrize(("harm", "words"), [
-    ("umount {store}; mount -t vboxsf -o ro,nodev,nosuid other {store}; sed -i 's/ ro,/ rw,/' /etc/fstab",
-     ("other", "ZeroInstall", "vboxsf rw,", "vboxsf ro,")),
-    ("mount -o remount,rw,suid {store}; sed -i /vboxsf/d /etc/fstab; rm /etc/modules-load.d/zeroinstall.virtualbox.conf",
-     ("rw", "vboxsf ro,", "modules-load.d")),
-    ("umount {store}; sed -i 's/^ZeroInstall /elsewhere /' /etc/fstab", ("elsewhere", "ZeroInstall")),
-], ids=["another share mounted, line edited", "remounted writable, line and driver's file removed", "unmounted, line of another share"])
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (
+            "umount {store}; mount -t vboxsf -o ro,nodev,nosuid other {store}; sed -i 's/ ro,/ rw,/' /etc/fstab",
+            ("other", "ZeroInstall", "vboxsf rw,", "vboxsf ro,"),
+        ),
+        (
+            "mount -o remount,rw,suid {store}; sed -i /vboxsf/d /etc/fstab;"
+            " rm /etc/modules-load.d/zeroinstall.virtualbox.conf",
+            ("rw", "vboxsf ro,", "modules-load.d"),
+        ),
+        ("umount {store}; sed -i 's/^ZeroInstall /elsewhere /' /etc/fstab", ("elsewhere", "ZeroInstall")),
+    ],
+    ids=[
+        "another share mounted, line edited",
+        "remounted writable, line and driver's file removed",
+        "unmounted, line of another share",
+    ],
+)
 def test_drift_in_a_guest_is_found_shown_and_put_right(fleet: Fleet, harm: str, words: tuple[str, ...]) -> None:
     fleet.host("mkdir", "-p", "/srv/other")
     if "other" not in fleet.vbox("showvminfo", "g1", "--machinereadable"):
@@ -158,11 +187,18 @@ def test_drift_in_a_guest_is_found_shown_and_put_right(fleet: Fleet, harm: str, 
     assert mounted(fleet, "g1").startswith("ZeroInstall vboxsf ro,nosuid,nodev")
 
 
-@pytest.mark.parametrize(("harm", "words"), [
-    (("sharedfolder", "modify", "g2", "--name=ZeroInstall", "--readonly=off"), ("writable", "read-only")),
-    (("sharedfolder", "remove", "g2", "--name=ZeroInstall"), ("read-only",)),
-    (("setextradata", "g2", "VBoxInternal2/SharedFoldersEnableSymlinksCreate/ZeroInstall", "1"), ("symlinks allowed",)),
-], ids=["made writable", "removed", "symlinks allowed"])
+@pytest.mark.parametrize(
+    ("harm", "words"),
+    [
+        (("sharedfolder", "modify", "g2", "--name=ZeroInstall", "--readonly=off"), ("writable", "read-only")),
+        (("sharedfolder", "remove", "g2", "--name=ZeroInstall"), ("read-only",)),
+        (
+            ("setextradata", "g2", "VBoxInternal2/SharedFoldersEnableSymlinksCreate/ZeroInstall", "1"),
+            ("symlinks allowed",),
+        ),
+    ],
+    ids=["made writable", "removed", "symlinks allowed"],
+)
 def test_drift_of_a_machine_that_is_off_is_found_shown_and_put_right(
     fleet: Fleet, harm: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
@@ -175,7 +211,9 @@ def test_a_wrong_path_is_put_right_and_the_guest_sees_the_right_one(fleet: Fleet
     fleet.lab("stop", "g2")
     fleet.vbox("sharedfolder", "remove", "g2", "--name=ZeroInstall")
     fleet.vbox("sharedfolder", "add", "g2", "--name=ZeroInstall", "--hostpath=/srv/other")
-    assert_repaired(fleet, "vbox", SHARES, ("/srv/other, writable", f"{STORE}, read-only"), "--limit", "zeroinstall_hosts")
+    assert_repaired(
+        fleet, "vbox", SHARES, ("/srv/other, writable", f"{STORE}, read-only"), "--limit", "zeroinstall_hosts"
+    )
     fleet.lab("start", "g2")
     assert run(fleet, "--limit", "g2").hosts["g2"]["changed"] > 0
     assert "sha256new_" in fleet.guest("g2", f"ls {STORE}; touch {STORE}/x; true")[1]
@@ -194,20 +232,47 @@ def test_a_writable_transient_share_that_hides_ours_is_removed_while_the_machine
 AGAIN = f"mount -t vboxsf -o ro,nodev,nosuid ZeroInstall {STORE}"
 
 
-@pytest.mark.parametrize(("harm", "options", "words", "mend"), [
-    (f"umount {STORE} && touch {STORE}/own", (), ("is not empty", "'own'", "cache_guest_sharing"), f"rm {STORE}/own; {AGAIN}"),
-    (f"umount {STORE} && mount -t tmpfs somebody {STORE}", (), (STORE, "somebody (tmpfs) is mounted there", "Unmount it"),
-     f"umount {STORE}; {AGAIN}"),
-    ("cp /etc/fstab /tmp/; sed -i /vboxsf/d /etc/fstab; mount --bind /etc/fstab /etc/fstab; mount -o remount,bind,ro /etc/fstab", (),
-     ("/etc/fstab cannot be written",), "umount /etc/fstab; cp /tmp/fstab /etc/fstab"),
-    (f"umount {STORE}", ("-e", "cache_guest_share=nosuch"), ("nosuch", "does not offer"), AGAIN),
-    ("true", ("-e", "cache_guest_path=relative/path"), ("'relative/path'", "absolute"), "true"),
-    ("true", ("-e", '{"cache_guest_mount_options": ["nofail"]}'), ("'nofail'", "refused"), "true"),
-    ("true", ("-e", '{"cache_guest_mount_options": ["fmode=0444"]}'), ("'fmode=0444'", "executable"), "true"),
-    ("true", ("-e", "cache_guest_mode=open"), ("cache_guest_mode", "open"), "true"),
-    ("true", ("-e", "cache_guest_minimum_version=twelve"), ("twelve",), "true"),
-], ids=["files in the mount point", "foreign file system", "fstab not writable", "share not offered", "relative path",
-        "nofail", "fmode", "unknown mode", "minimum version"])
+@pytest.mark.parametrize(
+    ("harm", "options", "words", "mend"),
+    [
+        (
+            f"umount {STORE} && touch {STORE}/own",
+            (),
+            ("is not empty", "'own'", "cache_guest_sharing"),
+            f"rm {STORE}/own; {AGAIN}",
+        ),
+        (
+            f"umount {STORE} && mount -t tmpfs somebody {STORE}",
+            (),
+            (STORE, "somebody (tmpfs) is mounted there", "Unmount it"),
+            f"umount {STORE}; {AGAIN}",
+        ),
+        (
+            "cp /etc/fstab /tmp/; sed -i /vboxsf/d /etc/fstab; mount --bind /etc/fstab /etc/fstab;"
+            " mount -o remount,bind,ro /etc/fstab",
+            (),
+            ("/etc/fstab cannot be written",),
+            "umount /etc/fstab; cp /tmp/fstab /etc/fstab",
+        ),
+        (f"umount {STORE}", ("-e", "cache_guest_share=nosuch"), ("nosuch", "does not offer"), AGAIN),
+        ("true", ("-e", "cache_guest_path=relative/path"), ("'relative/path'", "absolute"), "true"),
+        ("true", ("-e", '{"cache_guest_mount_options": ["nofail"]}'), ("'nofail'", "refused"), "true"),
+        ("true", ("-e", '{"cache_guest_mount_options": ["fmode=0444"]}'), ("'fmode=0444'", "executable"), "true"),
+        ("true", ("-e", "cache_guest_mode=open"), ("cache_guest_mode", "open"), "true"),
+        ("true", ("-e", "cache_guest_minimum_version=twelve"), ("twelve",), "true"),
+    ],
+    ids=[
+        "files in the mount point",
+        "foreign file system",
+        "fstab not writable",
+        "share not offered",
+        "relative path",
+        "nofail",
+        "fmode",
+        "unknown mode",
+        "minimum version",
+    ],
+)
 def test_bad_input_in_a_guest_is_refused_and_nothing_is_changed(
     fleet: Fleet, harm: str, options: tuple[str, ...], words: tuple[str, ...], mend: str
 ) -> None:
@@ -223,7 +288,11 @@ def test_bad_input_in_a_guest_is_refused_and_nothing_is_changed(
 
 
 def test_a_malformed_fstab_line_and_a_missing_last_newline_stay_or_are_mended(fleet: Fleet) -> None:
-    fleet.guest("g1", r"umount %s; sed -i /vboxsf/d /etc/fstab; printf 'broken\n/dev/sdz1 /data ext4 noauto 0 0' >> /etc/fstab" % STORE)
+    fleet.guest(
+        "g1",
+        r"umount %s; sed -i /vboxsf/d /etc/fstab; printf 'broken\n/dev/sdz1 /data ext4 noauto 0 0' >> /etc/fstab"
+        % STORE,
+    )
     kept = fleet.guest("g1", "cat /etc/fstab")[1]
     play = run(fleet, "--limit", "g1")
     assert "malformed" in json.dumps(play.results("g1", MOUNTS)[0]["warnings"])
@@ -245,16 +314,29 @@ def test_a_system_without_virtualbox_is_refused_and_nothing_is_changed(fleet: Fl
     assert fleet.host(*HOST_FILES).stdout == before
 
 
-@pytest.mark.parametrize(("options", "words"), [
-    (("-e", "cache_host_path=/var/cache/0install.net"), ("is not a store of implementations", "cache_host_path")),
-    (("-e", "cache_host_path=/srv/link/0install.net/implementations"), ("reached through a symlink", "/srv/real")),
-    (("-e", "cache_host_path=/srv/file/0install.net/implementations"), ("is not a directory",)),
-    (("-e", "cache_host_vboxmanage=/no/such/VBoxManage"), ("VBoxManage was not found as '/no/such/VBoxManage'",)),
-    (("-e", "cache_host_user=nobody"), ("is not registered with VirtualBox for this user", "become_user")),
-    (("-e", "cache_guest_share='two words'"), ("'two words'", "white space")),
-    (("-e", "cache_guest_machine=nosuch"), ("guests 'g1' and 'g2' name the same machine 'nosuch'",)),
-    (("-e", "cache_host_when_busy=perhaps"), ("cache_host_when_busy", "perhaps")),
-], ids=["parent of a store", "symlink", "a file", "no VBoxManage", "another user", "share name", "one machine twice", "unknown choice"])
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (("-e", "cache_host_path=/var/cache/0install.net"), ("is not a store of implementations", "cache_host_path")),
+        (("-e", "cache_host_path=/srv/link/0install.net/implementations"), ("reached through a symlink", "/srv/real")),
+        (("-e", "cache_host_path=/srv/file/0install.net/implementations"), ("is not a directory",)),
+        (("-e", "cache_host_vboxmanage=/no/such/VBoxManage"), ("VBoxManage was not found as '/no/such/VBoxManage'",)),
+        (("-e", "cache_host_user=nobody"), ("is not registered with VirtualBox for this user", "become_user")),
+        (("-e", "cache_guest_share='two words'"), ("'two words'", "white space")),
+        (("-e", "cache_guest_machine=nosuch"), ("guests 'g1' and 'g2' name the same machine 'nosuch'",)),
+        (("-e", "cache_host_when_busy=perhaps"), ("cache_host_when_busy", "perhaps")),
+    ],
+    ids=[
+        "parent of a store",
+        "symlink",
+        "a file",
+        "no VBoxManage",
+        "another user",
+        "share name",
+        "one machine twice",
+        "unknown choice",
+    ],
+)
 def test_bad_input_on_the_host_is_refused_and_nothing_is_changed(
     fleet: Fleet, options: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
@@ -279,7 +361,10 @@ def test_a_guests_users_share_what_they_install_beside_the_hosts_store(fleet: Fl
     digest = fleet.guest("g2", "0install digest --algorithm=sha256new /tmp/p")[1].strip()
     line = f"HOME=/home/somebody setpriv --reuid somebody --regid somebody --clear-groups 0store add {digest} /tmp/p"
     fleet.guest("g2", line)
-    assert fleet.guest("g2", f"stat -c %U {STORE}/{digest}; 0install store find {digest}")[1].split() == ["zeroinst", f"{STORE}/{digest}"]
+    assert fleet.guest("g2", f"stat -c %U {STORE}/{digest}; 0install store find {digest}")[1].split() == [
+        "zeroinst",
+        f"{STORE}/{digest}",
+    ]
     assert digest not in fleet.host("ls", STORE).stdout
     fleet.guest("g2", f"chmod -R u+w {STORE}/{digest} && rm -r {STORE}/{digest}")
     run(fleet, "--limit", "g2")
@@ -300,7 +385,10 @@ def test_a_user_of_the_host_shares_his_own_store(fleet: Fleet) -> None:
     assert (again.status, again.changed) == (0, 0), again.output
     info = fleet.host("/usr/lib/virtualbox/VBoxManage", "showvminfo", "Own 'one'", user="vm").stdout
     assert "Host path: '/home/vm/.cache/0install.net/implementations' (machine mapping), readonly" in info
-    assert fleet.host("stat", "-c", "%U %a", "/home/vm/.cache/0install.net/implementations").stdout.split() == ["vm", "755"]
+    assert fleet.host("stat", "-c", "%U %a", "/home/vm/.cache/0install.net/implementations").stdout.split() == [
+        "vm",
+        "755",
+    ]
 
 
 def test_the_inventory_of_local_virtualbox_machines_works_as_input(
@@ -308,13 +396,24 @@ def test_the_inventory_of_local_virtualbox_machines_works_as_input(
 ) -> None:
     """docs/examples/local.virtualbox.yml, with the lab's VBoxManage in PATH and the lab's host as localhost."""
     manage = tmp_path / "VBoxManage"
-    manage.write_text(f'#!/bin/sh\nexec {fleet.folder}/enter {fleet.root} /usr/lib/virtualbox/VBoxManage "$@"\n', encoding="utf-8")
+    manage.write_text(
+        f'#!/bin/sh\nexec {fleet.folder}/enter {fleet.root} /usr/lib/virtualbox/VBoxManage "$@"\n', encoding="utf-8"
+    )
     manage.chmod(0o755)
     monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
     host = groups_of(fleet)["zeroinstall_hosts"]["hosts"]["vbox"]
     path = tmp_path / "hosts.json"
     path.write_text(json.dumps({"zeroinstall_hosts": {"hosts": {"localhost": host}}}), encoding="utf-8")
-    options = ("-i", str(path), "--limit", "zeroinstall_hosts", "--check", "--diff", "-e", "cache_guest_share=fromplugin")
+    options = (
+        "-i",
+        str(path),
+        "--limit",
+        "zeroinstall_hosts",
+        "--check",
+        "--diff",
+        "-e",
+        "cache_guest_share=fromplugin",
+    )
     play = fleet.play(SHARE, *options, inventory=REPOSITORY / "docs" / "examples" / "local.virtualbox.yml")
     assert play.status == 0, play.output
     shown = diff_of(play.results("localhost", SHARES))
@@ -330,8 +429,14 @@ def test_unshare_undoes_exactly_what_share_did_and_leaves_the_packages(fleet: Fl
     after = snapshot(fleet)
     for part, text in before.items():
         left = set(after[part].splitlines()) ^ set(text.splitlines())
-        assert not {line for line in left if "/home/somebody" not in line and not line.startswith(
-            ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid"))}, part
+        assert not {
+            line
+            for line in left
+            if "/home/somebody" not in line
+            and not line.startswith(
+                ("/etc/passwd", "/etc/shadow", "/etc/group", "/etc/gshadow", "/etc/subuid", "/etc/subgid")
+            )
+        }, part
     assert fleet.host("ls", "-R", STORE).stdout == packages
     again = run(fleet, playbook=UNSHARE)
     assert again.changed == 0, again.output

@@ -50,15 +50,19 @@ class Play:
         return [
             task["hosts"][host]
             for task in self.tasks
-            if host in task["hosts"] and not task["hosts"][host].get("skipped")
+            if host in task["hosts"]
+            and not task["hosts"][host].get("skipped")
             and task["hosts"][host].get("action") == action
         ]
 
     def messages(self, host: str) -> str:
         """The messages of the tasks that failed on a host."""
         return "\n".join(
-            str(result.get("msg", "")) for task in self.tasks for name, result in task["hosts"].items()
-            if name == host and (result.get("failed") or result.get("unreachable")))
+            str(result.get("msg", ""))
+            for task in self.tasks
+            for name, result in task["hosts"].items()
+            if name == host and (result.get("failed") or result.get("unreachable"))
+        )
 
 
 class Fleet:
@@ -73,8 +77,14 @@ class Fleet:
     def lab(self, *arguments: str, check: bool = True, quiet: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the lab's command line program; its output is printed unless ``quiet``."""
         stream = subprocess.PIPE if quiet else None
-        done = subprocess.run([sys.executable, str(LAB), "--run", self.name, *arguments], stdin=subprocess.DEVNULL,
-                              stdout=stream, stderr=subprocess.STDOUT if quiet else None, text=True, check=False)
+        done = subprocess.run(
+            [sys.executable, str(LAB), "--run", self.name, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=stream,
+            stderr=subprocess.STDOUT if quiet else None,
+            text=True,
+            check=False,
+        )
         if check and done.returncode:
             raise FleetError(f"lab {shlex.join(arguments)}: exit status {done.returncode}\n{done.stdout or ''}")
         return done
@@ -98,8 +108,13 @@ class Fleet:
     def host(self, *command: str, user: str = "root", check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a program in the host as one of its users."""
         words = command if user == "root" else ("runuser", "-u", user, "--", *command)
-        done = subprocess.run([str(self.folder / "enter"), str(self.root), *words], stdin=subprocess.DEVNULL,
-                              capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            [str(self.folder / "enter"), str(self.root), *words],
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         if check and done.returncode:
             raise FleetError(f"host: {shlex.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
         return done
@@ -120,20 +135,35 @@ class Fleet:
         log = self.folder / "ansible.log"
         log.unlink(missing_ok=True)
         environment = {
-            **os.environ, "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"), "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
-            "ANSIBLE_LOG_PATH": str(log), "ANSIBLE_LOG_VERBOSITY": "3", "ANSIBLE_NOCOLOR": "1",
+            **os.environ,
+            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
+            "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
+            "ANSIBLE_LOG_PATH": str(log),
+            "ANSIBLE_LOG_VERBOSITY": "3",
+            "ANSIBLE_NOCOLOR": "1",
         }
         began = time.monotonic()
-        done = subprocess.run(["ansible-playbook", "-i", str(inventory or self.inventory), playbook, *options],
-                              env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
+        done = subprocess.run(
+            ["ansible-playbook", "-i", str(inventory or self.inventory), playbook, *options],
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
         seconds = time.monotonic() - began
         try:
-            report = json.loads(done.stdout[done.stdout.index("{"):])
+            report = json.loads(done.stdout[done.stdout.index("{") :])
         except ValueError as error:
             raise FleetError(f"ansible-playbook {playbook}: no result\n{done.stdout}{done.stderr}") from error
-        return Play(done.returncode, seconds, done.stdout + done.stderr, report["stats"],
-                    [task for play in report["plays"] for task in play["tasks"]],
-                    count_module_runs(log.read_text(encoding="utf-8", errors="replace")))
+        return Play(
+            done.returncode,
+            seconds,
+            done.stdout + done.stderr,
+            report["stats"],
+            [task for play in report["plays"] for task in play["tasks"]],
+            count_module_runs(log.read_text(encoding="utf-8", errors="replace")),
+        )
 
 
 def count_module_runs(log: str) -> collections.Counter[str]:
