@@ -9,10 +9,11 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import shlex
 import sys
 from collections.abc import Iterator
 
-from labkit import guests, inventory, recipes, runs, tools, warm
+from labkit import agent, guests, inventory, recipes, runs, tools, warm
 from labkit.cache import Cache
 from labkit.console import LabError, end_with_signals, say, step
 
@@ -130,12 +131,10 @@ def status(cache: Cache, _arguments: argparse.Namespace) -> None:
 def guest(cache: Cache, arguments: argparse.Namespace) -> int:
     """One shell line in the userland of a guest."""
     lab = existing(cache, arguments)
-    import shlex
-
     code, output = guests.ask(
         lab,
         arguments.name,
-        "chroot %s /bin/sh -c %s" % (guests.USERLAND, shlex.quote(arguments.line)),
+        "chroot %s /bin/sh -c %s" % (agent.ROOT, shlex.quote(arguments.line)),
         arguments.timeout,
     )
     sys.stdout.write(output)

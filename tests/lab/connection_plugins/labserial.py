@@ -8,8 +8,8 @@ DOCUMENTATION = """
 name: labserial
 short_description: The serial agent of a guest of the lab
 description:
-  - Runs commands in a lab guest's userland. The command line goes over its serial port; commands, input, output and
-    files go through the lab's writable share.
+  - Runs commands in a lab guest's userland. Only their names go over its serial port; the commands themselves, input,
+    output and files go through the lab's writable share.
 author: zeroinstall.virtualbox contributors (@zeroinstall)
 options:
   guest:
@@ -41,11 +41,8 @@ _spec = importlib.util.spec_from_file_location("lab_agent", Path(__file__).resol
 agent = importlib.util.module_from_spec(_spec)
 _spec.loader.exec_module(agent)
 
-ROOT, SHARE = "/newroot", "/mnt/lab"  # the userland as the agent sees it, the share as the userland does
-ENVIRONMENT = (
-    "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root USER=root LOGNAME=root"
-    " SHELL=/bin/sh LANG=C.UTF-8"
-)
+ROOT, SHARE = agent.ROOT, agent.SHARE
+ENVIRONMENT = " ".join("%s=%s" % item for item in agent.LOGIN.items())
 display = Display()
 
 

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The line protocol of the guests' serial agent (boot/guest-agent.sh); the lab and its connection plugin import it.
+"""The line protocol of the guests' serial agent (boot/guest-agent.sh), for the lab and for its connection plugin.
 
 A request is one line, `ID COMMAND ID`; the agent ignores a line that does not begin and end with the same ID, so what a
 killed caller left half written is never executed.  The answer is `@@BEGIN ID@@`, the command's output and
@@ -19,6 +19,16 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+ROOT = "/newroot"  # the guest's userland, as its agent sees it
+SHARE = "/mnt/lab"  # the share lab-work, as the userland sees it
+LOGIN = {  # the environment of commands, in the host and in the guests
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "HOME": "/root",
+    "USER": "root",
+    "LOGNAME": "root",
+    "SHELL": "/bin/sh",
+    "LANG": "C.UTF-8",
+}
 LONGEST = 3800  # bytes: the guest's tty buffer holds 4096
 
 

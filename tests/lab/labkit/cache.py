@@ -72,8 +72,8 @@ class Cache:
         self.artefacts = self.folder / "artefacts"
         self.runs = self.folder / "runs"
 
-    def make(self, name: str, parts: Iterable[str | bytes], build: Callable[[Path], None]) -> Path:
-        """The folder that holds the artefact NAME made from PARTS; build(folder) fills it where it is missing.
+    def make(self, name: str, title: str, parts: Iterable[str | bytes], build: Callable[[Path], None]) -> Path:
+        """The folder that holds the artefact NAME (for people: TITLE) made from PARTS; build(folder) fills a new one.
 
         It is built under another name and renamed when complete, so that an interrupted build is never taken for a
         finished one.
@@ -90,7 +90,7 @@ class Cache:
             temporary = self.artefacts / (".%s-%s" % (name, key))
             temporary.mkdir(parents=True)
             try:
-                with step("building the " + name):
+                with step("building " + title):
                     build(temporary)
                 temporary.rename(path)
             finally:

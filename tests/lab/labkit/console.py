@@ -25,7 +25,8 @@ _lock = threading.Lock()
 
 def say(text: str) -> None:
     """Print one plain line at once."""
-    print("lab: " + text, flush=True)
+    sys.stdout.write("lab: %s\n" % text)  # in one piece: there are threads
+    sys.stdout.flush()
 
 
 @contextlib.contextmanager
@@ -42,7 +43,7 @@ def run(
     timeout: float = 600,
     check: bool = True,
     log: Path | None = None,
-    input: str | None = None,
+    text: str | None = None,
     cwd: Path | None = None,
     env: Mapping[str, str] | None = None,
 ) -> subprocess.CompletedProcess:
@@ -64,14 +65,14 @@ def run(
                 cwd=cwd,
                 env=env,
                 start_new_session=True,
-                stdin=subprocess.DEVNULL if input is None else subprocess.PIPE,
+                stdin=subprocess.DEVNULL if text is None else subprocess.PIPE,
             )
         except FileNotFoundError as error:
             raise LabError("%s: no such program; `lab.py tools` installs what the lab needs" % argv[0]) from error
         with _lock:
             _running.add(process)
         try:
-            stdout, stderr = process.communicate(None if input is None else input.encode(), timeout)
+            stdout, stderr = process.communicate(None if text is None else text.encode(), timeout)
         except subprocess.TimeoutExpired as error:
             raise LabError("%s: not finished after %.0f s" % (_short(argv), timeout)) from error
         finally:

@@ -15,24 +15,15 @@ from pathlib import Path
 
 from . import agent
 from .console import LabError, log_tail
-from .runs import ENVIRONMENT, INSIDE, Run
+from .runs import INSIDE, Run
 
-USERLAND = "/newroot"  # the guest's root folder, as its agent sees it
-WORK = "/mnt/lab"  # the lab's writable share, as the userland sees it
+# Nanoseconds.  Linux's vboxguest takes the interval that the host names for an absolute time, which is always past: its
+# timer runs in every tick, and an idle guest costs a quarter of a core.  More than 2^31 ms is a time that never comes.
+HEARTBEAT = 3_000_000_000 * 1_000_000
 
-# One line for the agent of a cold-booted guest: put its userland together and start the warm interpreter's server.
+# One line for the agent of a cold-booted guest: run warm/prepare.sh, which the lab has put on the writable share.
 PREPARE = (
-    "mkdir -p /lower /layer /upper /newroot && mount -t vboxsf lab-userland /lower && mount -t vboxsf lab-layer /layer"
-    " && mount -t tmpfs tmpfs /upper && mkdir /upper/data /upper/work"
-    " && mount -t overlay overlay -o lowerdir=/layer:/lower,upperdir=/upper/data,workdir=/upper/work /newroot"
-    " && mkdir -p /newroot/mnt/lab && mount -t vboxsf lab-work /newroot/mnt/lab"
-    " && mount -t proc proc /newroot/proc && mount -t sysfs sysfs /newroot/sys"
-    " && mount -t devtmpfs devtmpfs /newroot/dev && mkdir -p /newroot/dev/pts /newroot/dev/shm"
-    " && mount -t devpts devpts /newroot/dev/pts && mount -t tmpfs tmpfs /newroot/run"
-    " && mkdir -p /newroot/run/lock && rm -f /newroot/etc/mtab && ln -s /proc/self/mounts /newroot/etc/mtab || exit 1;"
-    " chroot /newroot /bin/sh -c 'python3 -I /opt/warm/warmd.py </dev/null >/run/warm.log 2>&1 &'; i=0;"
-    " while [ $i -lt 240 ] && ! grep -q ready /newroot/run/warm.log; do sleep 1; i=$((i+1)); done;"
-    " cat /newroot/run/warm.log"
+    "mkdir -p /work && mount -t vboxsf lab-work /work && sh /work/prepare.sh; status=$?; umount /work; exit $status"
 )
 
 
@@ -112,6 +103,7 @@ def create(lab: Run, name: str, shares: Mapping[str, tuple[Path, bool]]) -> None
         "--medium",
         INSIDE / "boot/guest.iso",
     )
+    lab.vbox("setextradata", name, "VBoxInternal/Devices/VMMDev/0/Config/HeartbeatInterval", HEARTBEAT)
     for share, (path, writable) in shares.items():
         lab.vbox(
             "sharedfolder", "add", name, "--name", share, "--hostpath", path, *(() if writable else ("--readonly",))
@@ -119,24 +111,26 @@ def create(lab: Run, name: str, shares: Mapping[str, tuple[Path, bool]]) -> None
 
 
 def create_plain(lab: Run, name: str) -> None:
-    """Register a machine with nothing in it.  Started, it stays in its BIOS: it runs, which tests of locks want."""
+    """Register a machine with nothing in it.  Started, it stays in its BIOS: it runs, for tests of locks."""
     lab.vbox("createvm", "--name", name, "--register")
 
 
 def state(lab: Run, name: str) -> str:
     """VMState of a machine as VBoxManage prints it: poweroff, running, saved, aborted, ..."""
-    answer = lab.vbox("showvminfo", name, "--machinereadable").stdout
-    found = re.search(r'^VMState="(\w+)"$', answer, re.MULTILINE)
+    for _attempt in range(50):
+        result = lab.vbox("showvminfo", name, "--machinereadable", check=False)
+        # while a session opens or closes even this fails: "already has a lock request pending"
+        if "0x80bb0007" not in result.stderr:
+            break
+        time.sleep(0.1)
+    found = re.search(r'^VMState="(\w+)"$', result.stdout, re.MULTILINE)
     if not found:
-        raise LabError("%s: no VMState in what VBoxManage prints:\n%s" % (name, answer))
+        raise LabError("%s: no VMState in what VBoxManage prints:\n%s%s" % (name, result.stdout, result.stderr))
     return found.group(1)
 
 
 def start(lab: Run, name: str, prepared: bool = True) -> None:
-    """Start a guest and wait until it answers.
-
-    If it is off it adopts a copy of the lab's state, whatever shares it has now.
-    """
+    """Start a guest and wait until it answers.  If it is off it adopts the lab's state, with the shares it has now."""
     begin_start(lab, name)
     finish_start(lab, name, prepared)
 
@@ -163,7 +157,7 @@ def finish_start(lab: Run, name: str, prepared: bool = True) -> None:
             lab,
             name,
             "date -s @%d >/dev/null; hostname %s; echo %s >%s/etc/hostname"
-            % (round(time.time()), name, name, USERLAND),
+            % (round(time.time()), name, name, agent.ROOT),
             60,
         )
 
@@ -176,7 +170,7 @@ def launch(lab: Run, name: str) -> None:
     with open(place / "launch.log", "wb") as log:
         process = subprocess.Popen(
             ["chroot", str(lab.root), str(INSIDE / "launcher/vblaunch"), "--startvm", name, "--vrde", "off"],
-            env=ENVIRONMENT,
+            env=agent.LOGIN,
             stdout=log,
             stderr=log,
             stdin=subprocess.DEVNULL,
@@ -188,10 +182,14 @@ def launch(lab: Run, name: str) -> None:
 
 
 def start_plain(lab: Run, name: str) -> None:
-    """Start a machine that has no agent and wait until VirtualBox calls it running."""
+    """Start a machine that has no agent and wait until VirtualBox calls it running.
+
+    Not by showvminfo: that locks the machine for a moment, and a machine that is just starting fails then.
+    """
+    lab.vbox("modifyvm", name, "--vm-execution-engine", "interpreter")  # else VERR_SUP_DRIVERLESS
     launch(lab, name)
     end = time.monotonic() + 60
-    while state(lab, name) != "running":
+    while '"%s"' % name not in lab.vbox("list", "runningvms").stdout:
         if time.monotonic() > end or not _alive(lab, name):
             raise LabError("the machine %s does not run: %s" % (name, log_tail(folder(lab, name) / "launch.log")))
         time.sleep(0.1)
@@ -208,8 +206,10 @@ def save(lab: Run, name: str, target: Path) -> None:
     lab.vbox("controlvm", name, "savestate", timeout=300)
     _await_end(lab, name, ("saved",))
     information = lab.vbox("showvminfo", name, "--machinereadable").stdout
-    snapshots = lab.root / re.search(r'^CfgFile="(.*)"$', information, re.MULTILINE).group(1).lstrip("/")  # type: ignore[union-attr]
-    shutil.copyfile(next((snapshots.parent / "Snapshots").glob("*.sav")), target)
+    settings = re.search(r'^CfgFile="/(.*)"$', information, re.MULTILINE)
+    if not settings:
+        raise LabError("%s: no CfgFile in what VBoxManage prints:\n%s" % (name, information))
+    shutil.copyfile(next(((lab.root / settings.group(1)).parent / "Snapshots").glob("*.sav")), target)
 
 
 def ask(lab: Run, name: str, command: str, timeout: float = 600) -> tuple[int, str]:
@@ -236,7 +236,7 @@ def await_answer(lab: Run, name: str, limit: float) -> None:
 def fallbacks(lab: Run, name: str) -> str:
     """What the guest's warm interpreter did the slow way since its start; empty if nothing.  Asks for one more call."""
     status, output = ask(
-        lab, name, "chroot %s /opt/warm/python -c pass && cat %s/run/warm-fallbacks" % (USERLAND, USERLAND)
+        lab, name, "chroot %s /opt/warm/python -c pass && cat %s/run/warm-fallbacks" % (agent.ROOT, agent.ROOT)
     )
     if status:
         raise LabError("%s: no warm interpreter in it: %s" % (name, output))
@@ -244,8 +244,8 @@ def fallbacks(lab: Run, name: str) -> str:
 
 
 def compiled(lab: Run, name: str) -> list[str]:
-    """The files that the warm interpreter had to compile in the guest since its start: 1 s for 100 lines, once."""
-    return ask(lab, name, "cat %s/run/warm-compiled" % USERLAND)[1].split()
+    """The files that the warm interpreter had to compile in the guest since its start."""
+    return ask(lab, name, "cat %s/run/warm-compiled" % agent.ROOT)[1].split()
 
 
 def _await_end(lab: Run, name: str, states: tuple[str, ...]) -> None:

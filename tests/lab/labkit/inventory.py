@@ -9,7 +9,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from . import guests
-from .runs import ENVIRONMENT, Run
+from .agent import LOGIN
+from .runs import Run
 from .warm import INTERPRETER
 
 PLUGINS = Path(__file__).resolve().parents[1] / "connection_plugins"
@@ -27,7 +28,7 @@ def write(lab: Run, names: Sequence[str]) -> Path:
                             "ansible_host": str(lab.root),
                             "ansible_chroot_exe": str(lab.folder / "enter"),
                             "ansible_python_interpreter": "/usr/bin/python3",
-                            "lab_environment": ENVIRONMENT,
+                            "lab_environment": LOGIN,
                         }
                     }
                 },
@@ -50,8 +51,6 @@ def write(lab: Run, names: Sequence[str]) -> Path:
     path = lab.folder / "inventory.json"
     path.write_text(json.dumps(inventory, indent=2) + "\n")
     (lab.folder / "ansible.cfg").write_text(
-        "[defaults]\nconnection_plugins = %s\ninventory = %s\nhost_key_checking = false\n\n"
-        "[connection]\npipelining = true\n"
-        % (PLUGINS, path)
+        "[defaults]\nconnection_plugins = %s\ninventory = %s\n\n[connection]\npipelining = true\n" % (PLUGINS, path)
     )
     return path

@@ -2,8 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How everything the lab needs is made, each from what, all of it kept in the cache.
 
-host -> boot medium -> booted state -> warm state: the last is a running guest with Ansible loaded, which new guests
-adopt.
+host -> boot medium -> booted state -> warm state: the last is a guest with Ansible loaded, which new guests adopt.
 """
 
 from __future__ import annotations
@@ -60,8 +59,15 @@ class Guests:
 
 def host(cache: Cache) -> Host:
     """The host's root file system and the launcher of machines."""
-    root = cache.make("host", [_source(_debian_root), HOST_SUITE, HOST_COMPONENTS, *HOST_PACKAGES], _host_root)
-    launcher = cache.make("launcher", [_source(_compile_launcher), *_texts(LAUNCHER)], _compile_launcher)
+    root = cache.make(
+        "host",
+        "the VirtualBox host's root",
+        [_source(_debian_root), HOST_SUITE, HOST_COMPONENTS, *HOST_PACKAGES],
+        _host_root,
+    )
+    launcher = cache.make(
+        "launcher", "the launcher of machines", [_source(_compile_launcher), *_texts(LAUNCHER)], _compile_launcher
+    )
     return Host(root / "root", launcher)
 
 
@@ -73,18 +79,28 @@ def guest_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
         userland = making_userland.result()
         boot = cache.make(
             "boot",
+            "the guests' boot medium",
             [_source(_boot_medium), _source(kernel), *_texts(BOOT), made_host.root.parent.name, userland.name],
             lambda folder: _boot_medium(folder, made_host.root, userland),
         )
         making_layer = pool.submit(_layer, cache, made_host, userland, ansible)
         booted = cache.make(
             "booted",
-            [_source(_boot), _source(guests.create), boot.name, made_host.root.parent.name, made_host.launcher.name],
+            "the state of a booted guest",
+            [
+                _source(_boot),
+                _source(guests.create),
+                str(guests.HEARTBEAT),
+                boot.name,
+                made_host.root.parent.name,
+                made_host.launcher.name,
+            ],
             lambda folder: _boot(folder, cache, made_host, boot),
         )
         layer = making_layer.result()
     state = cache.make(
         "warm",
+        "the state of a guest with Ansible loaded",
         [_source(_warm_up), _source(guests.PREPARE), booted.name, layer.name, userland.name],
         lambda folder: _warm_up(folder, cache, made_host, Guests(userland, boot, layer, booted / "state.sav")),
     )
@@ -137,6 +153,7 @@ def _userland(cache: Cache) -> Path:
     """root: the guests' root file system; vmlinux: its kernel; modules: the kernel modules for the initrd."""
     return cache.make(
         "userland",
+        "the guests' userland and kernel",
         [
             _source(_debian_root),
             _source(_guest_root),
@@ -268,13 +285,14 @@ def _layer(cache: Cache, made_host: Host, userland: Path, ansible: warm.Ansible)
 
     return cache.make(
         "layer",
+        "the warm interpreter",
         [_source(build), _source(warm), *_texts(WARM), made_host.root.parent.name, userland.name, ansible.key],
         build,
     )
 
 
 def _boot(folder: Path, cache: Cache, made_host: Host, boot: Path) -> None:
-    """state.sav: a guest saved after its cold boot, when its agent had answered once (else it never would again)."""
+    """state.sav: a guest saved after its cold boot, once its agent has answered (else it never would again)."""
     with runs.temporary(cache, "booting", made_host) as lab:
         lab.offer("boot", boot)
         guests.create(lab, "booting", {})
@@ -289,7 +307,8 @@ def _warm_up(folder: Path, cache: Cache, made_host: Host, made_guests: Guests) -
     with runs.temporary(cache, "warming", made_host, made_guests) as lab:
         guests.create(lab, "warming", guests.own_shares("warming"))
         guests.start(lab, "warming", prepared=False)
-        status, output = guests.ask(lab, "warming", guests.PREPARE, 600)
+        shutil.copy(WARM / "prepare.sh", guests.folder(lab, "warming") / "work")
+        status, output = guests.ask(lab, "warming", guests.PREPARE, 1500)
         if status or "ready" not in output:
             raise LabError("the warm interpreter did not start in the guest:\n" + output)
         say(output.strip().splitlines()[-1])

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from .agent import LOGIN
 from .cache import Cache, locked, remove_tree
 from .console import LabError, run, say
 from .mounts import mount
@@ -23,14 +24,6 @@ if TYPE_CHECKING:
     from .recipes import Guests, Host
 
 INSIDE = Path("/srv/lab")  # the lab's own folder, as the host sees it
-ENVIRONMENT = {
-    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
-    "HOME": "/root",
-    "USER": "root",
-    "LOGNAME": "root",
-    "SHELL": "/bin/sh",
-    "LANG": "C.UTF-8",
-}
 MANAGE = "/usr/lib/virtualbox/VBoxManage"  # without the warnings that Debian's wrapper prints on stdout
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 
@@ -74,7 +67,7 @@ class Run:
 
     def execute(self, *args: object, timeout: float = 120, check: bool = True):
         """Run a program in the host as root; see console.run."""
-        return run("chroot", self.root, *args, timeout=timeout, check=check, env=ENVIRONMENT)
+        return run("chroot", self.root, *args, timeout=timeout, check=check, env=LOGIN)
 
     def vbox(self, *args: object, timeout: float = 120, check: bool = True):
         """Run the real VBoxManage in the host."""
@@ -118,7 +111,7 @@ def create(cache: Cache, name: str, host: Host, guests: Guests | None = None, te
     enter = lab.folder / "enter"
     enter.write_text(
         "#!/bin/sh\n# enter ROOT COMMAND...: chroot with the environment of a login, and nothing of the caller's\n"
-        'exec /usr/bin/env -i %s /usr/sbin/chroot "$@"\n' % " ".join("%s=%s" % item for item in ENVIRONMENT.items())
+        'exec /usr/bin/env -i %s /usr/sbin/chroot "$@"\n' % " ".join("%s=%s" % item for item in LOGIN.items())
     )
     enter.chmod(0o755)
     lab.write(ready=True)
@@ -126,7 +119,7 @@ def create(cache: Cache, name: str, host: Host, guests: Guests | None = None, te
 
 
 def _mount_root(lab: Run, lower: Path) -> None:
-    """An overlay over the cached root and a system's mounts; /dev is its own, so no VirtualBox driver is seen."""
+    """An overlay over the cached root, and what a system has mounted; in its own /dev there is no VirtualBox driver."""
     options = "lowerdir=%s,upperdir=%s,workdir=%s" % (lower, lab.folder / "upper", lab.folder / "work")
     if run("mount", "-t", "overlay", "lab", "-o", options, lab.root, check=False).returncode:
         # the file system below cannot be an upper layer (an overlay itself, say): take memory
@@ -173,7 +166,7 @@ def take_down(lab: Run) -> bool:
 
 
 def sweep(cache: Cache) -> None:
-    """Take down what is no run any more: its maker was killed too early, or the machine was restarted since."""
+    """Take down what is no run any more: its maker was killed before it was ready, or the machine was restarted."""
     for folder in sorted(cache.runs.glob("*")):
         lab = Run(cache, folder.name)
         values = lab.read()

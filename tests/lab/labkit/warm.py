@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The warm interpreter (warm/warmd.py, warm/warmpy.c): a fork server in the guest with Ansible's module_utils loaded.
+"""The warm interpreter: a fork server in the guest that has Ansible's module_utils loaded (warmd.py, warmpy.c).
 
 Without it an Ansible module run takes about 130 s in a guest, nearly all of it Python compiling the module's sources.
 """
@@ -12,6 +12,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import zipfile
 import zlib
@@ -64,18 +65,15 @@ def find_ansible(python: str | None) -> Ansible:
     if not python:
         playbook = shutil.which("ansible-playbook")
         if not playbook:
-            raise LabError(
-                "the guests need to know the Ansible that will drive them: give --ansible-python,"
-                " or put ansible-playbook in PATH"
-            )
+            raise LabError("guests are made for the Ansible that drives them: give --ansible-python, or put it in PATH")
         python = str(Path(os.path.realpath(playbook)).parent / "python3")
     code = (
-        "import importlib.util as u, json, sys\n"
+        "import importlib.util as u, json\n"
         "find = lambda name: list((s := u.find_spec(name)) and s.submodule_search_locations or [None])[0]\n"
-        "print(json.dumps([find('ansible'), find('ansible_collections'), sys.version]))"
+        "print(json.dumps([find('ansible'), find('ansible_collections')]))"
     )
     answer = run(python, "-I", "-c", code, check=False)
-    ansible, collections, version = json.loads(answer.stdout) if not answer.returncode else (None, None, None)
+    ansible, collections = json.loads(answer.stdout) if not answer.returncode else (None, None)
     if not ansible or not collections:
         raise LabError(
             "%s has no ansible with its collections (the PyPI package `ansible`)\n%s" % (python, answer.stderr)
@@ -89,7 +87,7 @@ def find_ansible(python: str | None) -> Ansible:
         Path(python),
         Path(ansible),
         Path(collections),
-        fingerprint([version, *(Path(file).read_bytes() for file in sources)]),
+        fingerprint(Path(file).read_bytes() for file in sources),
     )
 
 
@@ -143,8 +141,8 @@ def build(target: Path, root: Path, programs: Path, ansible: Ansible) -> None:
 def _compile(root: Path, target: Path, sources: dict[str, Path], into: Path) -> tuple[bytes, dict[str, bytes]]:
     """Byte code of sources by a guest root's Python, as warmd.py looks for it, into a folder.
 
-    Returns that Python's magic number and the code.  All goes through the program's input and output: nothing need be
-    mounted in the root.
+    Returned: that Python's magic number, and the code by the names of the sources.
+    All goes through the program's input and output: nothing need be mounted in the root.
     """
     request = {
         "wrappers": [file.read_text() for file in sorted(into.glob("wrapper-*.py"))],
@@ -157,7 +155,7 @@ def _compile(root: Path, target: Path, sources: dict[str, Path], into: Path) -> 
         "-I",
         "-c",
         (target / "compile.py").read_text(),
-        input=json.dumps(request),
+        text=json.dumps(request),
         timeout=300,
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
     )
@@ -170,7 +168,7 @@ def _compile(root: Path, target: Path, sources: dict[str, Path], into: Path) -> 
 
 
 def compile_collection(root: Path, layer: Path, work: Path) -> None:
-    """Byte code of this collection's modules as they are now, into a guest's work folder: the state has none of it."""
+    """Byte code of this collection's own modules, as they are now, into a guest's work folder."""
     into = work / "code"
     into.mkdir(exist_ok=True)
     sources = {
@@ -182,39 +180,42 @@ def compile_collection(root: Path, layer: Path, work: Path) -> None:
 
 
 def _payloads(ansible: Ansible, workplace: Path) -> list[tuple[bytes, dict[str, bytes]]]:
-    """What Ansible sends for some common modules: the wrapper's constant head, and the files of the zip in it."""
-    workplace.mkdir(parents=True, exist_ok=True)
+    """What Ansible pipes into Python for some common modules: the wrapper's constant head, and the files of its zip.
+
+    (Not the files that it leaves with ANSIBLE_KEEP_REMOTE_FILES: those differ, they have comments.)
+    """
     play, configuration, sent = workplace / "learn.yml", workplace / "ansible.cfg", workplace / "sent"
+    sent.mkdir(parents=True)
     play.write_text(LEARN_FROM)
     configuration.write_text("")
+    recorder = sent / "python"
+    recorder.write_text(
+        "#!/bin/sh\ncat >%(sent)s/$$.program\nexec %(python)s - <%(sent)s/$$.program\n"
+        % {"sent": shlex.quote(str(sent)), "python": shlex.quote(str(ansible.python))}
+    )
+    recorder.chmod(0o755)
     environment = {
         "PATH": os.environ.get("PATH", "/usr/bin:/bin"),
         "HOME": str(workplace),
         "LANG": "C.UTF-8",
-        "ANSIBLE_HOME": str(workplace),
-        "ANSIBLE_KEEP_REMOTE_FILES": "1",
-        "ANSIBLE_REMOTE_TMP": str(sent),
-        "ANSIBLE_PIPELINING": "0",
-        "ANSIBLE_PYTHON_INTERPRETER": str(ansible.python),
+        "ANSIBLE_HOME": str(workplace / "home"),
         "ANSIBLE_CONFIG": str(configuration),
+        "ANSIBLE_PIPELINING": "1",
+        "ANSIBLE_PYTHON_INTERPRETER": str(recorder),
     }
     run(ansible.python, "-m", "ansible", "playbook", "-i", "localhost,", play, env=environment, timeout=300)
     payloads = []
-    for file in sent.rglob("AnsiballZ_*.py"):
+    for file in sent.glob("*.program"):
         text = file.read_bytes()
         data = re.search(rb"zip_data=(['\"])([A-Za-z0-9+/=]+)\1", text)
         head, found, _call = text.partition(b'\nif __name__ == "__main__":\n    _ansiballz_main(')
         if not data or not found:
-            raise LabError(
-                "this Ansible wraps modules in a form that the warm interpreter does not know: %s" % file.name
-            )
+            raise LabError("this Ansible wraps modules in a form that the warm interpreter does not know")
+        head = re.sub(rb"\A#!.*", b"#!" + INTERPRETER.encode(), head)  # the only thing in it that depends on the host
         with zipfile.ZipFile(io.BytesIO(base64.b64decode(data.group(2)))) as archive:
-            head = re.sub(
-                rb"\A#!.*", b"#!" + INTERPRETER.encode(), head
-            )  # the only thing in it that depends on the host
             payloads.append((head + b"\n", {item: archive.read(item) for item in archive.namelist()}))
-    for leftover in (play, configuration, sent, workplace / "tmp"):
+    for leftover in (play, configuration, sent, workplace / "home", workplace / ".ansible"):
         shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
     if not payloads:
-        raise LabError("Ansible left no module files to learn from in %s" % sent)
+        raise LabError("Ansible sent no module to learn from")
     return payloads

@@ -8,10 +8,10 @@ Beside it: lib/ (the sources that are loaded), preload (their names, CRCs and si
 It emulates `python3 FILE ARGS`, `python3 -c TEXT ARGS` and `python3` with a program on stdin, each in a forked child.
 
 An AnsiballZ payload brings its own module_utils.  If every ansible.* file that is loaded and in the payload has the
-payload's CRC and size, the loaded modules serve; if one differs, nothing loaded is used (which FALLBACKS tells).
-All else comes from the payload, its byte code from a cache by name, CRC and size: code/ (made with the state),
-COLLECTION (made by the lab for the collection under test, at each start of the guest), FRESH (compiled here, slowly,
-and told in COMPILED).
+payload's CRC and size, the loaded modules serve; if one differs, nothing loaded is used (which FALLBACKS tells).  All
+else comes from the payload, its byte code from a cache by name, CRC and size: code/ (made with the state), COLLECTION
+(made by the lab for the collection under test, at each start of the guest), FRESH (compiled here, slowly, and told in
+COMPILED).
 """
 
 from __future__ import annotations
@@ -34,16 +34,69 @@ import threading
 import time
 import traceback
 import types
+import typing
 import zlib
 
 # what modules import most: loaded once, here
-COMMON = """
-    array ast base64 bz2 codecs collections configparser contextlib copy ctypes dataclasses datetime difflib email
-    encodings.idna errno fcntl filecmp functools getpass gettext glob grp hashlib importlib.util inspect io itertools
-    json linecache locale logging lzma operator pathlib pkgutil platform queue random resource runpy selectors shlex
-    shutil ssl stat string subprocess syslog tempfile textwrap typing uuid warnings xml.etree.ElementTree zipfile
-    zipimport"""
-for _name in COMMON.split():
+for _name in [
+    "array",
+    "ast",
+    "base64",
+    "bz2",
+    "codecs",
+    "collections",
+    "configparser",
+    "contextlib",
+    "copy",
+    "ctypes",
+    "dataclasses",
+    "datetime",
+    "difflib",
+    "email",
+    "encodings.idna",
+    "errno",
+    "fcntl",
+    "filecmp",
+    "functools",
+    "getpass",
+    "gettext",
+    "glob",
+    "grp",
+    "hashlib",
+    "importlib.util",
+    "inspect",
+    "io",
+    "itertools",
+    "json",
+    "linecache",
+    "locale",
+    "logging",
+    "lzma",
+    "operator",
+    "pathlib",
+    "pkgutil",
+    "platform",
+    "queue",
+    "random",
+    "resource",
+    "runpy",
+    "selectors",
+    "shlex",
+    "shutil",
+    "ssl",
+    "stat",
+    "string",
+    "subprocess",
+    "syslog",
+    "tempfile",
+    "textwrap",
+    "typing",
+    "uuid",
+    "warnings",
+    "xml.etree.ElementTree",
+    "zipfile",
+    "zipimport",
+]:
     importlib.import_module(_name)
 
 HERE = os.path.dirname(os.path.abspath(__file__))
@@ -56,8 +109,8 @@ COLLECTION = "/mnt/lab/code"
 CODE = (HERE + "/code", COLLECTION, FRESH)
 FIRST = ("ansible.module_utils._internal._ansiballz._loader", "ansible.module_utils.basic")
 
-stash = {}      # module name -> module: kept out of sys.modules until a payload with the same sources comes
-loaded = {}     # 'ansible/module_utils/basic.py' -> (CRC, size, module name) of what is in the stash
+stash = {}  # module name -> module: kept out of sys.modules until a payload with the same sources comes
+loaded = {}  # 'ansible/module_utils/basic.py' -> (CRC, size, module name) of what is in the stash
 
 
 def note(path, text):
@@ -91,7 +144,7 @@ def preload():
 class Payload:
     """Path entry finder and loader for the zip of an AnsiballZ payload."""
 
-    archives = {}       # path -> [content, table of contents, folder that tracebacks name]
+    archives: typing.ClassVar = {}  # path -> [content, table of contents, folder that tracebacks name]
 
     def __init__(self, path):
         archive, found, prefix = path.partition("_payload.zip")
@@ -106,10 +159,7 @@ class Payload:
 
     @staticmethod
     def read(archive):
-        """Content and table of contents of a zip file without comment or zip64.
-
-        The table is {name: (method, CRC, packed size, size, offset)}.
-        """
+        """Content and table of a simple zip file: {name: (method, CRC, packed size, size, offset)}."""
         try:
             with open(archive, "rb") as file:
                 content = file.read()
@@ -122,18 +172,18 @@ class Payload:
         table, entry = {}, struct.Struct("<10xH4xIIIHHH8xI")
         for _index in range(count):
             method, crc, packed, size, name, extra, comment, offset = entry.unpack_from(content, at)
-            table[content[at + 46:at + 46 + name].decode()] = method, crc, packed, size, offset
+            table[content[at + 46 : at + 46 + name].decode()] = method, crc, packed, size, offset
             at += 46 + name + extra + comment
         return [content, table, LIBRARY]
 
     def use_loaded(self):
-        """Put what is loaded and equal into sys.modules.
-
-        What is loaded and not in the payload is forgotten, as it would be cold.
-        """
+        """Put what is loaded and equal into sys.modules.  What the payload lacks is forgotten, as it would be cold."""
         table = self.archives[self.archive][1]
-        differing = [path for path, (crc, size, _name) in loaded.items()
-                     if path in table and (table[path][1], table[path][3]) != (crc, size)]
+        differing = [
+            path
+            for path, (crc, size, _name) in loaded.items()
+            if path in table and (table[path][1], table[path][3]) != (crc, size)
+        ]
         if differing:
             note(FALLBACKS, "not what is loaded, so nothing loaded was used: " + " ".join(differing[:5]))
             self.archives[self.archive][2] = self.archive
@@ -162,7 +212,7 @@ class Payload:
                     spec.submodule_search_locations.append(self.archive + "/" + path)
                 return spec
         if any(file.startswith(path + "/") for file in self.table):
-            spec = importlib.machinery.ModuleSpec(name, None, is_package=True)      # a namespace package
+            spec = importlib.machinery.ModuleSpec(name, None, is_package=True)  # a namespace package
             spec.submodule_search_locations.append(self.archive + "/" + path)
             return spec
         return None
@@ -176,7 +226,7 @@ class Payload:
         """The content of a file in the zip."""
         method, _crc, packed, _size, offset = self.table[path]
         name, extra = struct.unpack_from("<HH", self.content, offset + 26)
-        raw = self.content[offset + 30 + name + extra:offset + 30 + name + extra + packed]
+        raw = self.content[offset + 30 + name + extra : offset + 30 + name + extra + packed]
         return zlib.decompress(raw, -15) if method == 8 else raw
 
     def create_module(self, spec):
@@ -197,7 +247,7 @@ class Payload:
     def get_data(self, path):
         """The loader's interface."""
         try:
-            return self.bytes(path[len(self.archive) + 1:] if path.startswith(self.archive) else path)
+            return self.bytes(path[len(self.archive) + 1 :] if path.startswith(self.archive) else path)
         except KeyError as error:
             raise OSError(0, "", path) from error
 
@@ -215,7 +265,7 @@ class Payload:
 
 
 class Gate:
-    """First on sys.meta_path: the first import of ansible with a payload first in sys.path wakes the loaded modules."""
+    """First on sys.meta_path: the first import of ansible by a payload wakes the loaded modules."""
 
     @classmethod
     def find_spec(cls, name, path=None, target=None):
@@ -268,27 +318,27 @@ def fresh(file, source, name):
         os.rename(temporary, FRESH + "/" + file)
         note(COMPILED, name)
     except OSError:
-        pass        # another user's cache: slower next time, and right
+        pass  # another user's cache: slower next time, and right
     return code
 
 
 def script(source, name, module):
-    """The code of a program, in parts.
-
-    An AnsiballZ wrapper is the same for all modules but for the call at its end: only that is compiled.
-    """
-    start = b'\nif __name__ == "__main__":\n    _ansiballz_main('
-    at = source.rfind(start) if b"_ANSIBALLZ_WRAPPER" in source[:4000] else -1
+    """The code of a program, in parts: of an AnsiballZ wrapper only the call at its end differs, and is compiled."""
+    at = (
+        source.rfind(b'\nif __name__ == "__main__":\n    _ansiballz_main(')
+        if b"_ANSIBALLZ_WRAPPER" in source[:4000]
+        else -1
+    )
     if at < 0:
         return [compile(source, name, "exec", dont_inherit=True)]
-    head, call = source[:at + 1], source[at + 1:]
+    head, call = source[: at + 1], source[at + 1 :]
     file = key("wrapper.py", zlib.crc32(head), len(head))
     code = cached(file) or fresh(file, head, name)
     _imp._fix_co_filename(code, name)
     data = re.search(rb"zip_data=(['\"])([A-Za-z0-9+/=]*)\1", call)
-    if data:        # by far the largest literal: the compiler gets a name in its place
+    if data:  # by far the largest literal: the compiler gets a name in its place
         module.__warm_zip_data = data.group(2).decode()
-        call = call[:data.start()] + b"zip_data=__warm_zip_data" + call[data.end():]
+        call = call[: data.start()] + b"zip_data=__warm_zip_data" + call[data.end() :]
     return [code, compile(b"from __future__ import annotations\n" + call, name, "exec", dont_inherit=True)]
 
 
@@ -308,8 +358,10 @@ def execute(argv):
             with open(name, "rb") as file:
                 source = file.read()
         except OSError as error:
-            message = "%s: can't open file %r: [Errno %d] %s" % (sys.executable, name, error.errno, error.strerror)
-            print(message, file=sys.stderr)
+            print(
+                "%s: can't open file %r: [Errno %d] %s" % (sys.executable, name, error.errno, error.strerror),
+                file=sys.stderr,
+            )
             return 2
         main.__file__ = name
     sys.path.insert(0, first)
@@ -342,14 +394,14 @@ def receive(connection):
     mask, arguments, variables = map(int, fields[0].split())
     os.umask(mask)
     os.environ.clear()
-    for field in fields[2 + arguments:2 + arguments + variables]:
+    for field in fields[2 + arguments : 2 + arguments + variables]:
         name, _equals, value = field.partition(b"=")
         os.environb[name] = value
     try:
         os.chdir(fields[1])
     except OSError:
         pass
-    return [os.fsdecode(field) for field in fields[2:2 + arguments]]
+    return [os.fsdecode(field) for field in fields[2 : 2 + arguments]]
 
 
 def serve_one(connection):
@@ -374,7 +426,7 @@ def serve_one(connection):
             stream.flush()
         except Exception:
             pass
-    os._exit(status & 0xff)
+    os._exit(status & 0xFF)
 
 
 def reap(children):
@@ -420,8 +472,9 @@ def serve():
         sys.stderr.write("warmd: mlockall: %s\n" % os.strerror(ctypes.get_errno()))
     gc.collect()
     gc.freeze()
-    sys.stderr.write("warm interpreter ready after %.0f s, with %d Ansible modules\n"
-                     % (time.monotonic() - began, len(loaded)))
+    sys.stderr.write(
+        "warm interpreter ready after %.0f s, with %d Ansible modules\n" % (time.monotonic() - began, len(loaded))
+    )
     sys.stderr.flush()
     nothing = os.open(os.devnull, os.O_RDWR)
     for number in (0, 1):

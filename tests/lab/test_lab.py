@@ -1,0 +1,287 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The lab itself: what it caches, that it leaves nothing behind, and that no guest works the slow way unnoticed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+LAB = Path(__file__).resolve().parent
+sys.path.insert(0, str(LAB))
+
+from labkit import agent, guests, runs  # noqa: E402
+from labkit.cache import Cache, default_folder  # noqa: E402
+from labkit.mounts import mounted_below  # noqa: E402
+
+RUN = "lab-test"
+
+
+def lab(*arguments: str, run: str = RUN, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """The lab's program, to its end."""
+    done = subprocess.run([sys.executable, str(LAB / "lab.py"), "--run", run, *arguments], stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=1800, check=False)
+    assert not check or done.returncode == 0, done.stdout + done.stderr
+    return done
+
+
+def beginning(*arguments: str) -> subprocess.Popen[str]:
+    """The lab's program, not waited for."""
+    return subprocess.Popen([sys.executable, str(LAB / "lab.py"), "--run", RUN, *arguments], stdin=subprocess.DEVNULL,
+                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+
+
+def assert_nothing_left(made: runs.Run) -> None:
+    """No process, no mount and no file of a run."""
+    assert made.processes() == []
+    assert mounted_below(made.folder) == []
+    assert not made.folder.exists()
+
+
+# --- the cache
+
+
+@pytest.fixture
+def cache(tmp_path: Path) -> Cache:
+    """An empty cache."""
+    return Cache(tmp_path)
+
+
+def test_an_artefact_is_made_once_and_anew_for_other_parts(cache: Cache) -> None:
+    made = []
+
+    def build(folder: Path) -> None:
+        made.append(folder.name)
+        (folder / "file").write_text("x", encoding="utf-8")
+
+    first = cache.make("thing", "a thing", ["1", "2"], build)
+    assert cache.make("thing", "a thing", ["1", "2"], build) == first
+    assert cache.make("thing", "a thing", ["12"], build) != first
+    assert len(made) == 2
+    assert (first / "file").read_text(encoding="utf-8") == "x"
+
+
+def test_a_failed_build_leaves_nothing(cache: Cache) -> None:
+    def build(folder: Path) -> None:
+        (folder / "half").touch()
+        raise ValueError
+
+    with pytest.raises(ValueError):  # noqa: PT011
+        cache.make("thing", "a thing", [], build)
+    assert list(cache.artefacts.iterdir()) == []
+
+
+def test_a_killed_build_is_not_taken_for_a_finished_one(cache: Cache) -> None:
+    program = (
+        "import os, sys; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path; from labkit.cache import Cache\n"
+        "def build(folder):\n"
+        "    (folder / 'half').touch()\n"
+        "    os.kill(os.getpid(), 9)\n"
+        "Cache(Path(sys.argv[2])).make('thing', 'a thing', [], build)\n"
+    )
+    killed = subprocess.run([sys.executable, "-c", program, str(LAB), str(cache.folder)], check=False)
+    assert killed.returncode == -signal.SIGKILL
+    assert [path.name[0] for path in cache.artefacts.iterdir()] == ["."]
+    made = cache.make("thing", "a thing", [], lambda folder: (folder / "whole").touch())
+    assert [path.name for path in cache.artefacts.iterdir()] == [made.name]
+    assert [path.name for path in made.iterdir()] == ["whole"]
+
+
+def test_two_builds_at_once_make_it_once(cache: Cache) -> None:
+    program = (
+        "import sys, time; sys.path.insert(0, sys.argv[1])\n"
+        "from pathlib import Path; from labkit.cache import Cache\n"
+        "def build(folder):\n"
+        "    time.sleep(1); print('built')\n"
+        "Cache(Path(sys.argv[2])).make('thing', 'a thing', [], build)\n"
+    )
+    command = [sys.executable, "-c", program, str(LAB), str(cache.folder)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    outputs = [process.communicate(timeout=60)[0] for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert "".join(outputs).splitlines().count("built") == 1
+
+
+# --- a host alone
+
+
+def test_a_host_is_private_and_down_removes_all_of_it() -> None:
+    lab("up", "--guests", "")
+    made = runs.Run(Cache(), RUN)
+    try:
+        wrapped = made.execute("VBoxManage", "list", "vms").stdout
+        assert "WARNING: The character device /dev/vboxdrv does not exist" in wrapped
+        lab("machines", "3")
+        assert [line.split()[0] for line in lab("vbox", "list", "vms").stdout.splitlines()] == ['"m1"', '"m2"', '"m3"']
+        lab("start", "--plain", "m1")
+        assert guests.state(made, "m1") == "running"
+        locked = lab("vbox", "sharedfolder", "add", "m1", "--name", "s", "--hostpath", "/srv", check=False)
+        assert "already locked" in locked.stderr
+        cached = Path(made.read()["artefacts"][0])
+        assert (made.root / "root/VirtualBox VMs").exists()
+        assert not (cached / "root/VirtualBox VMs").exists()
+        assert len(made.processes()) >= 2
+    finally:
+        lab("down")
+    assert_nothing_left(made)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_an_interrupted_up_leaves_nothing(number: signal.Signals) -> None:
+    made = runs.Run(Cache(), RUN)
+    process = beginning("up", "--guests", "g1,g2,g3")
+    await_machines(made, process)
+    process.send_signal(number)
+    process.communicate(timeout=60)
+    assert process.returncode == 128 + number
+    assert_nothing_left(made)
+
+
+def test_the_next_up_removes_what_a_killed_one_left() -> None:
+    made = runs.Run(Cache(), RUN)
+    process = beginning("up", "--guests", "g1,g2,g3")
+    await_machines(made, process)
+    process.kill()
+    process.communicate(timeout=60)
+    assert mounted_below(made.folder)
+    lab("up", "--guests", "", run="lab-test-next")
+    try:
+        assert_nothing_left(made)
+    finally:
+        lab("down", run="lab-test-next")
+
+
+def await_machines(made: runs.Run, process: subprocess.Popen[str]) -> None:
+    """Wait until a run is being made and has processes."""
+    end = time.monotonic() + 1200
+    while not made.processes():
+        assert process.poll() is None, process.communicate()[0]
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+# --- guests
+
+
+@pytest.fixture(scope="module")
+def guest() -> Iterator[runs.Run]:
+    """A run with the guest g1."""
+    lab("up", "--guests", "g1", run="lab-test-guest")
+    yield runs.Run(Cache(), "lab-test-guest")
+    lab("down", run="lab-test-guest")
+
+
+def in_guest(line: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    """A line in the guest's userland."""
+    return lab("guest", "g1", line, run="lab-test-guest", check=check)
+
+
+def ping(made: runs.Run, target: str) -> tuple[float, str]:
+    """Seconds and output of Ansible's ping."""
+    began = time.monotonic()
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(made.folder / "ansible.cfg")}
+    done = subprocess.run(["ansible", target, "-m", "ansible.builtin.ping"], env=environment, stdin=subprocess.DEVNULL,
+                          capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return time.monotonic() - began, done.stdout
+
+
+def test_ansible_reaches_host_and_guest_and_nothing_is_slow(guest: runs.Run) -> None:
+    assert "pong" in ping(guest, "vbox")[1]
+    seconds, output = ping(guest, "g1")
+    assert "pong" in output
+    assert seconds < 60
+    checked = lab("check-warm", run="lab-test-guest")
+    assert "g1: everything ran warm; compiled in the guest: nothing" in checked.stdout
+
+
+@pytest.mark.usefixtures("guest")
+def test_a_guest_is_a_debian_with_the_real_driver() -> None:
+    output = in_guest("grep -c lab-work /proc/mounts; modprobe vboxsf; echo $?; VBoxControl --version"
+                      "; 0install --version; findmnt -no FSTYPE /mnt/lab; hostname; date +%s").stdout.splitlines()
+    assert output[:2] == ["1", "0"]
+    assert output[2].startswith("7.")
+    assert "0install (zero-install) 2." in output[3]
+    assert output[-3:-1] == ["vboxsf", "g1"]
+    assert abs(int(output[-1]) - time.time()) < 60
+
+
+@pytest.mark.usefixtures("guest")
+@pytest.mark.parametrize(("harm", "reason"), [
+    ("/opt/warm/python -V >/dev/null", "an option that the server does not know"),
+    ("rm /run/warm.sock; /opt/warm/python -c pass", "No such file or directory"),
+], ids=["option", "no server"])
+def test_a_fall_back_to_plain_python_is_noticed(harm: str, reason: str) -> None:
+    in_guest(harm)
+    failed = lab("check-warm", run="lab-test-guest", check=False)
+    assert failed.returncode == 1
+    assert "fell back to plain Python" in failed.stderr
+    assert reason in failed.stderr
+    lab("restart", "g1", run="lab-test-guest")
+    lab("check-warm", run="lab-test-guest")
+
+
+@pytest.mark.usefixtures("guest")
+def test_a_killed_call_does_not_answer_the_next_caller() -> None:
+    caller = subprocess.Popen([sys.executable, str(LAB / "lab.py"), "--run", "lab-test-guest", "guest", "g1",
+                               "echo old; sleep 3; echo older"], stdout=subprocess.DEVNULL)
+    time.sleep(1.5)
+    caller.kill()
+    caller.wait()
+    assert in_guest("echo new").stdout == "new\n"
+
+
+def test_a_half_written_request_is_not_executed(guest: runs.Run) -> None:
+    place = guests.folder(guest, "g1")
+    folder = os.open(place, os.O_PATH)
+    with socket.socket(socket.AF_UNIX) as line:
+        line.connect(f"/proc/self/fd/{folder}/serial.sock")
+        line.sendall(b"\nabc touch /newroot/tmp/half")
+        time.sleep(0.5)
+    os.close(folder)
+    assert in_guest("echo new; ls /tmp").stdout == "new\n"
+
+
+def test_calls_at_once_each_get_their_own_answer(guest: runs.Run) -> None:
+    place = guests.folder(guest, "g1")
+    program = ("import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from labkit import agent\n"
+               "print(agent.ask(Path(sys.argv[2]), 'echo ' + sys.argv[3])[1], end='')")
+    callers = [subprocess.Popen([sys.executable, "-c", program, str(LAB), str(place), str(number)],
+                                stdout=subprocess.PIPE, text=True) for number in range(6)]
+    assert [caller.communicate(timeout=120)[0] for caller in callers] == [f"{number}\n" for number in range(6)]
+
+
+def test_a_call_that_takes_too_long_is_an_error_that_names_guest_and_command(guest: runs.Run) -> None:
+    with pytest.raises(agent.AgentError, match=r"g1: no answer in 1 s, asked to run: sleep 4"):
+        agent.ask(guests.folder(guest, "g1"), "sleep 4", 1)
+    assert in_guest("echo new").stdout == "new\n"
+
+
+def test_shares_changed_while_the_guest_is_off_are_there_when_it_is_started_again(guest: runs.Run) -> None:
+    lab("stop", "g1", run="lab-test-guest")
+    guest.execute("mkdir", "-p", "/srv/data")
+    (guest.root / "srv/data/file").write_text("data\n", encoding="utf-8")
+    guest.vbox("sharedfolder", "add", "g1", "--name", "data", "--hostpath", "/srv/data", "--readonly")
+    began = time.monotonic()
+    lab("start", "g1", run="lab-test-guest")
+    assert time.monotonic() - began < 30
+    done = in_guest("mount -t vboxsf data /media && cat /media/file && touch /media/new", check=False)
+    assert done.stdout.startswith("data\n")
+    assert "Read-only file system" in done.stdout
+
+
+def test_the_cache_folder_is_where_the_environment_says(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("ZEROINSTALL_VIRTUALBOX_CACHE", "/somewhere")
+    assert default_folder() == Path("/somewhere/lab")
+    monkeypatch.delenv("ZEROINSTALL_VIRTUALBOX_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", "/cache")
+    assert default_folder() == Path("/cache/zeroinstall.virtualbox/lab")
