@@ -43,8 +43,8 @@ def up(cache: Cache, arguments: argparse.Namespace) -> None:
                 for name in names:
                     guests.create(lab, name, guests.own_shares(name))
             start_guests(lab, names)
-        lab.write(guests=names)
         path = inventory.write(lab, names)
+        lab.write(guests=names, ready=True)
     say("host root: %s" % lab.root)
     say("inventory: %s   (use ANSIBLE_CONFIG=%s)" % (path, lab.folder / "ansible.cfg"))
 

@@ -161,9 +161,9 @@ def test_the_next_up_removes_what_a_killed_one_left() -> None:
 
 
 def await_machines(made: runs.Run, process: subprocess.Popen[str]) -> None:
-    """Wait until a run is being made and has processes."""
+    """Wait until a run is being made and a guest of it was started."""
     end = time.monotonic() + 1200
-    while not made.processes():
+    while not list(made.lab.glob("guests/*/launch.pid")):
         assert process.poll() is None, process.communicate()[0]
         assert time.monotonic() < end
         time.sleep(0.05)

@@ -85,7 +85,10 @@ class Run:
 
 
 def create(cache: Cache, name: str, host: Host, guests: Guests | None = None, temporary: bool = False) -> Run:
-    """A new run; one of the same name is taken down first, and so are the remains of runs whose maker was killed."""
+    """A new run, which its maker declares ready when nothing is left to do.
+
+    One of the same name is taken down first, and so are the remains of runs whose maker was killed before.
+    """
     lab = Run(cache, name)
     with locked(cache.folder / "locks" / "runs"):
         sweep(cache)
@@ -114,7 +117,6 @@ def create(cache: Cache, name: str, host: Host, guests: Guests | None = None, te
         'exec /usr/bin/env -i %s /usr/sbin/chroot "$@"\n' % " ".join("%s=%s" % item for item in LOGIN.items())
     )
     enter.chmod(0o755)
-    lab.write(ready=True)
     return lab
 
 
