@@ -47,6 +47,19 @@ def test_missing_packages() -> None:
     assert tool.missing(["git", "make", "shellcheck"], status) == ["make", "shellcheck"]
 
 
+def test_pip_settings_are_handed_on_as_pip_prints_them(tmp_path: Path) -> None:
+    def listed(**environment: str) -> str:
+        command = [sys.executable, "-m", "pip", "config", "list"]
+        return subprocess.run(command, env=environment, capture_output=True, text=True, check=True).stdout
+
+    values = {"PIP_CERT": "/it's/a 100%.pem", "PIP_FIND_LINKS": "/a\n/b"}
+    settings = listed(**values, PIP_CONFIG_FILE=os.devnull, HOME="/nowhere")
+    (tmp_path / "pip.conf").write_text(tool.pip_configuration(settings))
+    again = listed(PIP_CONFIG_FILE=str(tmp_path / "pip.conf"), HOME="/nowhere").splitlines()
+    assert f"global.cert={values['PIP_CERT']!r}" in again
+    assert f"global.find-links={values['PIP_FIND_LINKS']!r}" in again
+
+
 @pytest.mark.parametrize(
     ("found", "chosen"),
     [

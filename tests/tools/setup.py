@@ -20,11 +20,14 @@ makes a new one. COMMAND finds the paths in ``$ZEROINSTALL_VIRTUALBOX_SETUP``, a
 
 from __future__ import annotations
 
+import ast
+import configparser
 import contextlib
 import dataclasses
 import fcntl
 import glob
 import hashlib
+import io
 import json
 import os
 import re
@@ -230,11 +233,31 @@ def make_environment(python: str, path: Path, requirements: Path | None, logs: P
     marker.touch()
 
 
-def prepare_home(home: Path, environments: Iterable[Path], logs: Path) -> None:
+def pip_configuration(listing: str) -> str:
+    """A pip.conf with all that ``pip config list`` prints; the environment goes before files."""
+    configuration = configparser.RawConfigParser()
+    for line in sorted(listing.splitlines(), key=lambda line: line.startswith(":env:")):
+        name, _equals, value = line.partition("=")
+        section, _dot, option = name.rpartition(".")
+        if option == "config-file":
+            continue
+        configuration.setdefault("global" if section == ":env:" else section, {})[option] = ast.literal_eval(value)
+    text = io.StringIO()
+    configuration.write(text)
+    return text.getvalue()
+
+
+def prepare_home(home: Path, environments: Sequence[Path], logs: Path) -> None:
     """Let ansible-test take pip from the package index: it would download a script from a server of its own.
 
-    ansible-test looks for that script in its cache first. The one laid there runs pip's own wheel.
+    ansible-test looks for that script in its cache first. The one laid there runs pip's own wheel. ansible-test hides
+    the user's environment from pip, so pip's settings (an index, a certificate) go into a file.
     """
+    settings = subprocess.run(
+        [environments[0] / "bin" / "python", "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
+    )
+    (home / ".config" / "pip").mkdir(parents=True, exist_ok=True)
+    (home / ".config" / "pip" / "pip.conf").write_text(pip_configuration(settings.stdout), encoding="utf-8")
     cache = home / ".ansible" / "test" / "cache"
     cache.mkdir(parents=True, exist_ok=True)
     for environment in environments:
@@ -312,7 +335,7 @@ def set_up(cache: Path) -> Setup:
         path = cache / "envs" / f"target-{name}-{key(python, requirements_text(UNIT_REQUIREMENTS))}"
         make_environment(python, path, None, logs)
         targets[name] = path
-    prepare_home(cache / "home", environments.values(), logs)
+    prepare_home(cache / "home", list(environments.values()), logs)
     collections = cache / f"collections-{key(str(REPOSITORY), str(environments['oldest']))}"
     link(collections / "ansible_collections" / "zeroinstall" / "virtualbox", REPOSITORY)
     link_dependencies(collections / "ansible_collections", environments["oldest"])
