@@ -71,8 +71,10 @@ def bench(host: Fleet) -> dict[str, dict[str, list[tuple[int, float]]]]:
 def table(found: dict[str, dict[str, list[tuple[int, float]]]], version: str) -> str:
     """The Markdown page."""
     lines = [
+        # REUSE-IgnoreStart
         "<!--\nSPDX-FileCopyrightText: zeroinstall.virtualbox contributors",
         "SPDX-License-Identifier: GPL-3.0-or-later\n-->",
+        # REUSE-IgnoreEnd
         "# The module `shares` beside a loop of commands\n",
         f"{MACHINES} machines with two shares each, VirtualBox {version} on a host without its kernel driver, reached"
         f" by `community.general.chroot`, {os.cpu_count()} cores, {datetime.date.today()}."

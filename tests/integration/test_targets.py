@@ -25,11 +25,10 @@ SETTINGS = {
 
 def scenarios() -> list[tuple[str, str]]:
     """Targets and their scenarios."""
-    found = []
-    for path in sorted(HERE.glob("targets/*/tasks/main.yml")):
-        task = yaml.safe_load(path.read_text(encoding="utf-8"))[0]
-        found += [(path.parts[-3], name) for name in task.get("vars", {}).get("all", [])]
-    return found
+    return [
+        (path.parts[-3], scenario)
+        for path in sorted(HERE.glob("targets/*/defaults/main.yml"))
+        for scenario in yaml.safe_load(path.read_text(encoding="utf-8")).get(f"{path.parts[-3]}_scenarios", [])]
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +41,7 @@ def host() -> Iterator[Fleet]:
 @pytest.mark.parametrize(("target", "scenario"), scenarios())
 def test_target(host: Fleet, target: str, scenario: str) -> None:
     variables = {**SETTINGS, "target": target, "scenarios": [scenario]}
-    play = host.play(str(HERE / "target.yml"), "-e", json.dumps(variables))
+    play = host.play(str(HERE / "targets/target.yml"), "-e", json.dumps(variables))
     if play.status:
         pytest.fail(play.messages("vbox") or play.output, pytrace=False)
     assert play.hosts["vbox"]["ok"] > 10, play.output

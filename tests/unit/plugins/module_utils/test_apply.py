@@ -298,8 +298,9 @@ def test_two_runs_do_not_cross(tmp_path, monkeypatch):
     with _apply.exclusive_run(str(tmp_path), 5):
         pass
     assert time.monotonic() - began < 5
-    with _apply.exclusive_run(str(tmp_path), 0):
-        pass
+    again = _apply.exclusive_run(str(tmp_path), 0.1)
+    with _apply.exclusive_run(str(tmp_path), 0), pytest.raises(Failure, match="another run"), again:
+        raise AssertionError("entered")
 
 
 def test_a_settings_folder_that_cannot_be_opened_names_the_user(tmp_path):

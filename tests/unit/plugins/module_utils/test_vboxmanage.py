@@ -43,6 +43,8 @@ def test_inaccessible_machines_are_known_unless_only_another_name_says_so():
     other = "00000000-0000-0000-0000-000000000001"
     text = '"<inaccessible>" {%s}\n"x\n"<inaccessible>" {%s}\ny" {%s}\n"real" {%s}\n' % (PLAIN, NEWLINE, other, NEWLINE)
     assert v.parse_list(text) == {PLAIN: True, NEWLINE: False, other: False}
+    text = '"real" {%s}\n"x\n"<inaccessible>" {%s}\ny" {%s}\n' % (NEWLINE, NEWLINE, other)
+    assert v.parse_list(text) == {NEWLINE: False, other: False}
 
 
 def test_a_description_cannot_imitate_fields():
@@ -53,6 +55,10 @@ def test_a_description_cannot_imitate_fields():
     assert fields["SharedFolderNameTransientMapping1"] == "ZeroInstall"
     assert fields["SharedFolderNameMachineMapping3"] == "sö<&>\"'"
     assert "GuestAdditionsVersion" not in fields
+
+
+def test_of_a_repeated_field_the_first_counts():
+    assert v.parse_fields('VMState="running"\nVMState="saved"\n') == {"VMState": "running"}
 
 
 def test_what_was_written_about_a_snapshot_cannot_imitate_fields():
