@@ -235,13 +235,14 @@ def make_environment(python: str, path: Path, requirements: Path | None, logs: P
 
 def pip_configuration(listing: str) -> str:
     """A pip.conf with all that ``pip config list`` prints; the environment goes before files."""
-    configuration = configparser.RawConfigParser()
+    sections: dict[str, dict[str, str]] = {}
     for line in sorted(listing.splitlines(), key=lambda line: line.startswith(":env:")):
         name, _equals, value = line.partition("=")
         section, _dot, option = name.rpartition(".")
-        if option == "config-file":
-            continue
-        configuration.setdefault("global" if section == ":env:" else section, {})[option] = ast.literal_eval(value)
+        if option != "config-file":
+            sections.setdefault("global" if section == ":env:" else section, {})[option] = ast.literal_eval(value)
+    configuration = configparser.RawConfigParser()
+    configuration.read_dict(sections)
     text = io.StringIO()
     configuration.write(text)
     return text.getvalue()
