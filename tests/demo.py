@@ -27,7 +27,9 @@ UNSHARE = "zeroinstall.virtualbox.unshare"
 FEED = """<?xml version="1.0"?>
 <interface xmlns="http://zero-install.sourceforge.net/2004/injector/interface">
   <name>hello</name><summary>says hello</summary>
-  <implementation id="{digest}" version="1.0" main="hello"/>
+  <implementation id="{digest}" version="1.0" main="hello">
+    <archive href="http://localhost/never-fetched.tar" size="1"/>
+  </implementation>
 </interface>
 """
 
