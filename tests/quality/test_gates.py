@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import os
 import tarfile
+import warnings
 from pathlib import Path
 
 import pytest
@@ -61,7 +62,11 @@ def test_ansible_test_sanity(tree: Path, setup: Setup, environment: Path) -> Non
         timeout=1200,
     )
     assert 'Running sanity test "shellcheck"' in output
-    assert not [line for line in output.splitlines() if "Skipping" in line]
+    skipped = {line for line in output.splitlines() if "Skipping" in line}
+    absent = {line for line in skipped if line.endswith("because it could not be found.") and " on Python 3." in line}
+    assert skipped - absent == set()
+    if absent:
+        warnings.warn("this machine does not have every Python: " + " ".join(sorted(absent)), stacklevel=1)
 
 
 def test_nothing_is_excepted_from_ansible_test_sanity() -> None:
