@@ -232,12 +232,12 @@ def calls(machine: Machine, change: Change, can_modify: bool = True) -> Calls:
     if before and change.transient:
         return Calls(folder=[remove_call(uuid, before)])
     symlinks, mark = SYMLINKS_KEY + change.name, OWNER_KEY + change.name
-    have_symlinks, have_mark = may_symlink(machine, change.name), mark in dict(machine.extradata)
+    have_symlinks, have_mark = may_symlink(machine, change.name), dict(machine.extradata).get(mark) == "1"
     first = [_extradata(uuid, symlinks, None)] if have_symlinks and not (after and after.symlinks) else []
     if after is None:
         return Calls(first=first, folder=[remove_call(uuid, before)] if before else [],
                      last=[_extradata(uuid, mark, None)] if have_mark else [])
-    if not (before and before.ours):
+    if not have_mark:
         first.append(_extradata(uuid, mark, "1"))
     modify = _modify_call(uuid, before, after) if can_modify and before else None
     if change.extradata_only:

@@ -230,6 +230,11 @@ def test_a_new_share_does_not_inherit_the_right_to_symlinks():
     assert flat(live, only(live, but(STORE, symlinks=True))) == [give(OWNER_KEY), [*ADD, "--readonly"]]
 
 
+def test_a_mark_that_is_there_is_not_set_again():
+    live = machine(marks=["store"])
+    assert flat(live, only(live, STORE)) == [[*ADD, "--readonly"]]
+
+
 @pytest.mark.parametrize(("drift", "options"), [
     ({"writable": True}, ["--readonly=on"]), ({"automount": True}, ["--automount=off"]),
     ({"automount": True, "mount_point": "/x"}, ["--automount=off", "--auto-mount-point="])])
