@@ -105,7 +105,7 @@ def test_two_builds_at_once_make_it_once(cache: Cache) -> None:
         "Cache(Path(sys.argv[2])).make('thing', 'a thing', [], build)\n"
     )
     command = [sys.executable, "-c", program, str(LAB), str(cache.folder)]
-    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    both = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _count in range(2)]
     outputs = [process.communicate(timeout=60)[0] for process in both]
     assert [process.returncode for process in both] == [0, 0]
     assert "".join(outputs).splitlines().count("built") == 1
