@@ -286,7 +286,13 @@ def _layer(cache: Cache, made_host: Host, userland: Path, ansible: warm.Ansible)
     return cache.make(
         "layer",
         "the warm interpreter",
-        [_source(build), _source(warm), *_texts(WARM), made_host.root.parent.name, userland.name, ansible.key],
+        [
+            *map(_source, (build, warm.build, warm.payloads, warm.compile_sources, warm.LEARN_FROM)),
+            *_texts(WARM),
+            made_host.root.parent.name,
+            userland.name,
+            ansible.key,
+        ],
         build,
     )
 

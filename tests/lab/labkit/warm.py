@@ -100,7 +100,7 @@ def build(target: Path, root: Path, programs: Path, ansible: Ansible) -> None:
 
     The byte code is made by the guest's own Python, which runs here at this machine's speed.
     """
-    payloads = _payloads(ansible, target.parent)
+    learned = payloads(ansible, target.parent)
     (target / "code").mkdir(parents=True)
     shutil.copy(programs / "warmd.py", target)
     shutil.copy(programs / "compile.py", target)
@@ -115,7 +115,7 @@ def build(target: Path, root: Path, programs: Path, ansible: Ansible) -> None:
             for file in _sources(base / part):
                 sources["%s/%s" % (name, file.relative_to(base))] = file.read_bytes()
     preloaded: set[str] = set()
-    for wrapper, files in payloads:
+    for wrapper, files in learned:
         (target / "code" / ("wrapper-%08x.py" % zlib.crc32(wrapper))).write_bytes(wrapper)
         sources.update(files)  # what differs from the installation (generated files) is as in the payload
         preloaded.update(file for file in files if file.startswith("ansible/module_utils/") and "/facts/" not in file)
@@ -127,7 +127,7 @@ def build(target: Path, root: Path, programs: Path, ansible: Ansible) -> None:
     (target / "preload").write_text(
         "".join("%s %08x %d\n" % (name, zlib.crc32(sources[name]), len(sources[name])) for name in sorted(preloaded))
     )
-    magic, codes = _compile(root, target, {name: target / "lib" / name for name in sources}, target / "code")
+    magic, codes = compile_sources(root, target, sources, target / "code")
     for name in preloaded:  # unchecked hash-based pyc files (PEP 552), so that the server's own imports are quick too
         source = target / "lib" / name
         (source.parent / "__pycache__").mkdir(exist_ok=True)
@@ -138,7 +138,7 @@ def build(target: Path, root: Path, programs: Path, ansible: Ansible) -> None:
         wrapper.unlink()
 
 
-def _compile(root: Path, target: Path, sources: dict[str, Path], into: Path) -> tuple[bytes, dict[str, bytes]]:
+def compile_sources(root: Path, target: Path, sources: dict[str, bytes], into: Path) -> tuple[bytes, dict[str, bytes]]:
     """Byte code of sources by a guest root's Python, as warmd.py looks for it, into a folder.
 
     Returned: that Python's magic number, and the code by the names of the sources.
@@ -146,7 +146,7 @@ def _compile(root: Path, target: Path, sources: dict[str, Path], into: Path) -> 
     """
     request = {
         "wrappers": [file.read_text() for file in sorted(into.glob("wrapper-*.py"))],
-        "sources": {name: file.read_text() for name, file in sources.items()},
+        "sources": {name: data.decode() for name, data in sources.items()},
     }
     answer = run(
         "chroot",
@@ -171,15 +171,17 @@ def compile_collection(root: Path, layer: Path, work: Path) -> None:
     """Byte code of this collection's own modules, as they are now, into a guest's work folder."""
     into = work / "code"
     into.mkdir(exist_ok=True)
-    sources = {
-        "ansible_collections/zeroinstall/virtualbox/%s" % file.relative_to(COLLECTION): file
-        for part in ("modules", "module_utils")
-        for file in _sources(COLLECTION / "plugins" / part)
-    }
-    _compile(root, layer / FOLDER.lstrip("/"), sources, into)
+    sources = {"ansible_collections/zeroinstall/__init__.py": b""}  # Ansible makes the packages' files
+    for part in ("", "plugins/", "plugins/modules/", "plugins/module_utils/"):
+        sources["ansible_collections/zeroinstall/virtualbox/%s__init__.py" % part] = b""
+    for part in ("modules", "module_utils"):
+        for file in _sources(COLLECTION / "plugins" / part):
+            name = "ansible_collections/zeroinstall/virtualbox/%s" % file.relative_to(COLLECTION)
+            sources[name] = file.read_bytes()
+    compile_sources(root, layer / FOLDER.lstrip("/"), sources, into)
 
 
-def _payloads(ansible: Ansible, workplace: Path) -> list[tuple[bytes, dict[str, bytes]]]:
+def payloads(ansible: Ansible, workplace: Path) -> list[tuple[bytes, dict[str, bytes]]]:
     """What Ansible pipes into Python for some common modules: the wrapper's constant head, and the files of its zip.
 
     (Not the files that it leaves with ANSIBLE_KEEP_REMOTE_FILES: those differ, they have comments.)
@@ -204,7 +206,7 @@ def _payloads(ansible: Ansible, workplace: Path) -> list[tuple[bytes, dict[str, 
         "ANSIBLE_PYTHON_INTERPRETER": str(recorder),
     }
     run(ansible.python, "-m", "ansible", "playbook", "-i", "localhost,", play, env=environment, timeout=300)
-    payloads = []
+    learned = []
     for file in sent.glob("*.program"):
         text = file.read_bytes()
         data = re.search(rb"zip_data=(['\"])([A-Za-z0-9+/=]+)\1", text)
@@ -213,9 +215,9 @@ def _payloads(ansible: Ansible, workplace: Path) -> list[tuple[bytes, dict[str, 
             raise LabError("this Ansible wraps modules in a form that the warm interpreter does not know")
         head = re.sub(rb"\A#!.*", b"#!" + INTERPRETER.encode(), head)  # the only thing in it that depends on the host
         with zipfile.ZipFile(io.BytesIO(base64.b64decode(data.group(2)))) as archive:
-            payloads.append((head + b"\n", {item: archive.read(item) for item in archive.namelist()}))
+            learned.append((head + b"\n", {item: archive.read(item) for item in archive.namelist()}))
     for leftover in (play, configuration, sent, workplace / "home", workplace / ".ansible"):
         shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
-    if not payloads:
+    if not learned:
         raise LabError("Ansible sent no module to learn from")
-    return payloads
+    return learned
