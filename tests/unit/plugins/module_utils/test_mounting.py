@@ -138,14 +138,21 @@ class Place:
         return [(layer.source, ",".join(_mounts.effective(layer))) for layer in layers]
 
     def state(self):
-        """Everything that a run may change: files with text and mode, folders, and mounts without their numbers."""
+        """Everything that a run may change: files with text and mode, folders, and mounts without their numbers.
+
+        Only below the test's own folder: the kernel takes a mount out of all namespaces when its folder is removed in one.
+        """
         files = {}
         for folder, folders, names in os.walk(str(self.root)):
             for name in folders + names:
                 path = os.path.join(folder, name)
                 text = _files.read(path) if os.path.isfile(path) else None
                 files[path] = (oct(os.lstat(path).st_mode), text)
-        mounts = [(live.path, live.type, live.source, live.flags, live.details) for live in self.guest.mounts()]
+        mounts = [
+            (live.path, live.type, live.source, live.flags, live.details)
+            for live in self.guest.mounts()
+            if live.path.startswith(str(self.root))
+        ]
         return files, sorted(mounts)
 
     def by_hand(self, *command):
