@@ -23,7 +23,7 @@ HEARTBEAT = 3_000_000_000 * 1_000_000
 
 # One line for the agent of a cold-booted guest: run warm/prepare.sh, which the lab has put on the writable share.
 PREPARE = (
-    "mkdir -p /work && mount -t vboxsf lab-work /work && sh /work/prepare.sh; status=$?; umount /work; exit $status"
+    "mkdir -p /mnt && mount -t vboxsf lab-work /mnt && sh /mnt/prepare.sh; status=$?; umount /mnt; exit $status"
 )
 
 
