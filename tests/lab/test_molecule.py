@@ -1,0 +1,22 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The molecule scenarios, as a user of molecule runs them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from programs import check
+from setup import REPOSITORY
+
+
+def test_the_scenario_of_the_lab(tmp_path: Path) -> None:
+    """create, converge, idempotence, verify and destroy, each of which molecule names; nothing is left of a failure."""
+    environment = {"MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path), "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"}
+    try:
+        command = ["molecule", "test", "--scenario-name", "lab"]
+        output = check(command, cwd=REPOSITORY, environment=environment, timeout=1800)
+    finally:
+        check(["molecule", "destroy", "--scenario-name", "lab"], cwd=REPOSITORY, environment=environment, timeout=300)
+    for action in ("create", "converge", "idempotence", "verify", "destroy"):
+        assert f"lab > {action}" in output, output
