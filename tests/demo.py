@@ -28,6 +28,7 @@ FEED = """<?xml version="1.0"?>
 <interface xmlns="http://zero-install.sourceforge.net/2004/injector/interface">
   <name>hello</name><summary>says hello</summary>
   <implementation id="{digest}" version="1.0" main="hello">
+    <manifest-digest sha256new="{value}"/>
     <archive href="http://localhost/never-fetched.tar" size="1"/>
   </implementation>
 </interface>
@@ -120,7 +121,7 @@ class Demo:
     def find_and_run(self) -> None:
         """Zero Install in the guests: finds a package by its digest, and runs a program from it."""
         digest = self.digests["sha256new"]
-        feed = shlex.quote(FEED.format(digest=digest).replace("\n", ""))
+        feed = shlex.quote(FEED.format(digest=digest, value=digest.partition("_")[2]).replace("\n", ""))
         for name, (status, output) in self.in_guests(f"0install store find {digest}").items():
             self.show(f"{name}: 0install store find {digest[:20]}…: {output.strip()}")
             self.expect(not status and output.strip() == f"{STORE}/{digest}", f"{name} does not find the package")
