@@ -22,11 +22,11 @@ BESIDE = "/var/cache/0install.net/host-implementations"
 SHARE = "zeroinstall.virtualbox.share"
 UNSHARE = "zeroinstall.virtualbox.unshare"
 SHARES, MOUNTS = "zeroinstall.virtualbox.shares", "zeroinstall.virtualbox.mounts"
-LISTED = "-xdev -printf '%p %y %m %u %s %l\\n'"
+LISTED = "-xdev -type d -printf '%p d %m %u\\n' -o -xdev -printf '%p %y %m %u %s %l\\n'"
 GUEST_FILES = (
     f"find /etc /var/cache /var/lib/zeroinstall.virtualbox /usr/local {LISTED} 2>/dev/null | sort; cat /etc/fstab"
 )
-HOST_FILES = ("find", "/etc", "/var/cache", "/usr/local", "-xdev", "-printf", "%p %y %m %u %s %l\\n")
+HOST_FILES = ("sh", "-c", f"find /etc /var/cache /usr/local {LISTED}")
 
 
 @pytest.fixture(scope="module")
@@ -305,7 +305,7 @@ def test_a_system_without_virtualbox_is_refused_and_nothing_is_changed(fleet: Fl
         (("-e", "cache_host_path=/srv/link/0install.net/implementations"), ("reached through a symlink", "/srv/real")),
         (("-e", "cache_host_path=/srv/file/0install.net/implementations"), ("is not a directory",)),
         (("-e", "cache_host_vboxmanage=/no/such/VBoxManage"), ("VBoxManage was not found as '/no/such/VBoxManage'",)),
-        (("-e", "cache_host_user=nobody"), ("is not registered with VirtualBox for this user", "become_user")),
+        (("-e", "cache_host_user=nobody"), ("settings folder", "Run as the user who owns the machines")),
         (("-e", "cache_guest_share='two words'"), ("'two words'", "white space")),
         (("-e", "cache_guest_machine=nosuch"), ("guests 'g1' and 'g2' name the same machine 'nosuch'",)),
         (("-e", "cache_host_when_busy=perhaps"), ("cache_host_when_busy", "perhaps")),
@@ -400,7 +400,7 @@ def test_the_inventory_of_local_virtualbox_machines_works_as_input(
     )
     play = fleet.play(SHARE, *options, inventory=REPOSITORY / "docs" / "examples" / "local.virtualbox.yml")
     assert play.status == 0, play.output
-    shown = diff_of(play.results("localhost", SHARES))
+    shown = diff_of(play.results("localhost", SHARES)[-1:])
     assert shown.count(f"fromplugin: {STORE}, read-only") == len(fleet.guests), shown
 
 
