@@ -140,8 +140,8 @@ class Place:
     def state(self):
         """Everything that a run may change: files with text and mode, folders, and mounts without their numbers.
 
-        Only below the test's own folder: when a folder is removed in one namespace, the kernel takes what is mounted on it
-        out of all.
+        Only below the test's own folder: when a folder is removed in one namespace, the kernel takes what is mounted
+        on it out of all.
         """
         files = {}
         for folder, folders, names in os.walk(str(self.root)):
