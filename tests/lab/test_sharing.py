@@ -333,29 +333,6 @@ def test_bad_input_on_the_host_is_refused_and_nothing_is_changed(
     assert snapshot(fleet, guests=False) == before
 
 
-def test_a_guests_users_share_what_they_install_beside_the_hosts_store(fleet: Fleet) -> None:
-    option = ("-e", "cache_guest_sharing=true", "--limit", "g2")
-    run(fleet, *option)
-    assert mounted(fleet, "g2", BESIDE).startswith("ZeroInstall vboxsf ro,")
-    assert not mounted(fleet, "g2")
-    assert_right(fleet, *option)
-    shared = fleet.host("ls", STORE).stdout.split()[0]
-    assert fleet.guest("g2", f"0install store find {shared}")[1].strip() == f"{BESIDE}/{shared}"
-    fleet.guest("g2", "useradd -m somebody && mkdir /tmp/p && echo guest > /tmp/p/f")
-    digest = fleet.guest("g2", "0install digest --algorithm=sha256new /tmp/p")[1].strip()
-    line = f"HOME=/home/somebody setpriv --reuid somebody --regid somebody --clear-groups 0store add {digest} /tmp/p"
-    fleet.guest("g2", line)
-    assert fleet.guest("g2", f"stat -c %U {STORE}/{digest}; 0install store find {digest}")[1].split() == [
-        "zeroinst",
-        f"{STORE}/{digest}",
-    ]
-    assert digest not in fleet.host("ls", STORE).stdout
-    fleet.guest("g2", f"chmod -R u+w {STORE}/{digest} && rm -r {STORE}/{digest}")
-    run(fleet, "--limit", "g2")
-    assert mounted(fleet, "g2").startswith("ZeroInstall vboxsf ro,")
-    assert_right(fleet, "--limit", "g2")
-
-
 def test_a_user_of_the_host_shares_his_own_store(fleet: Fleet) -> None:
     fleet.host("useradd", "--create-home", "vm")
     fleet.host("/usr/lib/virtualbox/VBoxManage", "createvm", "--name", "Own 'one'", "--register", user="vm")
