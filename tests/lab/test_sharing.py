@@ -381,7 +381,7 @@ def test_the_inventory_of_local_virtualbox_machines_works_as_input(
     assert shown.count(f"fromplugin: {STORE}, read-only") == len(fleet.guests), shown
 
 
-def test_unshare_undoes_in_guests_exactly_what_share_did_and_leaves_the_packages(fleet: Fleet, before: dict[str, str]) -> None:
+def test_unshare_undoes_what_share_did_in_guests_and_keeps_packages(fleet: Fleet, before: dict[str, str]) -> None:
     fleet.host("rm", "-rf", "/home/vm", "/srv/link", "/srv/real", "/srv/file")
     packages = fleet.host("ls", "-R", STORE).stdout
     check = run(fleet, "--check", playbook=UNSHARE)
