@@ -1,0 +1,238 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The module C(store_verify), run in the background where it takes long, so that its progress can be shown."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import shlex
+import time
+import typing as t
+
+from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
+from ansible.plugins.action import ActionBase
+from ansible.utils.display import Display
+
+display = Display()
+
+MODULE = "zeroinstall.virtualbox.store_verify"
+DEFAULT_INTERVAL = 10.0
+"""Default of the module's option C(progress): seconds between two lines."""
+FIRST_LOOK = 0.2
+"""Seconds until the first look at the background process. The pauses between looks grow from there."""
+LONGEST_PAUSE = 20.0
+"""Seconds. Several looks fit into `SILENCE`."""
+START = 5.0
+"""Seconds within which Ansible's wrapper, which waits half of it itself, has written its job file."""
+SILENCE = 60.0
+"""Seconds without a new progress file or without a connection, after which a background process is given up."""
+LIMIT = 7 * 24 * 3600
+"""Seconds after which Ansible's wrapper kills the background process."""
+SEPARATOR = "--- job ---"
+OF_THE_JOB = ("ansible_job_id", "results_file", "started", "finished")
+
+
+class Progress(t.NamedTuple):
+    """The module's progress file. Sizes in bytes, times in seconds; C(bytes_total) is an estimate."""
+
+    implementations: int
+    implementations_total: int
+    bytes: int
+    bytes_total: int
+    seconds: float
+    finished: bool
+
+
+class Look(t.NamedTuple):
+    """What one look at the background process showed. C(job): C(missing), C(running) or C(finished)."""
+
+    job: str
+    progress: Progress | None
+
+
+def interval(value: t.Any) -> float:
+    """The option C(progress) in seconds; 0 for no progress, and for what the module will refuse."""
+    try:
+        seconds = float(value)
+    except (TypeError, ValueError):
+        return 0.0
+    return seconds if seconds > 0 else 0.0
+
+
+def look_command(progress_file: str, job_file: str) -> str:
+    """A command for the remote shell whose output `parse` understands."""
+    return (
+        f"cat {shlex.quote(progress_file)} 2>/dev/null; echo; echo {shlex.quote(SEPARATOR)};"
+        f" head -c 80 {shlex.quote(job_file)} 2>/dev/null"
+    )
+
+
+def parse(output: str) -> Look:
+    """The output of `look_command`. Until a module ends, its job file holds only that it was started."""
+    progress_text, _separator, job_text = output.partition(SEPARATOR)
+    job = "missing" if not job_text.strip() else "running" if '"started"' in job_text else "finished"
+    try:
+        found = json.loads(progress_text[progress_text.index("{") :])
+        progress = Progress(*(found[field] for field in Progress._fields))
+    except (ValueError, KeyError, TypeError):
+        progress = None
+    return Look(job, progress)
+
+
+def seconds_left(progress: Progress) -> float | None:
+    """An estimate of the time left, None if there is nothing to tell it from."""
+    done, total = (progress.bytes, progress.bytes_total)
+    if total <= 0:
+        done, total = (progress.implementations, progress.implementations_total)
+    if done <= 0 or progress.seconds <= 0:
+        return None
+    return max(total - done, 0) * progress.seconds / done
+
+
+def duration(seconds: float) -> str:
+    """Seconds for people: C(12 s), C(4 min) or C(2.5 h)."""
+    if seconds < 100:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"
+
+
+def line(host: str, progress: Progress) -> str:
+    """What is shown of the progress on a host."""
+    total = max(progress.bytes_total, progress.bytes)
+    unit, size = ("GB", 1e9) if total >= 1e8 else ("MB", 1e6)
+    left = seconds_left(progress)
+    return (
+        f"{host}: verified {progress.implementations} of {progress.implementations_total} implementations,"
+        f" {progress.bytes / size:.2f} of {total / size:.2f} {unit}"
+        + ("" if left is None else f", about {duration(left)} left")
+    )
+
+
+def pause(previous: float, progress: Progress | None, until_line: float) -> float:
+    """Seconds until the next look: longer each time, but not much beyond the expected end or the next line."""
+    limits = [previous * 1.5, LONGEST_PAUSE, until_line]
+    if progress is not None:
+        left = 0.0 if progress.finished else seconds_left(progress)
+        limits += [] if left is None else [left]
+    return max(min(limits), FIRST_LOOK)
+
+
+class ActionModule(ActionBase):
+    """Run the module; in the background, unless the user does that, or wants no progress."""
+
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """The module's result."""
+        super().run(tmp, task_vars)
+        self._variables = task_vars or {}
+        every = interval(self._task.args.get("progress", DEFAULT_INTERVAL))
+        asynchronous = bool(self._task.async_val)
+        if asynchronous or not every or self._task.args.get("progress_file") or self._connection.has_native_async:
+            return self._plain(asynchronous and not self._connection.has_native_async)
+        result = self._in_background(every)
+        return self._plain(False) if result is None else result
+
+    def _plain(self, wrap_async: bool) -> dict[str, t.Any]:
+        return self._execute_module(MODULE, task_vars=self._variables, wrap_async=wrap_async)
+
+    def _in_background(self, every: float) -> dict[str, t.Any] | None:
+        """The module's result, or None, with a warning, if it did not start."""
+        folder = self.get_shell_option("async_dir", default="~/.ansible_async")
+        name = f"store_verify-{secrets.token_hex(16)}.json"
+        if self._connection._shell.tmpdir is None:
+            self._make_tmp_path()
+        temporary = self._connection._shell.tmpdir
+        temporary = temporary if self._should_remove_tmp_path(temporary) else None
+        self._task.async_val = LIMIT
+        try:
+            # The folder is made by Ansible's wrapper, and a ~ in it means the same to wrapper and module.
+            arguments = dict(self._task.args, progress_file=f"{folder}/{name}")
+            started = self._execute_module(MODULE, arguments, task_vars=self._variables, wrap_async=True)
+        finally:
+            self._task.async_val = 0
+        job_file = started.get("results_file")
+        if started.get("failed") or not job_file:
+            self._remove(temporary)
+            return self._not_started(started.get("msg", "no job was returned"))
+        progress_file = f"{job_file.rpartition('/')[0]}/{name}"
+        try:
+            result = self._wait(every, started["ansible_job_id"], job_file, progress_file)
+        finally:
+            files = " ".join(map(shlex.quote, (progress_file, job_file)))
+            self._low_level_execute_command(f"rm -f {files}")
+            self._remove(temporary)
+        if result is None:
+            return self._not_started(f"there is no {job_file}")
+        return result
+
+    def _remove(self, temporary: str | None) -> None:
+        """Remove what a module that runs as another user than that of the connection could not remove itself."""
+        if temporary:
+            command = self._connection._shell.remove(temporary, recurse=True)
+            self._low_level_execute_command(command, sudoable=False)
+
+    def _not_started(self, reason: str) -> None:
+        display.warning(
+            f"{self._host()}: store_verify shows no progress, since it could not be started in the background:"
+            f" {reason.rstrip('. ')}. Set ansible_async_dir to a folder that its user can write."
+        )
+
+    def _wait(self, every: float, job: str, job_file: str, progress_file: str) -> dict[str, t.Any] | None:
+        """Show progress until the job is done; its result, or None if it did not start."""
+        command = look_command(progress_file, job_file)
+        began = renewed = time.monotonic()
+        next_line = began + every
+        nap = FIRST_LOOK
+        last: Look | None = None
+        while True:
+            time.sleep(nap)
+            try:
+                look = parse(self._low_level_execute_command(command)["stdout"])
+            except AnsibleConnectionFailure:
+                if time.monotonic() - renewed > SILENCE:
+                    raise
+                continue
+            now = time.monotonic()
+            silent = look == last and now - renewed > SILENCE
+            if look.job == "finished" or (silent and look.job == "running"):
+                result = self._result(job, job_file)
+                if result is not None:
+                    return result
+            if last is None and look.job == "missing":
+                if now - began > START:
+                    return None
+                continue
+            if silent:
+                raise AnsibleActionFail(self._died(look.progress))
+            if look != last:
+                last, renewed = look, now
+            if look.progress and not look.progress.finished and now >= next_line:
+                display.display(line(self._host(), look.progress))
+                next_line = now + every
+            nap = pause(nap, look.progress, next_line - now)
+
+    def _result(self, job: str, job_file: str) -> dict[str, t.Any] | None:
+        """The module's own result; None while there is none."""
+        arguments = {"jid": job, "mode": "status", "_async_dir": job_file.rpartition("/")[0]}
+        result = self._execute_module("ansible.legacy.async_status", arguments, task_vars=self._variables)
+        if not result.get("finished"):
+            return None
+        for key in OF_THE_JOB:
+            result.pop(key, None)
+        result.get("invocation", {}).get("module_args", {}).pop("progress_file", None)
+        return result
+
+    def _died(self, progress: Progress | None) -> str:
+        reached = line(self._host(), progress) if progress else f"{self._host()}: nothing verified"
+        return (
+            f"The background process of store_verify has died, or hangs: for {SILENCE:.0f} s nothing was heard of it."
+            f" Last: {reached}. See the system's log for whether it was killed for want of memory, and whether the"
+            " store's disk answers; then run again."
+        )
+
+    def _host(self) -> str:
+        return str(self._variables.get("inventory_hostname", "host"))
