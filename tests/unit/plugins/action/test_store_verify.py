@@ -182,7 +182,8 @@ def test_a_process_that_is_silent_because_it_ended_just_now_is_no_error(watch):
 
 
 def test_a_connection_that_comes_back_does_no_harm(watch):
-    result, _shown, _end = watch(lambda now: AnsibleConnectionFailure("x") if 10 < now < 69.5 else until(200)(now), DONE)
+    lost = AnsibleConnectionFailure("lost")
+    result, _shown, _end = watch(lambda now: lost if 10 < now < 69.5 else until(200)(now), DONE)
     assert result["summary"] == {"ok": 1}
 
 
