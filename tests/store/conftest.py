@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Make the collection importable as Ansible does, and keep what the tests put on disk."""
+
+from __future__ import annotations
+
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import collection  # noqa: F401 - makes ansible_collections importable for the test modules
+import pytest
+
+
+@pytest.fixture(scope="session")
+def space() -> Iterator[Path]:
+    """A folder that other users can reach, for trees that pytest cannot remove: too deep, or with odd names."""
+    path = Path(tempfile.mkdtemp(prefix="zeroinstall-store-"))
+    path.chmod(0o755)
+    yield path
+    subprocess.run(["rm", "-rf", "--", path], check=False, timeout=300)
+
+
+@pytest.fixture
+def folder(space: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
+    """A folder in ``space`` for one test, which removes it at its end."""
+    path = Path(tempfile.mkdtemp(prefix=f"{request.function.__name__[:100]}-", dir=space))
+    path.chmod(0o755)
+    yield path
+    subprocess.run(["rm", "-rf", "--", path], check=False, timeout=300)
