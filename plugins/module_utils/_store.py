@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Stores of implementations: what is in them, and whether it is sound."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import os
+import stat
+from typing import Any, Callable, Iterator, NamedTuple
+
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _record, _tree
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._manifest import Algorithm, readable
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._record import Known, Stamp
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._tree import Problem
+
+TEMPORARY = ("tmp-", "optimise-", "0install-extract", "0install-remove-")
+"""How the names begin under which Zero Install's tools work in a store."""
+SHOWN = 500
+"""Characters of a changed line that are shown."""
+
+
+@dataclasses.dataclass
+class Verdict:
+    """What is known of one implementation: ``status`` is ok, corrupt or error, ``reason`` a code, empty if ok.
+
+    ``actual`` and ``recorded`` are the names that its contents and its ``.manifest`` would have.
+    """
+
+    status: str = "ok"
+    reason: str = ""
+    detail: str | None = None
+    expected: str | None = None
+    actual: str | None = None
+    recorded: str | None = None
+    changes: list[str] = dataclasses.field(default_factory=list)
+    changes_left_out: int = 0
+    files: int = 0
+    bytes: int = 0
+    stamp: str | None = None
+    unchanged: bool = False
+
+    @classmethod
+    def of(cls, problem: Problem, name: str) -> Verdict:
+        """The verdict on an implementation with a problem."""
+        return cls(problem.status, problem.reason, problem.detail, shown(name))
+
+
+class Open(NamedTuple):
+    """A store that is open: its path, and a file descriptor of it."""
+
+    path: str
+    fd: int
+
+
+def open_store(path: str) -> Open:
+    """Open a store.
+
+    Failure: it is no directory, or a link, or cannot be read.
+    """
+    try:
+        fd = os.open(path, _tree.DIRECTORY)
+    except FileNotFoundError:
+        raise Failure("The store %s does not exist. Correct the path, or create it." % path) from None
+    except OSError as error:
+        if os.path.islink(path):
+            raise Failure(
+                "The store %s is a symbolic link, which is not followed. Give the path of the store itself, %s."
+                % (path, os.path.realpath(path))
+            ) from None
+        if not os.path.isdir(path):
+            raise Failure("The store %s is not a directory. Correct the path." % path) from None
+        raise Failure(
+            "The store %s cannot be read: %s. Run as root, or as its owner." % (path, error.strerror)
+        ) from error
+    return Open(path, fd)
+
+
+def sort_names(fd: int) -> tuple[list[str], list[tuple[str, str]]]:
+    """The names in a store: those to verify in byte order, and those that are none of implementations, with why."""
+    names, skipped = [], []
+    for entry in sorted(map(os.fsencode, os.listdir(fd))):
+        name = os.fsdecode(entry)
+        if _manifest.claims_to_be_name(name):
+            names.append(name)
+        elif name.startswith(TEMPORARY):
+            skipped.append((name, "a temporary name of Zero Install's own tools"))
+        else:
+            skipped.append((name, "not the name of an implementation"))
+    return names, skipped
+
+
+def shown(name: str) -> str:
+    """A name in a store, for people."""
+    return readable(os.fsencode(name))
+
+
+def open_implementation(store: Open, name: str) -> int:
+    """A file descriptor of an implementation.
+
+    `Problem`: it is none, or cannot be read.
+    """
+    if not _manifest.is_name(name):
+        raise Problem("corrupt", "name", "Its name is not exactly a digest.")
+    try:
+        return os.open(name, _tree.DIRECTORY, dir_fd=store.fd)
+    except FileNotFoundError:
+        raise Problem("error", "missing", "The store does not have it.") from None
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            mode = os.stat(name, dir_fd=store.fd, follow_symlinks=False).st_mode
+            if stat.S_ISLNK(mode):
+                raise Problem("corrupt", "symlink", "It is a symbolic link.") from None
+            if not stat.S_ISDIR(mode):
+                raise Problem("corrupt", "not_a_directory", "It is not a directory.") from None
+        raise Problem("error", "unreadable", "It cannot be read: %s." % error.strerror) from error
+
+
+@contextlib.contextmanager
+def recorded_manifest(root: int) -> Iterator[Any]:
+    """The recorded manifest of an implementation, open for reading.
+
+    `Problem`: there is none, or it cannot be read.
+    """
+    try:
+        fd = os.open(_tree.MANIFEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=root)
+    except OSError as error:
+        raise _tree.unreadable(b"/" + _tree.MANIFEST, error) from error
+    with os.fdopen(fd, "rb") as file:
+        if not stat.S_ISREG(os.fstat(fd).st_mode):
+            raise _tree.changed(b"/" + _tree.MANIFEST)
+        yield file
+
+
+def _bounded(file: Any) -> Iterator[bytes]:
+    """The lines of a file, none of them longer than a piece."""
+    return iter(lambda: file.readline(_tree.PIECE), b"")
+
+
+def _reason(name: str, actual: str, recorded: str | None) -> tuple[str, str]:
+    if recorded is None:
+        return "no_manifest", "Its contents do not match its name, and it has no .manifest to compare them with."
+    if recorded == name:
+        return "contents", "Its contents were changed: its .manifest matches its name, and they do not."
+    if actual == name:
+        return "manifest", "Its contents are right, and its .manifest is not."
+    if recorded == actual:
+        return "renamed", "Its contents and its .manifest match each other, and not its name."
+    return "contents_and_manifest", "Neither its contents nor its .manifest match its name, nor each other."
+
+
+def recorded_digest(root: int, algorithm: Algorithm, reader: _tree.Reader, stamp: Stamp | None) -> str | None:
+    """The name that an implementation would have by its recorded manifest; None if it has none.
+
+    `Problem`: it cannot be read.
+    """
+    try:
+        os.stat(_tree.MANIFEST, dir_fd=root, follow_symlinks=False)
+    except FileNotFoundError:
+        return None
+    status, digest = reader.digest(root, _tree.MANIFEST, b"", algorithm.hash)
+    if stamp:
+        stamp.add(status)
+    return algorithm.implementation(digest)
+
+
+class Judge:
+    """Judges implementations in this process. At most ``most`` changed lines are told; ``stamped``: with stamps."""
+
+    def __init__(self, most: int = 10, stamped: bool = False, tick: Callable[[int], None] = lambda count: None) -> None:
+        self._most = most
+        self._stamped = stamped
+        self.reader = _tree.Reader(tick)
+
+    def verdict(self, store: Open, name: str) -> Verdict:
+        """What is to be said of an implementation, whatever is wrong with it."""
+        try:
+            root = open_implementation(store, name)
+        except Problem as problem:
+            return Verdict.of(problem, name)
+        try:
+            return self._verify(root, name)
+        except Problem as problem:
+            return Verdict.of(problem, name)
+        finally:
+            os.close(root)
+
+    def _verify(self, root: int, name: str) -> Verdict:
+        algorithm = _manifest.algorithm_of(name)
+        assert algorithm
+        stamp = Stamp() if self._stamped else None
+        totals, hash_ = _tree.Totals(), algorithm.hash()
+        for line in _tree.lines(root, algorithm, self.reader, totals, stamp.add if stamp else None):
+            hash_.update(line)
+        actual = algorithm.implementation(hash_.digest())
+        recorded = recorded_digest(root, algorithm, self.reader, stamp)
+        verdict = Verdict(files=totals.files, bytes=totals.bytes)
+        if actual == name and recorded in (None, name):
+            verdict.stamp = stamp.value() if stamp else None
+            return verdict
+        verdict.status = "corrupt"
+        verdict.reason, verdict.detail = _reason(name, actual, recorded)
+        verdict.expected, verdict.actual, verdict.recorded = name, actual, recorded
+        if recorded not in (None, actual):
+            self._compare(root, algorithm, verdict)
+        return verdict
+
+    def _compare(self, root: int, algorithm: Algorithm, verdict: Verdict) -> None:
+        try:
+            with recorded_manifest(root) as file:
+                generated = _tree.lines(root, algorithm, self.reader, _tree.Totals())
+                found = _manifest.differences(_bounded(file), generated, self._most)
+        except (Problem, OSError):
+            return
+        if found is None:
+            verdict.detail = "%s Its manifests are too long to be compared." % verdict.detail
+            return
+        verdict.changes = [line if len(line) <= SHOWN else line[:SHOWN] + "…" for line in found.lines]
+        verdict.changes_left_out = found.left_out
+
+
+def unchanged(store: Open, name: str, known: Known) -> Verdict | None:
+    """That an implementation is sound, where its stamp is the one by which it is known; None if it must be read."""
+    try:
+        root = open_implementation(store, name)
+    except Problem:
+        return None
+    try:
+        if _record.stamp_of(root) != known.stamp:
+            return None
+        return Verdict(files=known.files, bytes=known.bytes, stamp=known.stamp, unchanged=True)
+    finally:
+        os.close(root)

@@ -1,0 +1,343 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Reading a tree that somebody may change meanwhile.
+
+No link is followed: everything is opened by its name in a directory that is open already. Nothing that blocks is
+opened. Memory does not grow with the tree: names are sorted on disk where they are many, files are read piece by
+piece, and only the lowest directories of a path are kept open.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import heapq
+import itertools
+import os
+import stat
+import tempfile
+from typing import Any, Callable, Generator, Iterator, NamedTuple
+
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._manifest import Algorithm, readable
+
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+MANIFEST = b".manifest"
+SORTED_NAMES = 50_000
+"""So many names of a directory are sorted in memory; more are sorted on disk."""
+OPEN_DIRECTORIES = 32
+PIECE = 1 << 20
+"""Bytes of a file that are read at once."""
+WHOLE = 1 << 17
+"""Files of fewer bytes are read in one piece."""
+
+
+class Problem(Exception):
+    """Why a tree is no sound implementation: ``status`` is ``corrupt`` or ``error``, ``detail`` names the place."""
+
+    def __init__(self, status: str, reason: str, detail: str) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.reason = reason
+        self.detail = detail
+
+
+def changed(path: bytes) -> Problem:
+    """The problem of what changed while it was read."""
+    return Problem("error", "changed", "%s changed while it was read. Verify again." % readable(path))
+
+
+def unreadable(path: bytes, error: OSError) -> Problem:
+    """The problem of what cannot be read."""
+    return Problem("error", "unreadable", "%s cannot be read: %s." % (readable(path) or "/", error.strerror))
+
+
+def _check_bits(path: bytes, mode: int) -> None:
+    if mode & (stat.S_ISUID | stat.S_ISGID):
+        raise Problem("corrupt", "mode_bits", "%s has a setuid or setgid bit." % (readable(path) or "/"))
+
+
+class Item(NamedTuple):
+    """Something in a tree: a directory that was just entered, or a file or link in the directory entered last.
+
+    ``kind`` is ``d``, ``f`` or ``l``; ``fd`` that of the directory; ``path`` that of the directory from the root
+    (empty or ``/a/b``); ``stat`` that of the directory, None for files and links.
+    """
+
+    kind: bytes
+    fd: int
+    path: bytes
+    leaf: bytes
+    stat: os.stat_result | None
+
+
+def _encoded(fd: int, path: bytes, one_pass: bool) -> Iterator[bytes]:
+    """A directory's entries, each so encoded that they sort as a manifest has them: group, name, NUL, kind."""
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            name = os.fsencode(entry.name)
+            if entry.is_file(follow_symlinks=False):
+                kind = b"0%b\0f"
+            elif entry.is_dir(follow_symlinks=False):
+                kind = b"0%b\0d" if one_pass else b"1%b\0d"
+            elif entry.is_symlink():
+                kind = b"0%b\0l"
+            else:
+                raise Problem(
+                    "corrupt", "file_type", "%s is no file, directory or link." % readable(path + b"/" + name)
+                )
+            if not name.isascii() or b"\n" in name:
+                _check_name(path, name)
+            yield kind % name
+
+
+def _check_name(path: bytes, name: bytes) -> None:
+    try:
+        name.decode()
+        if b"\n" not in name:
+            return
+        what = "has a newline in its name"
+    except UnicodeDecodeError:
+        what = "has a name that is not UTF-8"
+    raise Problem("corrupt", "file_name", "%s %s." % (readable(path + b"/" + name), what))
+
+
+def _sorted(names: Iterator[bytes]) -> Iterator[bytes]:
+    """The names, which have no newline, in order; in memory only so many at once."""
+    chunk = sorted(itertools.islice(names, SORTED_NAMES))
+    if len(chunk) < SORTED_NAMES:
+        return iter(chunk)
+    return _sorted_on_disk(chunk, names)
+
+
+def _sorted_on_disk(chunk: list[bytes], names: Iterator[bytes]) -> Iterator[bytes]:
+    with contextlib.ExitStack() as stack:
+        files = []
+        while chunk:
+            files.append(stack.enter_context(tempfile.TemporaryFile()))
+            files[-1].writelines(name + b"\n" for name in chunk)
+            files[-1].seek(0)
+            chunk = sorted(itertools.islice(names, SORTED_NAMES))
+        yield from (line[:-1] for line in heapq.merge(*files))
+
+
+class _Level(NamedTuple):
+    fd: int
+    path: bytes
+    stat: os.stat_result
+    names: Iterator[bytes]
+
+
+def same_state(one: os.stat_result, other: os.stat_result) -> bool:
+    """Whether nothing was written between the two."""
+    return (one.st_mtime_ns, one.st_ctime_ns, one.st_size) == (other.st_mtime_ns, other.st_ctime_ns, other.st_size)
+
+
+class _Walk:
+    """The directories from the root to the current one, of which only the last few are open."""
+
+    def __init__(self, one_pass: bool) -> None:
+        self._one_pass = one_pass
+        self._levels: list[_Level] = []
+
+    @property
+    def path(self) -> bytes:
+        """The current directory, from the root."""
+        return self._levels[-1].path if self._levels else b""
+
+    def _push(self, fd: int, path: bytes) -> None:
+        status = os.fstat(fd)
+        self._levels.append(_Level(fd, path, status, iter(())))
+        _check_bits(path, status.st_mode)
+        self._levels[-1] = _Level(fd, path, status, _sorted(_encoded(fd, path, self._one_pass)))
+        if len(self._levels) > OPEN_DIRECTORIES + 1:
+            far = self._levels[-OPEN_DIRECTORIES]
+            os.close(far.fd)
+            self._levels[-OPEN_DIRECTORIES] = far._replace(fd=-1)
+
+    def _pop(self) -> None:
+        level = self._levels[-1]
+        if not same_state(level.stat, os.fstat(level.fd)):
+            raise changed(level.path)
+        if len(self._levels) > 1:
+            above = self._levels[-2]
+            if above.fd < 0:
+                fd = os.open("..", DIRECTORY, dir_fd=level.fd)
+                self._levels[-2] = above._replace(fd=fd)
+                if not os.path.samestat(os.fstat(fd), above.stat):
+                    raise changed(above.path)
+            os.close(level.fd)
+        self._levels.pop()
+
+    def close(self) -> None:
+        """Closes all but the root."""
+        for level in self._levels[1:]:
+            if level.fd >= 0:
+                os.close(level.fd)
+
+    def items(self, root: int) -> Iterator[Item]:
+        """What is in them."""
+        levels = self._levels
+        self._push(root, b"")
+        yield Item(b"d", levels[0].fd, b"", b"", levels[0].stat)
+        while levels:
+            fd, path, _status, names = levels[-1]
+            for name in names:
+                kind, leaf = name[-1:], name[1:-2]
+                if leaf == MANIFEST and not path:
+                    if kind != b"f":
+                        raise Problem("corrupt", "manifest_type", "/.manifest is no regular file.")
+                    continue
+                if kind == b"d":
+                    below = path + b"/" + leaf
+                    self._push(self._open(fd, leaf, below), below)
+                    yield Item(b"d", levels[-1].fd, below, leaf, levels[-1].stat)
+                    break
+                yield Item(kind, fd, path, leaf, None)
+            else:
+                self._pop()
+
+    @staticmethod
+    def _open(fd: int, leaf: bytes, path: bytes) -> int:
+        try:
+            return os.open(leaf, DIRECTORY, dir_fd=fd)
+        except (NotADirectoryError, FileNotFoundError):
+            raise changed(path) from None
+        except OSError as error:
+            raise unreadable(path, error) from error
+
+
+def walk(root: int, one_pass: bool) -> Generator[Item, None, None]:
+    """Everything in an open directory in the order of a manifest, itself first. ``.manifest`` at its root is left out.
+
+    `Problem`: something is in it that no implementation may have, it cannot be read, or it changes meanwhile.
+    """
+    directories = _Walk(one_pass)
+    try:
+        yield from directories.items(root)
+    except OSError as error:
+        raise unreadable(directories.path, error) from error
+    finally:
+        directories.close()
+
+
+class Reader:
+    """Reads files, with one buffer for all of them. ``tick`` is called with the bytes of each piece."""
+
+    def __init__(self, tick: Callable[[int], None] = lambda count: None) -> None:
+        self._buffer = memoryview(bytearray(PIECE))
+        self._tick = tick
+
+    def digest(
+        self, fd: int, leaf: bytes, path: bytes, new: Callable[..., Any]
+    ) -> tuple[os.stat_result, bytes]:
+        """State and hash of the regular file ``leaf`` in the directory ``fd``, whose path is for messages.
+
+        `Problem`: it is no regular file, has forbidden bits, cannot be read or changes meanwhile.
+        """
+        try:
+            file = os.open(leaf, _FILE, dir_fd=fd)
+        except OSError as error:
+            if self._is_file(fd, leaf):
+                raise unreadable(path + b"/" + leaf, error) from error
+            raise changed(path + b"/" + leaf) from error
+        try:
+            before = os.fstat(file)
+            if not stat.S_ISREG(before.st_mode):
+                raise changed(path + b"/" + leaf)
+            if before.st_mode & 0o6000:
+                _check_bits(path + b"/" + leaf, before.st_mode)
+            if before.st_size < WHOLE:
+                data = os.read(file, before.st_size + 1)
+                size = len(data)
+                digest = new(data).digest()
+                self._tick(size)
+            else:
+                size, digest = self._pieces(file, new())
+            if size != before.st_size or not same_state(before, os.fstat(file)):
+                raise changed(path + b"/" + leaf)
+            return before, digest
+        except OSError as error:
+            raise unreadable(path + b"/" + leaf, error) from error
+        finally:
+            os.close(file)
+
+    @staticmethod
+    def _is_file(fd: int, leaf: bytes) -> bool:
+        try:
+            return stat.S_ISREG(os.stat(leaf, dir_fd=fd, follow_symlinks=False).st_mode)
+        except OSError:
+            return False
+
+    def _pieces(self, file: int, hash_: Any) -> tuple[int, bytes]:
+        size = 0
+        while True:
+            count = os.readv(file, [self._buffer])
+            if not count:
+                return size, hash_.digest()
+            hash_.update(self._buffer[:count])
+            size += count
+            self._tick(count)
+
+
+def read_link(fd: int, leaf: bytes, path: bytes) -> bytes:
+    """The target of a link.
+
+    `Problem`: it is none, any more, or cannot be read.
+    """
+    try:
+        return os.readlink(leaf, dir_fd=fd)
+    except OSError:
+        raise changed(path + b"/" + leaf) from None
+
+
+class Totals:
+    """What was read: files, and bytes in them."""
+
+    def __init__(self) -> None:
+        self.files = 0
+        self.bytes = 0
+
+
+def lines(
+    root: int,
+    algorithm: Algorithm,
+    reader: Reader,
+    totals: Totals,
+    seen: Callable[[os.stat_result], None] | None = None,
+) -> Iterator[bytes]:
+    """The lines of the manifest of the tree in an open directory. ``seen`` gets the state of everything.
+
+    `Problem`: as `walk`.
+    """
+    for kind, fd, path, leaf, status in walk(root, algorithm.one_pass):
+        if kind == b"f":
+            status, digest = reader.digest(fd, leaf, path, algorithm.hash)
+            totals.files += 1
+            totals.bytes += status.st_size
+            yield _manifest.file_line(digest, status.st_mode, status.st_mtime_ns, status.st_size, leaf)
+        elif kind == b"l":
+            target = read_link(fd, leaf, path)
+            if seen:
+                status = os.stat(leaf, dir_fd=fd, follow_symlinks=False)
+            yield _manifest.link_line(algorithm, target, leaf)
+        elif path and status:
+            yield _manifest.directory_line(algorithm, path, status.st_mtime_ns)
+        if seen and status:
+            seen(status)
+
+
+def digest(path: str, algorithm: Algorithm) -> str:
+    """The implementation's name for the tree at a path.
+
+    OSError: it is no directory; `Problem`: as `walk`.
+    """
+    root = os.open(path, DIRECTORY)
+    try:
+        hash_ = algorithm.hash()
+        for line in lines(root, algorithm, Reader(), Totals()):
+            hash_.update(line)
+        return algorithm.implementation(hash_.digest())
+    finally:
+        os.close(root)

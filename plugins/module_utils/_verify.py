@@ -1,0 +1,352 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Verifying the digests of the implementations of stores, with several processes."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import hashlib
+import os
+import time
+from typing import Any, Callable, Iterable, NamedTuple
+
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _parts, _record, _store
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._parts import Batch, Shared
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._record import Known, Record
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import Judge, Open, Verdict
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._tree import Problem
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._workers import Died, Tick, Workers
+
+WEIGHED = 1 << 24
+"""Bytes of a recorded manifest that are read to estimate the work; of a longer one, the work is not known."""
+COST_OF_A_FILE = 1 << 15
+"""Opening a file costs about as much as hashing so many bytes."""
+SHARED_OUT = 1 << 26
+"""An implementation that costs at least so much may be shared out among workers."""
+LOOKED_AT = 8
+"""Known implementations that a worker looks at in one go."""
+
+
+class Task(NamedTuple):
+    """An implementation to verify: position of its store, and name."""
+
+    store: int
+    name: str
+
+
+class Look(NamedTuple):
+    """Implementations to look at that are known to have been sound."""
+
+    known: list[tuple[Task, Known]]
+
+
+def verify_one(path: str, name: str, most: int = 10) -> Verdict:
+    """The verdict on one implementation of a store, by this process alone.
+
+    Failure: there is no such store.
+    """
+    store = _store.open_store(path)
+    try:
+        return Judge(most).verdict(store, name)
+    finally:
+        os.close(store.fd)
+
+
+class Progress(NamedTuple):
+    """How far a run is; bytes are an estimate."""
+
+    implementations: int
+    implementations_total: int
+    bytes: int
+    bytes_total: int
+    seconds: float
+    finished: bool
+
+
+@dataclasses.dataclass
+class Options:
+    """How to verify.
+
+    ``records`` is the folder of the records of what was verified before; empty to hash everything. ``names`` are the
+    only implementations to look at, None for all.
+    """
+
+    names: list[str] | None = None
+    workers: int = 0
+    records: str = ""
+    most: int = 10
+    progress: Callable[[Progress], None] = lambda progress: None
+
+
+@dataclasses.dataclass
+class Report:
+    """What was found: ``problems`` are pairs of a store's path and name with the verdict, in byte order of the name."""
+
+    names: list[str]
+    skipped: list[tuple[str, str, str]]
+    problems: list[tuple[str, str, Verdict]] = dataclasses.field(default_factory=list)
+    summary: dict[str, Any] = dataclasses.field(default_factory=dict)
+    warnings: list[str] = dataclasses.field(default_factory=list)
+
+    @property
+    def names_digest(self) -> str:
+        """SHA-256 of the implementations' names, each with a newline, in byte order."""
+        return hashlib.sha256("".join(name + "\n" for name in self.names).encode()).hexdigest()
+
+
+def verify(paths: Iterable[str], options: Options) -> Report:
+    """Verify stores.
+
+    Failure: a path is no store, or a name no name; nothing was verified.
+    """
+    with contextlib.ExitStack() as stack:
+        stores = []
+        for path in dict.fromkeys(paths):
+            stores.append(_store.open_store(path))
+            stack.callback(os.close, stores[-1].fd)
+        return _Run(stores, options).report()
+
+
+class _Run:
+    """One run over open stores."""
+
+    def __init__(self, stores: list[Open], options: Options) -> None:
+        self._stores = stores
+        self._options = options
+        self._started = time.monotonic()
+        self._told = 0.0
+        self._count = options.workers or len(os.sched_getaffinity(0))
+        self._verdicts: dict[Task, Verdict] = {}
+        self._warnings: list[str] = []
+        self._records: list[Record | None] = []
+        self._known_before: list[dict[str, Known]] = []
+        self._total = self._bytes_total = 0
+        self._large: list[Task] = []
+        self._whole: list[Task] = []
+        self._shared: dict[Task, Shared] = {}
+
+    def report(self) -> Report:
+        """Verify all."""
+        listed, skipped = self._list()
+        tasks = self._choose(listed)
+        known = self._known(tasks) if self._options.records else {}
+        self._total = len(tasks)
+        with Workers(self._count, self._worker) as self._pool:
+            self._look(known)
+            self._hash([task for task in tasks if task not in self._verdicts])
+        self._record(listed)
+        self._tell(finished=True)
+        return Report(
+            names=sorted({name for names in listed for name in names if _manifest.is_name(name)}),
+            skipped=skipped,
+            problems=sorted(
+                (
+                    (self._stores[task.store].path, task.name, verdict)
+                    for task, verdict in self._verdicts.items()
+                    if verdict.status != "ok"
+                ),
+                key=lambda problem: (os.fsencode(problem[1]), problem[0]),
+            ),
+            summary=self._summary(len(skipped)),
+            warnings=self._warnings,
+        )
+
+    def _list(self) -> tuple[list[list[str]], list[tuple[str, str, str]]]:
+        listed, skipped = [], []
+        for store in self._stores:
+            names, others = _store.sort_names(store.fd)
+            listed.append(names)
+            skipped += [(store.path, name, why) for name, why in others]
+        return listed, skipped
+
+    def _choose(self, listed: list[list[str]]) -> list[Task]:
+        if self._options.names is None:
+            return [Task(store, name) for store, names in enumerate(listed) for name in names]
+        there = [set(names) for names in listed]
+        tasks = []
+        for name in sorted(set(self._options.names)):
+            if not _manifest.is_name(name):
+                raise Failure(
+                    "names: '%s' is not the name of an implementation, such as sha256new_ with 52 letters and digits."
+                    % _store.shown(name)
+                )
+            found = [Task(store, name) for store, names in enumerate(there) if name in names]
+            tasks += found or [Task(0, name)]
+        return tasks
+
+    def _known(self, tasks: list[Task]) -> dict[Task, Known]:
+        """What the records tell of these implementations."""
+        for store in self._stores:
+            kind = _record.file_system(store.fd)
+            if kind in _record.FILE_SYSTEMS:
+                record = Record(self._options.records, store.path, store.fd)
+                self._records.append(record)
+                self._known_before.append(record.read())
+                self._warnings += filter(None, [record.warning])
+            else:
+                self._records.append(None)
+                self._known_before.append({})
+                self._warnings.append(
+                    "%s is on a file system (%s) whose times do not prove that nothing changed: all of it is verified."
+                    % (store.path, kind or "of unknown type")
+                )
+        known = [(task, self._known_before[task.store].get(task.name)) for task in tasks]
+        return {task: entry for task, entry in known if entry}
+
+    def _worker(self, tick: Tick) -> Callable[[Any], Any]:
+        judge = Judge(self._options.most, any(self._records), tick)
+
+        def work(task: Any) -> Any:
+            if isinstance(task, Look):
+                return [_store.unchanged(self._stores[one.store], one.name, known) for one, known in task.known]
+            if isinstance(task, Batch):
+                try:
+                    return list(_parts.hash_batch(self._stores, task, judge.reader))
+                except Problem:
+                    return None
+            return judge.verdict(self._stores[task.store], task.name)
+
+        return work
+
+    def _look(self, known: dict[Task, Known]) -> None:
+        """Look at what is known to be sound; what is doubtful has no verdict afterwards."""
+        ordered = sorted(known.items(), key=lambda item: -item[1].files)
+        chunks = iter([Look(ordered[at : at + LOOKED_AT]) for at in range(0, len(ordered), LOOKED_AT)])
+        for look, verdicts in self._pool.results(lambda busy: next(chunks, None), self._tell):
+            if isinstance(verdicts, list):
+                for (task, _known), verdict in zip(look.known, verdicts):
+                    if verdict:
+                        self._verdicts[task] = verdict
+
+    def _hash(self, tasks: list[Task]) -> None:
+        if not tasks:
+            return
+        self._write_back()
+        weights = {task: _weigh(self._stores[task.store], task.name) for task in tasks}
+        self._bytes_total = sum(found[1] for found in weights.values() if found)
+        cost = {task: found[1] + found[0] * COST_OF_A_FILE if found else None for task, found in weights.items()}
+        share = max(SHARED_OUT, sum(filter(None, cost.values())) // (2 * self._count))
+        tasks.sort(key=lambda task: cost[task] or 0)
+        large = [task for task in tasks if cost[task] is None or (cost[task] or 0) > share] if self._count > 1 else []
+        self._large, self._whole = large, [task for task in tasks if task not in set(large)]
+        for task, result in self._pool.results(self._next, self._tell):
+            if isinstance(task, Batch):
+                shared = self._shared.get(Task(task.store, task.name))
+                if shared:
+                    shared.take(task, result)
+            elif isinstance(result, Died):
+                self._verdicts[task] = Verdict("error", "worker", "Not verified: %s." % result.reason, task.name)
+            else:
+                self._verdicts[task] = result
+            self._settle()
+
+    def _next(self, busy: bool) -> Task | Batch | None:
+        batch = self._next_batch()
+        if batch or busy or not self._whole:
+            return batch
+        return self._whole.pop()
+
+    def _next_batch(self) -> Batch | None:
+        while True:
+            for shared in list(self._shared.values()):
+                batch = shared.next()
+                if batch:
+                    return batch
+            self._settle()
+            if not self._large or any(not shared.walked for shared in self._shared.values()):
+                return None
+            task = self._large.pop()
+            try:
+                self._shared[task] = Shared(
+                    task.store, self._stores[task.store], task.name, any(self._records), 4 * self._count
+                )
+            except Problem:
+                self._whole.append(task)
+
+    def _settle(self) -> None:
+        """Take in those that were shared out and are done; what was not found sound goes to a single worker."""
+        for task, shared in list(self._shared.items()):
+            if shared.done:
+                del self._shared[task]
+                verdict = shared.verdict()
+                shared.close()
+                if verdict:
+                    self._verdicts[task] = verdict
+                else:
+                    self._whole.append(task)
+
+    def _write_back(self) -> None:
+        for at, record in enumerate(self._records):
+            if record and not _record.write_back(self._stores[at].fd):
+                self._records[at] = None
+                self._warnings.append(
+                    "nothing is recorded of %s: its file system cannot be synchronised." % self._stores[at].path
+                )
+
+    def _record(self, listed: list[list[str]]) -> None:
+        """Keep what is known now. That it cannot be kept is a warning: the verdicts stand."""
+        for at, record in enumerate(self._records):
+            if not record:
+                continue
+            verdicts = {task.name: verdict for task, verdict in self._verdicts.items() if task.store == at}
+            known = {
+                name: Known(verdict.stamp, verdict.files, verdict.bytes)
+                for name, verdict in verdicts.items()
+                if verdict.stamp and not verdict.unchanged
+            }
+            gone = {
+                name
+                for name in self._known_before[at]
+                if name not in listed[at] or (name in verdicts and not verdicts[name].stamp)
+            }
+            if known or gone:
+                try:
+                    record.write(known, gone)
+                except Failure as error:
+                    self._warnings.append("what was verified is not recorded: %s" % error)
+
+    def _tell(self, finished: bool = False) -> None:
+        now = time.monotonic()
+        if not finished and now < self._told + 1.0:
+            return
+        self._told = now
+        unchanged = sum(verdict.bytes for verdict in self._verdicts.values() if verdict.unchanged)
+        total = unchanged + self._bytes_total
+        self._options.progress(
+            Progress(
+                len(self._verdicts), self._total, total if finished else min(total, unchanged + self._pool.bytes),
+                total, round(now - self._started, 3), finished,
+            )
+        )
+
+    def _summary(self, skipped: int) -> dict[str, Any]:
+        verdicts = self._verdicts.values()
+        statuses = [verdict.status for verdict in verdicts]
+        return {
+            "implementations": len(statuses),
+            **{status: statuses.count(status) for status in ("ok", "corrupt", "error")},
+            "skipped": skipped,
+            "unchanged": sum(verdict.unchanged for verdict in verdicts),
+            "files": sum(verdict.files for verdict in verdicts),
+            "bytes": sum(verdict.bytes for verdict in verdicts),
+            "seconds": round(time.monotonic() - self._started, 3),
+        }
+
+
+def _weigh(store: Open, name: str) -> tuple[int, int] | None:
+    """Files and bytes of an implementation by its recorded manifest, whoever wrote that; None if it does not tell."""
+    try:
+        root = _store.open_implementation(store, name)
+    except Problem:
+        return 0, 0
+    try:
+        with _store.recorded_manifest(root) as file:
+            text = file.read(WEIGHED + 1)
+    except (Problem, OSError):
+        return None
+    finally:
+        os.close(root)
+    return None if len(text) > WEIGHED else _manifest.weight(text)
