@@ -1,0 +1,134 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+---
+module: store_quarantine
+short_description: Move implementations of a Zero Install store aside, or back
+version_added: 0.1.0
+description:
+  - Moves implementations that M(zeroinstall.virtualbox.store_verify) found to be corrupt out of a store, so that nobody
+    runs them and Zero Install fetches them anew. It deletes nothing.
+  - Each is moved by a single rename, so it is in one place or in the other, also if the module is killed.
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+extends_documentation_fragment:
+  - zeroinstall.virtualbox.attributes
+options:
+  path:
+    description:
+      - The store, an absolute path that ends in C(/0install.net/implementations). It must be no symbolic link.
+    type: path
+    required: true
+  names:
+    description:
+      - Names of implementations, as RV(zeroinstall.virtualbox.store_verify#module:problems) has them. Each must begin
+        as the name of an implementation does, but need not be a valid one.
+      - If the store has none of such a name, and it is not in O(folder) either, nothing is moved.
+    type: list
+    elements: str
+    required: true
+  state:
+    description:
+      - V(quarantined) moves them from the store to O(folder). If a copy of that name is there already, the new one
+        gets C(.1), C(.2) and so on after its name.
+      - V(restored) moves the latest copy of each back to the store. Nothing is moved if the store has got one of these
+        names in the meantime.
+    type: str
+    choices: [quarantined, restored]
+    default: quarantined
+  folder:
+    description:
+      - Where they are moved to, on the same file system as the store but not in it. It must be no symbolic link, belong
+        to root or to the user of the module, and be writable by nobody else. It is created with the mode 0700.
+      - By default C(implementations.quarantine) beside the store.
+    type: path
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: partial
+    details:
+      - Where several copies of a name were moved aside, restoring it a second time is refused, since the store then has
+        that name.
+seealso:
+  - module: zeroinstall.virtualbox.store_verify
+"""
+
+EXAMPLES = r"""
+- name: Verify a store
+  zeroinstall.virtualbox.store_verify:
+    path: [/var/cache/0install.net/implementations]
+    fail_on_problem: false
+  register: verified
+
+- name: Move what is corrupt aside
+  zeroinstall.virtualbox.store_quarantine:
+    path: /var/cache/0install.net/implementations
+    names: "{{ verified.problems | selectattr('status', 'eq', 'corrupt') | map(attribute='name') }}"
+
+- name: Move one back
+  zeroinstall.virtualbox.store_quarantine:
+    path: /var/cache/0install.net/implementations
+    names: [sha1=3c58d58c2fe7a841157fc93d007fc04e39e61366]
+    state: restored
+"""
+
+RETURN = r"""
+moved:
+  description: What was moved. In check mode what would be.
+  returned: always
+  type: list
+  elements: dict
+  sample:
+    - name: sha1=3c58d58c2fe7a841157fc93d007fc04e39e61366
+      from: /var/cache/0install.net/implementations/sha1=3c58d58c2fe7a841157fc93d007fc04e39e61366
+      to: /var/cache/0install.net/implementations.quarantine/sha1=3c58d58c2fe7a841157fc93d007fc04e39e61366
+  contains:
+    name:
+      description: Name of the implementation.
+      type: str
+    from:
+      description: Path where it was.
+      type: str
+    to:
+      description: Path where it is now.
+      type: str
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+
+
+def main():
+    """Move, unless in check mode, and tell what was moved."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "required": True},
+            "names": {"type": "list", "elements": "str", "required": True},
+            "state": {"type": "str", "choices": ["quarantined", "restored"], "default": "quarantined"},
+            "folder": {"type": "path"},
+        },
+        supports_check_mode=True,
+    )
+    params = module.params
+    folder = params["folder"] or _quarantine.default_folder(params["path"])
+    request = _quarantine.Request(params["path"], params["names"], folder, params["state"] == "restored")
+    moved = []
+    try:
+        _quarantine.run(request, moved, module.check_mode)
+    except Failure as failure:
+        module.fail_json(msg=str(failure), changed=bool(moved), moved=moved)
+    diff = {key: "".join("%s\n" % move[end] for move in moved) for key, end in (("before", "from"), ("after", "to"))}
+    module.exit_json(changed=bool(moved), moved=moved, diff=diff)
+
+
+if __name__ == "__main__":
+    main()

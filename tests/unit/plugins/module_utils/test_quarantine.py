@@ -1,0 +1,422 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Moving implementations aside and back, on real files."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._quarantine import Request
+
+COLLECTIONS = str(Path(_quarantine.__file__).parents[5])
+A, B, C = ("sha1=" + letter * 40 for letter in "abc")
+BASE32 = "sha256new_" + "A" * 52
+
+
+class Store:
+    """A store with implementations, each a directory with a file that says which it is."""
+
+    def __init__(self, root):
+        self.path = Path(root) / "0install.net" / "implementations"
+        self.aside = self.path.with_name("implementations.quarantine")
+        self.path.mkdir(parents=True)
+
+    def add(self, name, text=""):
+        """An implementation as Zero Install has them: nobody may write it."""
+        (self.path / name).mkdir()
+        (self.path / name / "file").write_text(text or name)
+        (self.path / name).chmod(0o555)
+
+    def run(self, *names, restore=False, dry=False, folder=None):
+        """What was moved."""
+        moved = []
+        _quarantine.run(Request(str(self.path), names, str(folder or self.aside), restore), moved, dry)
+        return [(Path(move["from"]).name, Path(move["to"]).name) for move in moved]
+
+    def all(self):
+        """Everything that there is, with its contents and modes."""
+        found = {}
+        for path in sorted(self.path.parent.rglob("*")):
+            if path.name != _quarantine.LOCK:
+                mode = stat.S_IMODE(os.lstat(str(path)).st_mode)
+                contents = path.read_text() if path.is_file() and not path.is_symlink() else ""
+                found[str(path.relative_to(self.path.parent))] = (mode, contents)
+        return found
+
+
+@pytest.fixture
+def store(tmp_path):
+    """A store with two implementations."""
+    made = Store(tmp_path)
+    made.add(A)
+    made.add(B)
+    yield made
+    subprocess.run(["chmod", "-R", "u+w", str(tmp_path)], check=True)
+
+
+def names(folder):
+    return sorted(set(os.listdir(str(folder))) - {_quarantine.LOCK})
+
+
+def test_there_and_back_again(store):
+    before = store.all()
+    assert store.run(A) == [(A, A)]
+    assert (names(store.path), names(store.aside)) == ([B], [A])
+    assert stat.S_IMODE(store.aside.stat().st_mode) == 0o700
+    assert stat.S_IMODE((store.aside / A).stat().st_mode) == 0o555
+    assert store.run(A) == []
+    assert store.run(A, restore=True) == [(A, A)]
+    assert store.run(A, restore=True) == []
+    assert dict(store.all(), **{store.aside.name: None}) == dict(before, **{store.aside.name: None})
+
+
+def test_a_second_copy_gets_a_number_and_the_latest_comes_back(store):
+    for text in ("first", "second", "third"):
+        if text != "first":
+            store.add(A, text)
+        store.run(A)
+    assert names(store.aside) == [A, A + ".1", A + ".2"]
+    store.run(A, restore=True)
+    assert (store.path / A / "file").read_text() == "third"
+    assert store.run(A) == [(A, A + ".2")]
+
+
+def test_more_than_nine_copies_are_counted_as_numbers():
+    listing = [A, *(f"{A}.{number}" for number in range(1, 12)), A + ".01", A + ".x", A + ".1.2"]
+    assert _quarantine.copies(A, listing) == list(range(12))
+
+
+@pytest.mark.parametrize("name", ["sha1=x.1", "sha1=x.0", "sha1=x\n.1", "sha1=x."])
+def test_a_name_that_looks_like_a_numbered_copy_is_told_from_one(store, name):
+    store.add(name)
+    store.add("sha1=x")
+    store.run("sha1=x", name)
+    assert len(names(store.aside)) == 2
+    store.run("sha1=x", restore=True)
+    assert (store.path / "sha1=x" / "file").read_text() == "sha1=x"
+    store.run(name, restore=True)
+    assert (store.path / name / "file").read_text() == name
+
+
+@pytest.mark.parametrize(
+    "name", ["", ".", "..", "sha1=../x", "/sha1=x", "sha1=a/b", "tmp-1", "sha1", "SHA1=x", "sha256new=", "sha1=\0"]
+)
+def test_what_is_no_name_is_refused(store, name):
+    before = store.all()
+    with pytest.raises(Failure, match=r"not the name of an implementation.*Correct names"):
+        store.run(A, name)
+    assert store.all() == before
+
+
+@pytest.mark.parametrize(
+    "name", [BASE32, "sha1new=" + "0" * 40, "sha256=zz", "sha256new_", "sha1=a b;$(x)\n", "sha1=..."]
+)
+def test_malformed_names_can_be_moved_too(store, name):
+    store.add(name)
+    assert len(store.run(name)) == 1
+    assert names(store.aside) == [name]
+
+
+def test_a_name_is_known_by_its_readable_form_as_it_is_reported(store):
+    store.add("sha1=x\ny")
+    assert store.run("sha1=x\\ny") == [("sha1=x\\ny", "sha1=x\\ny")]
+    assert names(store.aside) == ["sha1=x\ny"]
+    assert store.run("sha1=x\\ny") == []
+    store.run("sha1=x\\ny", restore=True)
+    assert "sha1=x\ny" in names(store.path)
+
+
+def test_a_name_that_is_no_utf8(store):
+    name = os.fsdecode(b"sha1=\xff")
+    store.add(name, "x")
+    assert store.run("sha1=\\xff") == [("sha1=\\xff", "sha1=\\xff")]
+    assert names(store.aside) == [name]
+
+
+def test_a_readable_form_that_two_names_share_is_ambiguous(store):
+    both = [os.fsdecode(b"sha1=\x85"), "sha1=\u0085"]
+    for name in both:
+        store.add(name, "x")
+    with pytest.raises(Failure, match=r"Neither the store .* has sha1=\\x85"):
+        store.run("sha1=\\x85")
+    assert names(store.path) == sorted([A, B, *both])
+
+
+def test_missing_names_are_named_before_anything_is_moved(store):
+    before = store.all()
+    with pytest.raises(Failure, match=f"Neither the store .* has {C}. Nothing was moved"):
+        store.run(A, C)
+    with pytest.raises(Failure, match=C):
+        store.run(C, restore=True)
+    assert store.all() == before
+
+
+def test_restoring_what_the_store_has_is_refused_and_loses_nothing(store):
+    store.run(A, B)
+    store.add(A, "new")
+    before = store.all()
+    with pytest.raises(Failure, match=f"already has {A}"):
+        store.run(B, A, restore=True)
+    assert store.all() == before
+
+
+def test_nothing_is_replaced_even_by_who_adds_a_name_between_look_and_move(store, monkeypatch):
+    store.run(A)
+    plan = _quarantine.plan
+
+    def race(*arguments):
+        moves = plan(*arguments)
+        (store.path / A).mkdir()
+        return moves
+
+    monkeypatch.setattr(_quarantine, "plan", race)
+    with pytest.raises(Failure, match=f"{A} of the store .* could not be moved: File exists. It is where it was"):
+        store.run(A, restore=True)
+    assert (store.aside / A / "file").read_text() == A
+
+
+def test_a_move_that_fails_leaves_what_was_moved_before_and_says_so(store, monkeypatch):
+    real = _quarantine._rename
+
+    def rename(name, *rest):
+        if name == B:
+            raise OSError(5, "Input/output error")
+        real(name, *rest)
+
+    monkeypatch.setattr(_quarantine, "_rename", rename)
+    moved = []
+    with pytest.raises(Failure, match=f"{B} of the store .*Input/output error. It is where it was"):
+        _quarantine.run(Request(str(store.path), [A, B], str(store.aside)), moved)
+    assert [move["name"] for move in moved] == [A]
+    assert (names(store.path), names(store.aside)) == ([B], [A])
+
+
+def test_where_the_c_library_cannot_help_a_plain_rename_does(store, monkeypatch):
+    monkeypatch.setattr(_quarantine.ctypes, "CDLL", lambda *_arguments, **_options: object())
+    assert store.run(A) == [(A, A)]
+    assert names(store.aside) == [A]
+
+
+def test_check_mode_tells_the_same_and_touches_nothing(store):
+    before = store.all()
+    assert store.run(A, B, dry=True) == [(A, A), (B, B)]
+    assert store.all() == before
+    store.run(A)
+    before = store.all()
+    assert store.run(A, restore=True, dry=True) == [(A, A)]
+    assert store.run(A, B, dry=True) == [(B, B)]
+    assert store.all() == before
+    assert not (store.path / A).exists()
+
+
+def test_links_files_and_pipes_are_moved_as_such(store, tmp_path):
+    (tmp_path / "target").write_text("untouched")
+    (store.path / "sha1=link").symlink_to(tmp_path / "target")
+    (store.path / "sha1=folderlink").symlink_to(tmp_path)
+    (store.path / "sha1=dangling").symlink_to("nowhere")
+    (store.path / "sha1=file").write_text("f")
+    os.mkfifo(str(store.path / "sha1=pipe"))
+    odd = ["sha1=link", "sha1=folderlink", "sha1=dangling", "sha1=file", "sha1=pipe"]
+    store.run(*odd)
+    assert names(store.aside) == sorted(odd)
+    assert os.readlink(str(store.aside / "sha1=link")) == str(tmp_path / "target")
+    assert (tmp_path / "target").read_text() == "untouched"
+    assert names(store.path) == [A, B]
+
+
+def test_the_store_must_be_one(store, tmp_path):
+    for path in (str(tmp_path), "0install.net/implementations", str(store.path) + "/", str(store.path) + "2"):
+        with pytest.raises(Failure, match=r"not a store of implementations.*Correct path"):
+            _quarantine.run(Request(path, [A], str(store.aside)), [])
+
+
+def test_a_store_that_is_a_link_is_refused(store, tmp_path):
+    other = tmp_path / "other" / "0install.net"
+    other.mkdir(parents=True)
+    (other / "implementations").symlink_to(store.path)
+    with pytest.raises(Failure, match="symbolic link"):
+        _quarantine.run(Request(str(other / "implementations"), [A], str(tmp_path / "q")), [])
+    assert not (tmp_path / "q").exists()
+
+
+@pytest.mark.parametrize("kind", ["link to folder", "dangling link", "file"])
+def test_a_folder_that_is_none_is_refused(store, tmp_path, kind):
+    if kind == "file":
+        store.aside.write_text("")
+    else:
+        store.aside.symlink_to(tmp_path if kind == "link to folder" else "nowhere")
+    before = store.all()
+    with pytest.raises(Failure, match="symbolic link" if "link" in kind else "is no folder"):
+        store.run(A)
+    assert store.all() == before
+
+
+def test_a_folder_that_others_can_write_is_refused(store):
+    store.aside.mkdir()
+    store.aside.chmod(0o770)
+    with pytest.raises(Failure, match="has the mode 0770"):
+        store.run(A)
+    assert A in names(store.path)
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give folders away")
+def test_a_folder_of_somebody_elses_is_refused(store):
+    store.aside.mkdir(mode=0o700)
+    os.chown(str(store.aside), 1234, 1234)
+    with pytest.raises(Failure, match="belongs to user 1234"):
+        store.run(A)
+    assert A in names(store.path)
+
+
+def test_a_folder_in_the_store_is_refused(store, tmp_path):
+    (tmp_path / "link").symlink_to(store.path)
+    for folder in (store.path, store.path / "q", tmp_path / "link" / "q"):
+        with pytest.raises(Failure, match="lies in the store"):
+            store.run(A, folder=folder)
+
+
+def test_a_folder_is_absolute_and_has_one_above_it(store, tmp_path):
+    with pytest.raises(Failure, match="not an absolute path"):
+        store.run(A, folder="q")
+    with pytest.raises(Failure, match="which is to hold the folder q: No such file"):
+        store.run(A, folder=tmp_path / "none" / "q")
+
+
+@pytest.mark.parametrize("exists", [False, True])
+def test_another_file_system_is_refused_before_anything_is_moved(store, tmp_path, monkeypatch, exists):
+    other = tmp_path / "other"
+    other.mkdir(mode=0o700)
+    folder = other if exists else other / "q"
+    real = os.fstat
+
+    def fstat(descriptor):
+        found = real(descriptor)
+        if found.st_ino == other.stat().st_ino:
+            found = os.stat_result((*found[:2], found.st_dev + 1, *found[3:10]))
+        return found
+
+    monkeypatch.setattr(_quarantine.os, "fstat", fstat)
+    before = store.all()
+    for dry in (True, False):
+        with pytest.raises(Failure, match=r"another file system.*Nothing was moved"):
+            store.run(A, folder=folder, dry=dry)
+    monkeypatch.undo()
+    assert store.all() == before
+    assert names(other) == []
+
+
+def test_two_runs_at_once_take_turns(store):
+    many = ["sha1=" + f"{number:040x}" for number in range(60)]
+    for name in many:
+        store.add(name)
+    code = (
+        "import sys\n"
+        "from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine as q\n"
+        "moved = []\n"
+        "q.run(q.Request(sys.argv[1], sys.argv[3:], sys.argv[2]), moved)\n"
+        "print(len(moved))\n"
+    )
+    command = [sys.executable, "-c", code, str(store.path), str(store.aside), *many]
+    environment = dict(os.environ, PYTHONPATH=COLLECTIONS)
+    runs = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) for _run in range(3)]
+    counts = [int(run.communicate(timeout=60)[0]) for run in runs]
+    assert sorted(counts) == [0, 0, 60]
+    assert names(store.aside) == sorted(many)
+
+
+def test_killed_in_the_middle_each_is_in_one_place_and_whole(store):
+    many = ["sha1=" + f"{number:040x}" for number in range(200)]
+    for name in many:
+        store.add(name)
+    code = (
+        "import sys, time\n"
+        "from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine as q\n"
+        "real = q._rename\n"
+        "def slow(*a):\n"
+        "    real(*a); time.sleep(0.005)\n"
+        "q._rename = slow\n"
+        "print('ready', flush=True)\n"
+        "q.run(q.Request(sys.argv[1], sys.argv[3:], sys.argv[2]), [])\n"
+    )
+    command = [sys.executable, "-c", code, str(store.path), str(store.aside), *many]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=COLLECTIONS)) as process:
+        assert process.stdout.readline() == b"ready\n"
+        while not store.aside.exists() or len(names(store.aside)) < 5:
+            time.sleep(0.005)
+        process.kill()
+    inside, aside = set(names(store.path)) - {A, B}, set(names(store.aside))
+    assert inside and aside and inside | aside == set(many) and not inside & aside
+    for folder, held in ((store.path, inside), (store.aside, aside)):
+        assert all((folder / name / "file").read_text() == name for name in held)
+    store.run(*many)
+    assert names(store.aside) == sorted(many)
+
+
+def as_nobody(function):
+    """Call a function as an ordinary user; the text that it returns, or of the failure that it raises."""
+    read, write = os.pipe()
+    child = os.fork()
+    if child == 0:
+        try:
+            if os.geteuid() == 0:
+                os.setgroups([])
+                os.setgid(65534)
+                os.setuid(65534)
+            text = function()
+        except BaseException as error:  # whatever it is, the parent shows it
+            text = f"{type(error).__name__}: {error}"
+        os.write(write, text.encode())
+        os._exit(0)
+    os.close(write)
+    with os.fdopen(read) as answer:
+        text = answer.read()
+    os.waitpid(child, 0)
+    return text
+
+
+@pytest.fixture
+def own():
+    """A store of an ordinary user's, in a place that the user can reach."""
+    root = tempfile.mkdtemp()
+    made = Store(root)
+    for name in (A, B):
+        made.add(name)
+    (made.path / C).mkdir(mode=0o000)
+    (made.path / C).chmod(0)
+    if os.geteuid() == 0:
+        subprocess.run(["chown", "-hR", "65534:65534", root], check=True)
+    yield made
+    subprocess.run(["chmod", "-R", "u+rwx", root], check=True)
+    shutil.rmtree(root)
+
+
+def test_an_ordinary_user_moves_what_nobody_may_write(own):
+    assert as_nobody(lambda: str(own.run(A, C))) == str([(A, A), (C, C)])
+    assert names(own.path) == [B]
+    modes = [stat.S_IMODE((own.aside / name).stat().st_mode) for name in (A, C)]
+    assert modes == [0o555, 0o000]
+    assert as_nobody(lambda: str(own.run(A, C, restore=True))) == str([(A, A), (C, C)])
+    assert [stat.S_IMODE((own.path / name).stat().st_mode) for name in (A, C)] == [0o555, 0o000]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs a store of another user's")
+def test_an_ordinary_user_cannot_move_what_is_anothers(own):
+    os.chown(str(own.path.parent), 0, 0)
+    assert as_nobody(lambda: str(own.run(A))).startswith(f"Failure: The folder {own.aside} cannot be made: Permission")
+    os.chown(str(own.path.parent), 65534, 65534)
+    os.chown(str(own.path), 0, 0)
+    message = as_nobody(lambda: str(own.run(A)))
+    assert "could not be moved: Permission denied" in message
+    assert names(own.path) == [A, B, C]
+    assert stat.S_IMODE((own.path / A).stat().st_mode) == 0o555
