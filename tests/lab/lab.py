@@ -129,12 +129,13 @@ def status(cache: Cache, _arguments: argparse.Namespace) -> None:
 
 
 def guest(cache: Cache, arguments: argparse.Namespace) -> int:
-    """One shell line in the userland of a guest."""
+    """One shell line in the userland of a guest, in the environment of root's login."""
     lab = existing(cache, arguments)
+    environment = " ".join("%s=%s" % item for item in agent.LOGIN.items())
     code, output = guests.ask(
         lab,
         arguments.name,
-        "chroot %s /bin/sh -c %s" % (agent.ROOT, shlex.quote(arguments.line)),
+        "env -i %s chroot %s /bin/sh -c %s" % (environment, agent.ROOT, shlex.quote("cd; " + arguments.line)),
         arguments.timeout,
     )
     sys.stdout.write(output)

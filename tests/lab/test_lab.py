@@ -216,6 +216,12 @@ def test_a_guest_is_a_debian_with_the_real_driver() -> None:
 
 
 @pytest.mark.usefixtures("guest")
+def test_a_line_in_a_guest_runs_as_after_a_login_with_the_bits_that_its_driver_does_not_show() -> None:
+    output = in_guest("echo $PATH $HOME $PWD; stat -c %a /usr/bin/sudo /tmp /var/tmp").stdout
+    assert output.split() == [agent.LOGIN["PATH"], "/root", "/root", "4755", "1777", "1777"]
+
+
+@pytest.mark.usefixtures("guest")
 @pytest.mark.parametrize(("harm", "reason"), [
     ("/opt/warm/python -V >/dev/null", "an option that the server does not know"),
     ("rm /run/warm.sock; /opt/warm/python -c pass", "No such file or directory"),

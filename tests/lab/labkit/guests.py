@@ -156,8 +156,8 @@ def finish_start(lab: Run, name: str, prepared: bool = True) -> None:
         ask(
             lab,
             name,
-            "date -s @%d >/dev/null; hostname %s; echo %s >%s/etc/hostname"
-            % (round(time.time()), name, name, agent.ROOT),
+            "date -s @%d >/dev/null; hostname %s; cd %s/etc; echo %s >hostname; echo 127.0.1.1 %s >hosts"
+            % (round(time.time()), name, agent.ROOT, name, name),
             60,
         )
 

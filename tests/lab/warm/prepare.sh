@@ -10,6 +10,8 @@ mount -t tmpfs tmpfs /upper
 mkdir /upper/data /upper/work
 mount -t overlay overlay -o lowerdir=/layer:/lower,upperdir=/upper/data,workdir=/upper/work /newroot
 cd /newroot
+chmod u+s usr/bin/sudo # vboxsf shows neither set-user-ID bits nor sticky ones
+chmod +t tmp var/tmp
 mkdir -p mnt/lab
 mount -t vboxsf lab-work mnt/lab
 mount -t proc proc proc
