@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import fcntl
-import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _shares
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
@@ -39,30 +37,6 @@ class Outcome:
     restart: list[_shares.Change] = dataclasses.field(default_factory=list)
     pending: list[tuple[_shares.Change, str]] = dataclasses.field(default_factory=list)
     error: str = ""
-
-
-@contextlib.contextmanager
-def exclusive_run(folder: str, timeout: float) -> Iterator[None]:
-    """Holds a lock on VirtualBox's settings folder, so that two runs of this collection do not cross."""
-    try:
-        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
-    except OSError as error:
-        raise Failure("VirtualBox's settings folder %s cannot be opened: %s. Run as the user who owns the machines,"
-                      " or set VBOX_USER_HOME." % (folder, error.strerror)) from error
-    try:
-        deadline = time.monotonic() + timeout
-        while True:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                break
-            except BlockingIOError:
-                if time.monotonic() > deadline:
-                    raise Failure("another run has been changing shares below %s for more than %d s:"
-                                  " wait for it to end, or raise lock_timeout." % (folder, timeout)) from None
-                time.sleep(FIRST_WAIT)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 class Applier:

@@ -130,12 +130,24 @@ def replace(path: str, text: str, mode: int = 0o644) -> None:
 
 
 @contextlib.contextmanager
-def locked(path: str, patience: float = 60.0) -> Iterator[None]:
-    """Hold a lock file (flock), so that two runs side by side take turns. `patience`: seconds to wait for the other."""
+def locked(
+    path: str,
+    patience: float = 60.0,
+    what: str = "The lock file",
+    folder: bool = False,
+    unopened: str = "Run as root (become: true); it must be no link.",
+    held: str = "Wait until it ends, and run again.",
+) -> Iterator[None]:
+    """Hold a lock (flock), so that two runs side by side take turns. `patience`: seconds to wait for the other.
+
+    The lock is a file, made if it is missing, or a `folder` that is there. `what` names it in messages; `unopened` and
+    `held` say what to do where it cannot be opened, and where another run goes on holding it.
+    """
+    flags = os.O_RDONLY | os.O_DIRECTORY if folder else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     try:
-        descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
+        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
     except OSError as error:
-        raise Failure(f"The lock file {path} cannot be opened: {error.strerror}.") from error
+        raise Failure(f"{what} {path} cannot be opened: {error.strerror}. {unopened}") from error
     try:
         end = time.monotonic() + patience
         while True:
@@ -144,9 +156,7 @@ def locked(path: str, patience: float = 60.0) -> Iterator[None]:
                 break
             except BlockingIOError:
                 if time.monotonic() > end:
-                    raise Failure(
-                        f"Another run has held the lock {path} for {patience:.0f} s. Wait until it ends, and run again."
-                    ) from None
+                    raise Failure(f"{what} {path} has been held by another run for {patience:.0f} s. {held}") from None
                 time.sleep(0.1)
         yield
     finally:

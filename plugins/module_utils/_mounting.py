@@ -13,7 +13,7 @@ import stat
 import subprocess
 from typing import Any, Callable, NamedTuple, Sequence
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _mounts
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _mounts, _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest, silence
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._mounts import Gone, Mount
@@ -120,7 +120,7 @@ def read_record() -> tuple[Record, list[str]]:
         for path in (*record.directories, *record.mounts, *record.stores):
             _mounts.check_path(path)
         for share in record.mounts.values():
-            _mounts.check_share(share)
+            _names.check_share_name(share)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, Failure):
         return nothing, [warning % "damaged"]
     return record, []

@@ -12,6 +12,7 @@ import posixpath
 import re
 from typing import Iterable, NamedTuple, Sequence
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
 TYPE = "vboxsf"
@@ -20,9 +21,6 @@ SYSTEM_STORE = "/var/cache/0install.net/implementations"
 STORE_LIST = "/etc/xdg/0install.net/injector/implementation-dirs"
 MODULES_LOAD = "/etc/modules-load.d/zeroinstall.virtualbox.conf"
 MODULES_LOAD_TEXT = "# VirtualBox shared folders. Written by the Ansible collection zeroinstall.virtualbox.\nvboxsf\n"
-
-# Oracle's mount.vboxsf holds a share's name in 256 bytes, the last one zero.
-_NAME_LIMIT = 255
 
 _NUMBER = re.compile(r"[+-]?\d+", re.ASCII)
 _ID = re.compile(r"\d+", re.ASCII)
@@ -64,7 +62,6 @@ _REFUSED = {
     "remount": "a remount keeps the old share. The module unmounts and mounts anew where that is needed",
 }
 _READ_AND_EXECUTE = 0o555
-_DEVICE_TAGS = ("LABEL=", "UUID=", "PARTLABEL=", "PARTUUID=", "ID=")
 
 
 class Mount(NamedTuple):
@@ -143,24 +140,6 @@ def unescape(text: str) -> str:
 # --- what the user asks for ---------------------------------------------------------------------------------------
 
 
-def check_share(name: str) -> None:
-    """Failure unless a name can be a share's and a mount's source."""
-    if not name:
-        raise Failure("A mount needs a share: its name is empty.")
-    if re.search(r"[\s\x00-\x1f\x7f]", name):
-        raise Failure(f"share {name!r}: a share's name has no white space and no control characters. Rename the share.")
-    if len(name.encode("utf-8", "surrogateescape")) > _NAME_LIMIT:
-        raise Failure(
-            f"share {name!r}: a share's name of more than {_NAME_LIMIT} bytes cannot be mounted. Rename the share."
-        )
-    if name.startswith("#") or name.startswith(_DEVICE_TAGS):
-        raise Failure(
-            "share {!r}: fstab reads a name that begins so as {}. Rename the share.".format(
-                name, "a comment" if name.startswith("#") else "a device"
-            )
-        )
-
-
 def check_path(path: str) -> None:
     """Failure unless a path can be a mount point. Whether it is there, and what is in it, is not looked at."""
     if not path.startswith("/"):
@@ -206,7 +185,7 @@ def check(wanted: Sequence[Mount], gone: Sequence[Gone], mainline: bool = False)
     """Failure on the first thing that is wrong with what the user asks for."""
     paths: list[str] = []
     for mount in wanted:
-        check_share(mount.share)
+        _names.check_share_name(mount.share)
         check_path(mount.path)
         check_options(mount.options, mainline)
         paths.append(mount.path)

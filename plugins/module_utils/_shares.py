@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 from collections.abc import Iterable, Mapping, Sequence
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import (
     OWNER_KEY,
@@ -19,8 +19,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage
 )
 
 POLICIES = ("none", "forbidden", "subtree", "relative", "any")
-NAME_LIMIT = 255
-"""Bytes of a share's name that Oracle's C(mount.vboxsf) can mount."""
 COMPARED = ("path", "writable", "automount", "mount_point", "symlink_policy", "symlinks")
 OFFLINE = ("poweroff", "aborted")
 """States in which VirtualBox lets a machine's settings be changed."""
@@ -75,19 +73,9 @@ class Change:
         return self.action == "forget" or self.fields == ["symlinks"]
 
 
-def check_name(name: str) -> None:
-    """Refuses a share name that VirtualBox or a guest's fstab and mount would not take."""
-    if not name or re.search(r"[\s\x00-\x1f\x7f]", name):
-        raise Failure("share name '%s' is empty or has white space or control characters in it,"
-                      " which VirtualBox refuses: choose another name." % name)
-    if len(os.fsencode(name)) > NAME_LIMIT:
-        raise Failure("share name '%s…' is longer than %d bytes: guests could not mount it. Choose a shorter name."
-                      % (name[:40], NAME_LIMIT))
-
-
 def check_share(share: Share) -> None:
     """Refuses a share whose fields are wrong in themselves, whatever the host's file system holds."""
-    check_name(share.name)
+    _names.check_share_name(share.name)
     tidy = os.path.isabs(share.path) and os.path.normpath(share.path) == share.path and not share.path.startswith("//")
     if not tidy or "\0" in share.path:
         raise Failure("path '%s' of share '%s' is not absolute and normalised: write it from '/' on, without '..',"

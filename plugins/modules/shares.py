@@ -201,8 +201,8 @@ commands:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _shares
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._apply import Applier, exclusive_run
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _shares
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._apply import Applier
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import Share, VBoxManage
 
@@ -302,13 +302,21 @@ def unfinished(applier, virtualbox, outcomes, plans):
             if (machine.uuid, change.name) not in pending]
 
 
+def alone(folder, timeout):
+    """A lock on VirtualBox's settings folder, so that two runs of this module do not cross."""
+    return _files.locked(
+        folder, timeout, "VirtualBox's settings folder", folder=True,
+        unopened="Run as the user who owns the machines, or set VBOX_USER_HOME.",
+        held="Wait until it ends, or raise lock_timeout.")
+
+
 def run(module):
     """The whole run; returns the result, with C(msg) where something failed."""
     virtualbox = VBoxManage(module.params["vboxmanage"])
     applier = Applier(virtualbox, module.params["when_busy"], module.params["lock_timeout"], module.check_mode)
     outcomes, errors = [], []
     try:
-        with exclusive_run(virtualbox.folder, module.params["lock_timeout"]):
+        with alone(virtualbox.folder, module.params["lock_timeout"]):
             plans = plan(module, virtualbox)
             if module.params["when_busy"] == "fail":
                 refuse_busy(applier, plans)

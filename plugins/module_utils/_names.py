@@ -1,0 +1,31 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The name of a share, which host and guest have to take alike. Pure."""
+
+from __future__ import annotations
+
+import re
+
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+
+LIMIT = 255
+"""Bytes: Oracle's mount.vboxsf holds a share's name in 256, the last one zero."""
+
+_SHOWN = 40
+_DEVICE_TAGS = ("LABEL=", "UUID=", "PARTLABEL=", "PARTUUID=", "ID=")
+
+
+def check_share_name(name: str) -> None:
+    """Failure unless VirtualBox takes a share of this name, and a guest's fstab and mount can use it."""
+    if not name:
+        reason = "is empty"
+    elif re.search(r"[\s\x00-\x1f\x7f]", name):
+        reason = "has white space or control characters in it, which VirtualBox refuses"
+    elif len(name.encode("utf-8", "surrogateescape")) > LIMIT:
+        name, reason = f"{name[:_SHOWN]}…", f"is longer than {LIMIT} bytes: guests could not mount it"
+    elif name.startswith(("#", *_DEVICE_TAGS)):
+        reason = f"begins as {'a comment' if name.startswith('#') else 'a device'} in a guest's fstab"
+    else:
+        return
+    raise Failure(f"share name {name!r} {reason}. Choose another name.")
