@@ -113,7 +113,7 @@ def snapshot(fleet: Fleet, guests: bool = True) -> dict[str, list[str]]:
     """Files of guests and host, and the machines' settings: where share.yml could leave something.
 
     Left out is what stays by design: the store, a folder, with the packages in it. (The user who owns it stays, too.
-    Debian's package of Zero Install made him before anything was shared, so the account files are compared like others.)
+    Debian's package of Zero Install made him before anything was shared, so the account files are compared as well.)
     """
     texts = {name: fleet.guest(name, FILES)[1] for name in fleet.guests if guests}
     texts["host"] = fleet.host("sh", "-c", FILES).stdout

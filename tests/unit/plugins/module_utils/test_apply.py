@@ -6,10 +6,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
-import subprocess
-import sys
-import time
 
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _apply

@@ -110,3 +110,19 @@ def test_what_a_fresh_look_finds_is_an_error_unless_it_is_pending():
     assert found(Outcome(), Outcome(done=[change], pending=[(Change("a"), "later")])) == []
     assert found(Outcome(), Outcome(done=[change], error="known")) == []
     assert "machine two (00-2): share 'a' is not as wanted" in found(Outcome(), Outcome(done=[change]))[0]
+
+
+def test_a_settings_folder_that_cannot_be_opened_names_the_user(tmp_path):
+    with pytest.raises(Failure) as failure, shares.alone(str(tmp_path / "none"), 1):
+        pytest.fail("entered")
+    assert str(failure.value) == (
+        f"VirtualBox's settings folder {tmp_path}/none cannot be opened: No such file or directory."
+        " Run as the user who owns the machines, or set VBOX_USER_HOME.")
+    assert os.listdir(tmp_path) == []
+
+
+def test_two_runs_do_not_cross(tmp_path):
+    again = shares.alone(str(tmp_path), 0.1)
+    words = "settings folder .* has been held by another run .*lock_timeout"
+    with shares.alone(str(tmp_path), 1), pytest.raises(Failure, match=words), again:
+        pytest.fail("entered")
