@@ -1,0 +1,100 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The filter ``verification``: what is told of a fleet."""
+
+from __future__ import annotations
+
+from ansible_collections.zeroinstall.virtualbox.plugins.filter.verification import FilterModule
+
+summed_up = FilterModule().filters()["verification"]
+
+
+def result(*problems, unchanged=0, implementations=200):
+    """What store_verify returns where all problems are of corrupt implementations."""
+    summary = {
+        "implementations": implementations,
+        "ok": implementations - len(problems),
+        "corrupt": len(problems),
+        "error": 0,
+        "bytes": 1_400_000_000,
+        "seconds": 12.34,
+        "unchanged": unchanged,
+    }
+    found = [{"path": f"/s/{name}", "detail": f"{name} is bad.", "reason": "contents"} for name in problems]
+    return {"cache_verify_result": {"summary": summary, "problems": found}}
+
+
+MOVED = {"cache_verify_moved": [{"name": "a", "from": "/s/a", "to": "/s.quarantine/a"}]}
+
+
+def test_sound_hosts_have_a_line_each_and_there_are_totals():
+    assert summed_up(["m1", "m2"], {"m1": result(), "m2": result(unchanged=150)}) == {
+        "lines": [
+            "m1: 200 implementations sound, 1.40 GB, in 12.3 s",
+            "m2: 200 implementations sound, 1.40 GB, 150 unchanged since they were verified, in 12.3 s",
+            "2 hosts: 400 of 400 implementations sound, 0 corrupt, 0 not verified, 2.80 GB; 0 guests; 0 with problems",
+        ],
+        "problems": {},
+    }
+
+
+def test_the_first_problems_are_named_and_the_others_counted():
+    found = summed_up(["m1", "m2"], {"m1": result(*"abcde"), "m2": result("f")})
+    assert found["problems"] == {
+        "m1": "5 implementations not sound: /s/a: a is bad.; /s/b: b is bad.; /s/c: c is bad.; and 2 more.",
+        "m2": "1 implementation not sound: /s/f: f is bad.",
+    }
+    assert found["lines"][0] == "m1: " + found["problems"]["m1"]
+    assert found["lines"][2].startswith("2 hosts: 394 of 400 implementations sound, 6 corrupt")
+
+
+def test_a_problem_without_a_detail_has_its_reason():
+    variables = result("a")
+    variables["cache_verify_result"]["problems"][0]["detail"] = None
+    assert summed_up(["m"], {"m": variables})["problems"]["m"].endswith("/s/a: contents.")
+
+
+def test_what_was_moved_aside_is_told_and_in_check_mode_what_would_be():
+    hostvars = {"m": dict(result("a"), **MOVED)}
+    assert summed_up(["m"], hostvars)["problems"]["m"].endswith("bad. 1 implementation moved aside to /s.quarantine.")
+    assert "would be moved aside" in summed_up(["m"], hostvars, check_mode=True)["problems"]["m"]
+
+
+def test_a_host_that_was_not_reached_is_named():
+    found = summed_up(["m1", "m2"], {"m1": result(), "m2": {}})
+    assert found["problems"] == {"m2": "not reached, so nothing is known of its store."}
+    unreachable = {"cache_verify_result": {"unreachable": True, "msg": "no route"}}
+    assert summed_up(["m"], {"m": unreachable})["lines"][0].startswith("m: not reached")
+
+
+def test_a_host_where_the_module_failed_has_its_message():
+    failed = {"cache_verify_result": {"failed": True, "msg": "x"}, "cache_verify_failure": "The store /s is a link."}
+    assert summed_up(["m"], {"m": failed})["problems"] == {"m": "The store /s is a link."}
+
+
+def test_a_quarantine_that_failed_hides_no_problem():
+    failed = dict(result("a"), cache_verify_failure="No room.")
+    assert summed_up(["m"], {"m": failed})["problems"]["m"] == (
+        "1 implementation not sound: /s/a: a is bad. No room."
+    )
+
+
+def test_guests_are_told_of_only_if_they_were_compared_and_have_problems():
+    sees = dict(result(implementations=1), cache_verify_guests="yes")
+    hostvars = {
+        "m": result(),
+        "sound": sees,
+        "left out": dict(sees, cache_verify_guests="false"),
+        "default": {},
+        "gone": {"cache_verify_guests": True},
+        "less": dict(sees, cache_verify_missing=["a", "b"], cache_verify_more=["c"]),
+    }
+    guests = ["sound", "left out", "default", "gone", "less"]
+    found = summed_up(["sound", "left out", "default", "gone", "less", "m"], hostvars, guests)
+    assert found["lines"] == [
+        "m: 200 implementations sound, 1.40 GB, in 12.3 s",
+        "gone: not reached, so nothing is known of its store.",
+        "less: 2 implementations of the host's not there: a, b. 1 implementation that the host does not have: c.",
+        "1 host: 200 of 200 implementations sound, 0 corrupt, 0 not verified, 1.40 GB; 3 guests; 2 with problems",
+    ]
