@@ -12,6 +12,7 @@ the same, pages that a process could still write through an old mapping, and wha
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import operator
 import os
@@ -64,6 +65,26 @@ class Stamp:
         if len(self._states) <= STAMPED:
             self._states.append(_state(status))
 
+    def add_below(self, fd: int, depth: int) -> bool:
+        """Take in what is in a directory; whether all of it was, and it is not so deep.
+
+        OSError: something cannot be looked at.
+        """
+        with os.scandir(fd) as scan:
+            entries = list(itertools.islice(scan, STAMPED + 1 - len(self._states)))
+        self._states += [_state(entry.stat(follow_symlinks=False)) for entry in entries]
+        if len(self._states) > STAMPED:
+            return False
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False):
+                below = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+                try:
+                    if not depth or not self.add_below(below, depth - 1):
+                        return False
+                finally:
+                    os.close(below)
+        return True
+
     def value(self) -> str | None:
         """The stamp, or None where it would prove nothing: too recent, too large, or over several file systems."""
         states = self._states
@@ -79,31 +100,11 @@ class Stamp:
 def stamp_of(root: int) -> str | None:
     """The stamp of the open directory of an implementation, without reading files; None if it has none now."""
     stamp = Stamp()
+    stamp.add(os.fstat(root))
     try:
-        stamp.add(os.fstat(root))
-        _collect(root, stamp.add, DEEPEST)
-    except (OSError, RecursionError):
+        return stamp.value() if stamp.add_below(root, DEEPEST) else None
+    except OSError:
         return None
-    return stamp.value()
-
-
-def _collect(fd: int, add: Callable[[os.stat_result], None], depth: int) -> None:
-    if not depth:
-        raise RecursionError
-    below = []
-    with os.scandir(fd) as entries:
-        for entry in entries:
-            if entry.is_dir(follow_symlinks=False):
-                below.append(entry.name)
-            else:
-                add(entry.stat(follow_symlinks=False))
-    for name in below:
-        directory = os.open(name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
-        try:
-            add(os.fstat(directory))
-            _collect(directory, add, depth - 1)
-        finally:
-            os.close(directory)
 
 
 def file_system(fd: int, read: Callable[[str], str | None] = _files.read) -> str:

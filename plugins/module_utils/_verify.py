@@ -70,13 +70,15 @@ class Progress(NamedTuple):
 class Options:
     """How to verify.
 
-    ``records`` is the folder of the records of what was verified before; empty to hash everything. ``names`` are the
-    only implementations to look at, None for all.
+    ``names`` are the only implementations to look at, None for all. ``workers`` is their number, 0 for one for each
+    processor that this process may use. ``records`` is the folder of the records of what was verified before, empty
+    to hash everything; they are written only if ``keep``. At most ``most`` changed lines are told of each problem.
     """
 
     names: list[str] | None = None
     workers: int = 0
     records: str = ""
+    keep: bool = True
     most: int = 10
     progress: Callable[[Progress], None] = lambda progress: None
 
@@ -288,7 +290,7 @@ class _Run:
 
     def _record(self, listed: list[list[str]]) -> None:
         """Keep what is known now. That it cannot be kept is a warning: the verdicts stand."""
-        for at, record in enumerate(self._records):
+        for at, record in enumerate(self._records if self._options.keep else []):
             if not record:
                 continue
             verdicts = {task.name: verdict for task, verdict in self._verdicts.items() if task.store == at}

@@ -51,6 +51,7 @@ options:
       - Folder for what was found sound, with O(mode=changed). It belongs to the user who runs the module, and only that
         user can read or write it. It must not be in a store, nor in anything that is shared.
       - A record that is damaged, of somebody else, of another store or from before the last boot is not used.
+      - In check mode, it is used but not written.
     type: path
     default: /var/lib/zeroinstall.virtualbox/verified
   fail_on_problem:
@@ -201,7 +202,9 @@ problems:
         the contents.
       type: list
       elements: str
-      sample: ["-F 0a4d55a8d778e5022fab701977c5d840bbc486d0 30 11 Hello", "+F 430ce34d020724ed75a196dfc2ad67c77772d169 30 12 Hello"]
+      sample:
+        - -F 0a4d55a8d778e5022fab701977c5d840bbc486d0 30 11 Hello
+        - +F 430ce34d020724ed75a196dfc2ad67c77772d169 30 12 Hello
     changes_left_out:
       description: How many more lines differ.
       type: int
@@ -270,7 +273,7 @@ def message(problems):
         len(problems),
         "implementation is" if len(problems) == 1 else "implementations are",
         " ".join(told),
-        " And {} more, see problems.".format(more) if more > 0 else "",
+        f" And {more} more, see problems." if more > 0 else "",
     )
 
 
@@ -294,7 +297,7 @@ def main():
     options = module.params
     for name, least in (("workers", 0), ("max_details", 0), ("progress", 0)):
         if options[name] < least:
-            module.fail_json(msg="{} is {}: it cannot be less than {}.".format(name, options[name], least))
+            module.fail_json(msg=f"{name} is {options[name]}: it cannot be less than {least}.")
     if not options["path"]:
         module.fail_json(msg="path is empty: name at least one store.")
     try:
@@ -304,6 +307,7 @@ def main():
                 names=options["names"],
                 workers=options["workers"],
                 records=options["record"] if options["mode"] == "changed" else "",
+                keep=not module.check_mode,
                 most=options["max_details"],
                 progress=teller(options["progress_file"]),
             ),
