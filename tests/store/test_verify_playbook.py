@@ -1,0 +1,302 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook ``verify`` on this machine: real stores made by the real 0store, several hosts by connection local.
+
+The guests of these tests are a stand-in: folders of this machine in place of mounts in virtual machines.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import zero
+from setup import REPOSITORY
+from zero import File, Folder, Link
+
+PLAYBOOK = "zeroinstall.virtualbox.verify"
+EXAMPLE = REPOSITORY / "docs" / "examples" / "problems.yml"
+UNREACHABLE = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
+
+
+class Fleet:
+    """Hosts with a store each, and what Ansible says of them."""
+
+    def __init__(self, root: Path, environment: Path) -> None:
+        self.root = root
+        self.environment = environment
+        self.inventory: dict[str, Any] = {
+            "all": {"vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}},
+            "zeroinstall_hosts": {"hosts": {}},
+            "zeroinstall_guests": {"hosts": {}},
+        }
+
+    def host(self, name: str, **variables: Any) -> Path:
+        """Add a host with an implementation of each algorithm; its store."""
+        store = zero.store_under(self.root / name)
+        for number, algorithm in enumerate(zero.ALGORITHMS):
+            tree = self.root / f"tree {name} {number}"
+            content = f"{name} {number}".encode()
+            zero.build(
+                os.fsencode(tree),
+                Folder({b"file": File(content, 10**9), b"folder": Folder({b"link": Link(b"../file")})}),
+            )
+            zero.add(store, tree, algorithm)
+        self.inventory["zeroinstall_hosts"]["hosts"][name] = {"cache_host_path": str(store), **variables}
+        return store
+
+    def guest(self, name: str, host: str, store: Path) -> None:
+        """Add a guest of a host that sees this store."""
+        self.inventory["zeroinstall_guests"]["hosts"][name] = {
+            "cache_guest_host": host,
+            "cache_guest_path": str(store),
+        }
+
+    def run(self, playbook: str | Path = PLAYBOOK, *arguments: str, **variables: Any) -> tuple[int, str]:
+        """Run a playbook; its exit status and output."""
+        inventory = self.root / "inventory.json"
+        inventory.write_text(json.dumps(self.inventory), encoding="utf-8")
+        home = self.root / "home"
+        home.mkdir(exist_ok=True)
+        done = subprocess.run(
+            [self.environment / "bin" / "ansible-playbook", "-i", inventory, playbook]
+            + ["-e", json.dumps(variables), *arguments],
+            cwd=self.root,
+            env={**os.environ, "HOME": str(home), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOST_KEY_CHECKING": "0"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            timeout=200,
+            check=False,
+        )
+        output = done.stdout.decode()
+        assert not list((home / ".ansible_async").glob("*")), "left behind"
+        return done.returncode, output
+
+
+@pytest.fixture
+def fleet(environment: Path) -> Iterator[Fleet]:
+    """No hosts yet."""
+    root = tempfile.mkdtemp(prefix="zeroinstall-verify-")
+    yield Fleet(Path(root), environment)
+    subprocess.run(["rm", "-rf", "--", root], check=True, timeout=60)
+
+
+def damaged(store: Path, algorithm: str = "sha256=") -> str:
+    """Change a file of the implementation with this algorithm; its name."""
+    (path,) = store.glob(algorithm + "*")
+    file = path / "file"
+    before = file.stat()
+    file.chmod(0o644)
+    file.write_bytes(b"X" * before.st_size)
+    file.chmod(0o444)
+    os.utime(file, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert zero.verify(path).returncode == 1
+    return path.name
+
+
+def summary(output: str) -> list[str]:
+    """The lines of the summary, as the task that shows it prints them."""
+    (text,) = re.findall(r"Show what was found\] \*+\nok: \[\S+\] => (\{\n.*?\n\})\n", output, re.DOTALL)
+    return json.loads(text)["msg"]
+
+
+def messages(output: str) -> dict[str, str]:
+    """The message with which each host failed."""
+    return {
+        name: json.loads(text)["msg"]
+        for name, text in re.findall(r"^fatal: \[(\S+)\]: FAILED! => (\{.*\})$", output, re.MULTILINE)
+    }
+
+
+def entries(folder: Path) -> set[str]:
+    """The implementations in a folder."""
+    return {path.name for path in folder.iterdir() if not path.name.startswith(".")}
+
+
+def test_sound_stores(fleet: Fleet) -> None:
+    fleet.host("metal1")
+    fleet.host("metal2")
+    status, output = fleet.run()
+    assert status == 0, output
+    assert [re.sub(r"[\d.]+ s$", "S", line) for line in summary(output)] == [
+        "metal1: 4 implementations sound, 0.00 MB, in S",
+        "metal2: 4 implementations sound, 0.00 MB, in S",
+        "2 hosts: 8 of 8 implementations sound, 0 corrupt, 0 not verified, 0.00 MB; 0 guests; 0 with problems",
+    ]
+    assert "changed=0" in output and not re.search(r"changed=[1-9]", output)
+
+
+def test_damage_on_one_of_two_hosts_fails_that_host_alone(fleet: Fleet) -> None:
+    fleet.host("metal1")
+    store = fleet.host("metal2")
+    name = damaged(store)
+    status, output = fleet.run()
+    assert status == 2, output
+    lines = summary(output)
+    assert lines[0].startswith("metal1: 4 implementations sound")
+    assert lines[1].startswith(f"metal2: 1 implementation not sound: {store / name}: ")
+    assert lines[2].startswith("2 hosts: 7 of 8 implementations sound, 1 corrupt, 0 not verified")
+    assert list(messages(output)) == ["metal2"]
+    assert str(store / name) in messages(output)["metal2"]
+
+
+def test_the_summary_names_who_was_not_reached_and_what_could_not_be_verified(fleet: Fleet) -> None:
+    fleet.host("metal1")
+    fleet.host("away", **UNREACHABLE)
+    fleet.inventory["zeroinstall_hosts"]["hosts"]["empty"] = {
+        "cache_host_path": str(fleet.root / "none" / "0install.net" / "implementations")
+    }
+    status, output = fleet.run()
+    assert status & 4, output
+    lines = summary(output)
+    assert lines[0].startswith("metal1: 4 implementations sound")
+    assert lines[1] == "away: not reached, so nothing is known of its store."
+    assert lines[2].startswith("empty: The store ") and "does not exist" in lines[2]
+    assert lines[3].startswith("3 hosts: 4 of 4") and lines[3].endswith("; 2 with problems")
+    assert "does not exist" in messages(output)["empty"]
+    assert "metal1" not in messages(output)
+
+
+def test_quarantine_and_back(fleet: Fleet) -> None:
+    store = fleet.host("metal1")
+    aside = store.with_name("implementations.quarantine")
+    before = entries(store)
+    name = damaged(store, "sha1new=")
+
+    status, output = fleet.run(PLAYBOOK, "--check", cache_verify_quarantine=True)
+    assert status == 2 and f"1 implementation would be moved aside to {aside}." in summary(output)[0], output
+    assert entries(store) == before and not aside.exists()
+
+    status, output = fleet.run(cache_verify_quarantine=True)
+    assert status == 2 and f"1 implementation moved aside to {aside}." in messages(output)["metal1"], output
+    assert entries(store) == before - {name}
+    assert entries(aside) == {name}
+
+    status, output = fleet.run(cache_verify_quarantine=True)
+    assert status == 0 and summary(output)[0].startswith("metal1: 3 implementations sound"), output
+
+    restore = fleet.root / "restore.yml"
+    task = {"path": str(store), "names": [name], "state": "restored"}
+    play = {"hosts": "metal1", "gather_facts": False, "tasks": [{"zeroinstall.virtualbox.store_quarantine": task}]}
+    restore.write_text(json.dumps([play]), encoding="utf-8")
+    status, output = fleet.run(restore)
+    assert status == 0 and "changed=1" in output, output
+    assert entries(store) == before and entries(aside) == set()
+    status, output = fleet.run()
+    assert status == 2 and str(store / name) in messages(output)["metal1"], output
+
+
+def test_what_could_not_be_verified_is_not_moved(fleet: Fleet) -> None:
+    store = fleet.host("metal1")
+    name = damaged(store)
+    fleet.inventory["zeroinstall_hosts"]["hosts"]["metal1"] = {"cache_verify_stores": [str(store)]}
+    missing = "sha1=" + "0" * 40
+    play = {
+        "hosts": "metal1",
+        "gather_facts": False,
+        "vars": {
+            "cache_verify_paths": [str(store)],
+            "cache_verify_user": "",
+            "cache_verify_result": {
+                "problems": [
+                    {"name": name, "path": str(store / name), "status": "error"},
+                    {"name": missing, "path": str(store / missing), "status": "error"},
+                ]
+            },
+        },
+        "tasks": [
+            {
+                "ansible.builtin.include_role": {
+                    "name": "zeroinstall.virtualbox.cache_verify",
+                    "tasks_from": "quarantine.yml",
+                }
+            }
+        ],
+    }
+    (fleet.root / "play.yml").write_text(json.dumps([play]), encoding="utf-8")
+    status, output = fleet.run(fleet.root / "play.yml")
+    assert status == 0 and "changed=0" in output, output
+    assert name in entries(store)
+
+
+def test_each_of_several_stores_has_its_own_quarantine(fleet: Fleet) -> None:
+    stores = [fleet.host("one"), fleet.host("two")]
+    names = [damaged(store) for store in stores]
+    fleet.inventory["zeroinstall_hosts"]["hosts"] = {"metal": {"cache_verify_stores": [str(path) for path in stores]}}
+    status, output = fleet.run(cache_verify_quarantine=True)
+    assert status == 2 and "2 implementations not sound" in messages(output)["metal"], output
+    for store, name in zip(stores, names, strict=True):
+        assert entries(store.with_name("implementations.quarantine")) == {name}
+        assert len(entries(store)) == 3
+
+
+def test_guests_are_compared_with_their_hosts(fleet: Fleet) -> None:
+    store = fleet.host("metal1")
+    other = fleet.host("metal2")
+    fleet.guest("same", "metal1", store)
+    fleet.guest("differs", "metal1", other)
+    fleet.guest("unmounted", "metal1", fleet.root / "none" / "0install.net" / "implementations")
+    status, output = fleet.run(cache_verify_guests=True)
+    assert status == 2, output
+    lines = summary(output)
+    assert [line.split(":")[0] for line in lines[2:]] == ["differs", "unmounted", "2 hosts"]
+    assert lines[4].endswith("; 3 guests; 2 with problems")
+    told = messages(output)["differs"]
+    assert "4 implementations of the host's not there: " in told
+    assert "4 implementations that the host does not have: " in told
+    assert "does not exist" in messages(output)["unmounted"]
+    assert set(messages(output)) == {"differs", "unmounted"}
+
+    status, output = fleet.run(PLAYBOOK, "--limit", "same", cache_verify_guests=True)
+    assert status == 2 and "Its host metal1 was not verified in this run" in messages(output)["same"], output
+    status, output = fleet.run()
+    assert status == 0 and summary(output)[-1].endswith("; 0 guests; 0 with problems"), output
+
+
+def test_a_guest_is_not_told_to_miss_what_was_moved_aside_just_now(fleet: Fleet) -> None:
+    store = fleet.host("metal1")
+    fleet.guest("web1", "metal1", store)
+    damaged(store)
+    status, output = fleet.run(cache_verify_guests=True, cache_verify_guest_names="all", cache_verify_quarantine=True)
+    assert status == 2 and list(messages(output)) == ["metal1"], output
+
+
+def test_problems_are_selected_by_the_documented_example(fleet: Fleet) -> None:
+    store = fleet.host("metal1")
+    names = [damaged(store, "sha1="), damaged(store, "sha256new_")]
+    (renamed,) = store.glob("sha1new=*")
+    renamed.rename(store / ("sha1new=" + "0" * 40))
+    status, output = fleet.run(EXAMPLE, store=str(store))
+    assert status == 0, output
+    shown = [json.loads(text)["msg"] for text in re.findall(r"^ok: \[metal1\] => (\{\n.*?\n\})\n", output, re.M | re.S)]
+    assert shown[0] == names
+    assert {problem["name"] for problem in shown[1]} >= set(names)
+    assert all(line[0] in "+-" for problem in shown[1] for line in problem["changes"])
+    assert shown[2] == 0
+
+
+def test_a_long_run_tells_how_far_it_is(fleet: Fleet) -> None:
+    store = zero.store_under(fleet.root / "long")
+    tree = fleet.root / "tree"
+    for number in range(6):
+        zero.build(os.fsencode(tree), Folder({b"file": File(bytes([number]) * 50_000_000)}))
+        zero.add(store, tree, "sha256new")
+        subprocess.run(["rm", "-rf", "--", tree], check=True, timeout=60)
+    fleet.inventory["zeroinstall_hosts"]["hosts"]["long"] = {"cache_host_path": str(store)}
+    status, output = fleet.run(cache_verify_progress=0.05, cache_verify_workers=1)
+    assert status == 0, output
+    told = re.findall(
+        r"^long: verified (\d) of 6 implementations, 0\.\d\d of 0\.30 GB(?:, about \d+ s left)?$", output, re.MULTILINE
+    )
+    assert told and told == sorted(told), output
+    status, output = fleet.run(cache_verify_progress=0, cache_verify_workers=1)
+    assert status == 0 and "verified" not in output.replace("not verified", ""), output
