@@ -21,12 +21,15 @@ import base64
 import binascii
 import functools
 import hashlib
+import heapq
 import itertools
 import re
 from typing import Any, Callable, Iterable, NamedTuple
 
-COMPARED_LINES = 200_000
-"""Manifests of more lines are not compared line by line: it would need too much memory."""
+COMPARED = 32 << 20
+"""Manifests whose differences need about so many bytes of memory are not compared."""
+KEPT = 300
+"""Bytes that a line in memory needs besides itself, about."""
 
 
 class Algorithm(NamedTuple):
@@ -167,21 +170,24 @@ class Differences(NamedTuple):
 def differences(recorded: Iterable[bytes], generated: Iterable[bytes], most: int) -> Differences | None:
     """How the lines of two manifests differ, ``-`` for those that only the recorded one has; at most so many.
 
-    None: one of them has more than `COMPARED_LINES` lines. A line stands for one in the same directory only.
+    None: that would need too much memory. A line stands for one in the same directory only.
     """
     only: dict[tuple[bytes, bytes], int] = {}
+    memory = 0
     for count, lines in ((-1, recorded), (1, generated)):
         directory = b""
-        for number, line in enumerate(lines):
-            if number >= COMPARED_LINES:
-                return None
+        for line in lines:
             if line.startswith(b"D "):
                 directory = line[line.find(b"/"):]
+                memory += len(directory)
             key = (directory, line)
-            only[key] = only.get(key, 0) + count
-            if not only[key]:
-                del only[key]
-    changed = sorted(only.items(), key=lambda item: (item[0][0], item[0][1].split(b" ")[-1], item[1]))
+            before = only.pop(key, 0)
+            if before + count:
+                only[key] = before + count
+            memory += (KEPT + len(line)) * (bool(before + count) - bool(before))
+            if memory > COMPARED:
+                return None
+    changed = heapq.nsmallest(most, only.items(), lambda item: (item[0][0], item[0][1].split(b" ")[-1], item[1]))
     written = itertools.chain.from_iterable([_shown(key[1], count)] * abs(count) for key, count in changed)
     total = sum(map(abs, only.values()))
     return Differences(list(itertools.islice(written, most)), max(0, total - most))

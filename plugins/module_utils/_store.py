@@ -116,7 +116,7 @@ def open_implementation(store: Open, name: str) -> int:
                 raise Problem("corrupt", "symlink", "It is a symbolic link.") from None
             if not stat.S_ISDIR(mode):
                 raise Problem("corrupt", "not_a_directory", "It is not a directory.") from None
-        raise Problem("error", "unreadable", "It cannot be read: %s." % error.strerror) from error
+        raise _tree.unreadable(b"", error) from error
 
 
 @contextlib.contextmanager

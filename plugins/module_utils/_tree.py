@@ -11,6 +11,7 @@ piece, and only the lowest directories of a path are kept open.
 from __future__ import annotations
 
 import contextlib
+import errno
 import heapq
 import itertools
 import os
@@ -23,6 +24,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._manifest i
 
 DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+_NOT_WHAT_IT_WAS = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV, errno.EINVAL)
+"""Errors of opening a file, directory or link that was one when its directory was read."""
 MANIFEST = b".manifest"
 SORTED_NAMES = 50_000
 """So many names of a directory are sorted in memory; more are sorted on disk."""
@@ -45,11 +48,13 @@ class Problem(Exception):
 
 def changed(path: bytes) -> Problem:
     """The problem of what changed while it was read."""
-    return Problem("error", "changed", "%s changed while it was read. Verify again." % readable(path))
+    return Problem("error", "changed", "%s changed while it was read. Verify again." % (readable(path) or "/"))
 
 
 def unreadable(path: bytes, error: OSError) -> Problem:
-    """The problem of what cannot be read."""
+    """The problem of what cannot be read: that it changed, where the error says that it is not what it was."""
+    if error.errno in _NOT_WHAT_IT_WAS:
+        return changed(path)
     return Problem("error", "unreadable", "%s cannot be read: %s." % (readable(path) or "/", error.strerror))
 
 
@@ -124,7 +129,7 @@ def _sorted_on_disk(chunk: list[bytes], names: Iterator[bytes]) -> Iterator[byte
 
 class _Level(NamedTuple):
     fd: int
-    path: bytes
+    leaf: bytes
     stat: os.stat_result
     names: Iterator[bytes]
 
@@ -140,17 +145,16 @@ class _Walk:
     def __init__(self, one_pass: bool) -> None:
         self._one_pass = one_pass
         self._levels: list[_Level] = []
-
-    @property
-    def path(self) -> bytes:
+        self.path = b""
         """The current directory, from the root."""
-        return self._levels[-1].path if self._levels else b""
 
-    def _push(self, fd: int, path: bytes) -> None:
+    def _push(self, fd: int, leaf: bytes) -> None:
         status = os.fstat(fd)
-        self._levels.append(_Level(fd, path, status, iter(())))
-        _check_bits(path, status.st_mode)
-        self._levels[-1] = _Level(fd, path, status, _sorted(_encoded(fd, path, self._one_pass)))
+        self._levels.append(_Level(fd, leaf, status, iter(())))
+        if leaf:
+            self.path += b"/" + leaf
+        _check_bits(self.path, status.st_mode)
+        self._levels[-1] = _Level(fd, leaf, status, _sorted(_encoded(fd, self.path, self._one_pass)))
         if len(self._levels) > OPEN_DIRECTORIES + 1:
             far = self._levels[-OPEN_DIRECTORIES]
             os.close(far.fd)
@@ -159,15 +163,16 @@ class _Walk:
     def _pop(self) -> None:
         level = self._levels[-1]
         if not same_state(level.stat, os.fstat(level.fd)):
-            raise changed(level.path)
+            raise changed(self.path)
         if len(self._levels) > 1:
             above = self._levels[-2]
             if above.fd < 0:
                 fd = os.open("..", DIRECTORY, dir_fd=level.fd)
                 self._levels[-2] = above._replace(fd=fd)
                 if not os.path.samestat(os.fstat(fd), above.stat):
-                    raise changed(above.path)
+                    raise changed(self.path)
             os.close(level.fd)
+            self.path = self.path[: -len(level.leaf) - 1]
         self._levels.pop()
 
     def close(self) -> None:
@@ -182,7 +187,7 @@ class _Walk:
         self._push(root, b"")
         yield Item(b"d", levels[0].fd, b"", b"", levels[0].stat)
         while levels:
-            fd, path, _status, names = levels[-1]
+            fd, names, path = levels[-1].fd, levels[-1].names, self.path
             for name in names:
                 kind, leaf = name[-1:], name[1:-2]
                 if leaf == MANIFEST and not path:
@@ -190,9 +195,9 @@ class _Walk:
                         raise Problem("corrupt", "manifest_type", "/.manifest is no regular file.")
                     continue
                 if kind == b"d":
-                    below = path + b"/" + leaf
-                    self._push(self._open(fd, leaf, below), below)
-                    yield Item(b"d", levels[-1].fd, below, leaf, levels[-1].stat)
+                    self._push(self._open(fd, leaf, path), leaf)
+                    del path
+                    yield Item(b"d", levels[-1].fd, self.path, leaf, levels[-1].stat)
                     break
                 yield Item(kind, fd, path, leaf, None)
             else:
@@ -202,10 +207,8 @@ class _Walk:
     def _open(fd: int, leaf: bytes, path: bytes) -> int:
         try:
             return os.open(leaf, DIRECTORY, dir_fd=fd)
-        except (NotADirectoryError, FileNotFoundError):
-            raise changed(path) from None
         except OSError as error:
-            raise unreadable(path, error) from error
+            raise unreadable(path + b"/" + leaf, error) from error
 
 
 def walk(root: int, one_pass: bool) -> Generator[Item, None, None]:
@@ -239,9 +242,7 @@ class Reader:
         try:
             file = os.open(leaf, _FILE, dir_fd=fd)
         except OSError as error:
-            if self._is_file(fd, leaf):
-                raise unreadable(path + b"/" + leaf, error) from error
-            raise changed(path + b"/" + leaf) from error
+            raise unreadable(path + b"/" + leaf, error) from error
         try:
             before = os.fstat(file)
             if not stat.S_ISREG(before.st_mode):
@@ -263,13 +264,6 @@ class Reader:
         finally:
             os.close(file)
 
-    @staticmethod
-    def _is_file(fd: int, leaf: bytes) -> bool:
-        try:
-            return stat.S_ISREG(os.stat(leaf, dir_fd=fd, follow_symlinks=False).st_mode)
-        except OSError:
-            return False
-
     def _pieces(self, file: int, hash_: Any) -> tuple[int, bytes]:
         size = 0
         while True:
@@ -288,8 +282,8 @@ def read_link(fd: int, leaf: bytes, path: bytes) -> bytes:
     """
     try:
         return os.readlink(leaf, dir_fd=fd)
-    except OSError:
-        raise changed(path + b"/" + leaf) from None
+    except OSError as error:
+        raise unreadable(path + b"/" + leaf, error) from error
 
 
 class Totals:
