@@ -209,8 +209,10 @@ problems:
       description: How many more lines differ.
       type: int
       sample: 0
-skipped:
-  description: Names in the stores that are none of implementations.
+skipped_names:
+  description:
+    - Names in the stores that are none of implementations.
+    - Not C(skipped), by which Ansible would take the whole task for skipped.
   returned: when the stores could be opened
   type: list
   elements: dict
@@ -320,7 +322,7 @@ def main():
         "changed": False,
         "summary": report.summary,
         "problems": [in_full(*problem) for problem in report.problems],
-        "skipped": [
+        "skipped_names": [
             {"name": _store.shown(name), "path": _store.shown(os.path.join(store, name)), "reason": reason}
             for store, name, reason in report.skipped
         ],

@@ -189,6 +189,7 @@ def test_the_module_lists_every_problem(
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.startswith("localhost | SUCCESS => "), done.stdout[:1000]
     result, _end = json.JSONDecoder().raw_decode(done.stdout.partition(" => ")[2])
 
     names = [os.fsdecode(os.fsencode(problem["name"])) for problem in result["problems"]]
@@ -202,5 +203,6 @@ def test_the_module_lists_every_problem(
         assert problem["path"].startswith(str(store))
         assert problem["status"] in ("corrupt", "error")
         assert len(problem["changes"]) <= 3
+    assert {entry["name"].replace("\\n", "\n"): entry["reason"] for entry in result["skipped_names"]} == OTHERS
     check_summary(result["summary"], store, expected)
     assert not result["changed"]
