@@ -10,7 +10,7 @@ property /VirtualBox/GuestAdd/Version.
 from __future__ import annotations
 
 import re
-from typing import NamedTuple
+from typing import Iterable, NamedTuple
 
 ORACLE = "oracle"
 DISTRIBUTION = "distribution"
@@ -68,7 +68,54 @@ def parse(text: str) -> Version | None:
     return Version(found.group(0), numbers, suffixes, int(revision) if revision else None)
 
 
-def problem(version: Version | None, origin: str | None, minimum: Version) -> str | None:
+class Range(NamedTuple):
+    """Versions from the first to the last, both included; release numbers without suffixes."""
+
+    first: tuple[int, ...]
+    last: tuple[int, ...]
+
+
+def parse_range(text: str) -> Range:
+    """A version, such as `6.1.0`, or a range of them, such as `6.1.0-6.1.8`.
+
+    ValueError: it is neither.
+    """
+    found = re.fullmatch(r"\s*(\d+\.\d+\.\d+)\s*(?:-\s*(\d+\.\d+\.\d+)\s*)?", text)
+    if not found:
+        raise ValueError(f"bad_versions: '{text}' is no version and no range of versions. Write it as 6.1.0 or 6.1.0-6.1.8.")
+    first, last = (tuple(map(int, part.split("."))) for part in (found[1], found[2] or found[1]))
+    if first > last:
+        raise ValueError(f"bad_versions: '{text}' is a range that ends before it begins. Write the lower version first.")
+    return Range(first, last)
+
+
+class Limits(NamedTuple):
+    """What is refused: versions below the minimum, and bad ones."""
+
+    minimum: Version
+    bad: tuple[Range, ...] = ()
+
+
+def required(text: str, option: str) -> Version:
+    """The version that a text begins with.
+
+    ValueError: it is none; named as that option.
+    """
+    version = parse(text)
+    if version is None or not text.strip().startswith(version.full):
+        raise ValueError(f"{option} '{text}' is no version. Write it as 4.2.0.")
+    return version
+
+
+def limits(minimum: str, bad: Iterable[str] = ()) -> Limits:
+    """What a user's options refuse.
+
+    ValueError: one of them is no version.
+    """
+    return Limits(required(minimum, "minimum_version"), tuple(map(parse_range, bad)))
+
+
+def problem(version: Version | None, origin: str | None, refused: Limits) -> str | None:
     """What is wrong with these Guest Additions and what to do, or None.
 
     The driver of the Linux kernel itself calls itself 6.0.0 for ever, and no version of it is known to be bad: with
@@ -84,9 +131,26 @@ def problem(version: Version | None, origin: str | None, minimum: Version) -> st
             "Guest Additions of the host's version if it fails."
         )
     remedy = "Install Guest Additions of the host's version."
-    for first, last, fault in _BROKEN:
+    for first, last, fault in (*_BROKEN, *((*range_, "is one of bad_versions") for range_ in refused.bad)):
         if first <= version.numbers <= last:
             return f"Guest Additions {version.full}: this version {fault}. {remedy}"
+    minimum = refused.minimum
     if (version.numbers, not version.prerelease) < (minimum.numbers, not minimum.prerelease):
         return f"Guest Additions {version.full} are older than {minimum.full}. {remedy}"
+    return None
+
+
+def distance(guest: Version | None, origin: str | None, host: Version) -> str | None:
+    """How Guest Additions and their host's VirtualBox differ too much, and what to do; None if they do not.
+
+    Oracle's manual wants them of the same version. Neighbouring minor versions work together; newer Guest Additions
+    than their host's minor version may ask for what it does not have. The kernel's own driver has no such version.
+    """
+    if origin == MAINLINE or guest is None:
+        return None
+    remedy = "Install Guest Additions of the host's version."
+    if guest.numbers[:2] > host.numbers[:2]:
+        return f"Guest Additions {guest.full} are newer than the host's VirtualBox {host.full}. {remedy}"
+    if guest.numbers[0] < host.numbers[0]:
+        return f"Guest Additions {guest.full} are a major version behind the host's VirtualBox {host.full}. {remedy}"
     return None

@@ -114,7 +114,7 @@ class Guest:
             return None
         return _additions.MAINLINE if file.startswith("kernel/drivers/") else _additions.ORACLE
 
-    def additions(self, minimum: _additions.Version, tools: bool = True) -> dict[str, Any]:
+    def additions(self, refused: _additions.Limits, tools: bool = True) -> dict[str, Any]:
         """Version, origin and problem of the Guest Additions, and the version of their programs where they are."""
         origin = self.origin()
         driver = _additions.parse(self.word("/sys/module/vboxguest/version") or "")
@@ -126,7 +126,7 @@ class Guest:
             "revision": version.revision if version else None,
             "origin": origin,
             "tools": program,
-            "problem": _additions.problem(version, origin, minimum),
+            "problem": _additions.problem(version, origin, refused),
         }
 
     # --- mounts
@@ -242,11 +242,11 @@ class Guest:
             return "sysvinit"
         return "other"
 
-    def everything(self, minimum: _additions.Version, fstab: str, sudoers: str, tools: bool) -> dict[str, Any]:
+    def everything(self, refused: _additions.Limits, fstab: str, sudoers: str, tools: bool) -> dict[str, Any]:
         """All of it. A part that cannot be read is None, and `errors` says why; the others stay."""
         parts: dict[str, Callable[[], Any]] = {
             "virtualbox": self.virtualbox,
-            "additions": lambda: self.additions(minimum, tools),
+            "additions": lambda: self.additions(refused, tools),
             "driver": self.driver,
             "mounts": self.live,
             "fstab": lambda: self.fstab(fstab),

@@ -23,6 +23,11 @@ options:
     description: Guest Additions that are older are a problem, see RV(guest.additions.problem).
     type: str
     default: 4.2.0
+  bad_versions:
+    description: More versions that are a problem, or ranges of them such as V(6.1.0-6.1.8), both ends included.
+    type: list
+    elements: str
+    default: []
   tools:
     description:
       - Whether to ask the programs of the Guest Additions for their version, if they are installed.
@@ -259,6 +264,7 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "minimum_version": {"type": "str", "default": _additions.MINIMUM},
+            "bad_versions": {"type": "list", "elements": "str", "default": []},
             "tools": {"type": "bool", "default": True},
             "fstab": {"type": "path", "default": "/etc/fstab"},
             "sudoers": {"type": "path", "default": "/etc/sudoers.d/zeroinstall"},
@@ -266,14 +272,13 @@ def main():
         supports_check_mode=True,
     )
     options = module.params
-    minimum = _additions.parse(options["minimum_version"])
-    if minimum is None or minimum.full != options["minimum_version"]:
-        module.fail_json(
-            msg="minimum_version {!r} is no version. Write it as 4.2.0.".format(options["minimum_version"])
-        )
+    try:
+        refused = _additions.limits(options["minimum_version"], options["bad_versions"])
+    except ValueError as error:
+        module.fail_json(msg=str(error))
     module.exit_json(
         changed=False,
-        guest=Guest().everything(minimum, options["fstab"], options["sudoers"], options["tools"]),
+        guest=Guest().everything(refused, options["fstab"], options["sudoers"], options["tools"]),
     )
 
 

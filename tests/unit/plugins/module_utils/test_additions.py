@@ -12,7 +12,7 @@ import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions
 
 PROGRAMS = json.loads((Path(__file__).parent / "fixtures/guest_programs.json").read_text(encoding="utf-8"))
-MINIMUM = _additions.parse(_additions.MINIMUM)
+MINIMUM = _additions.limits(_additions.MINIMUM)
 
 
 @pytest.mark.parametrize("printed", [case["output"] for case in PROGRAMS["versions"]])
@@ -68,11 +68,11 @@ def test_bad_versions_are_named_with_fault_and_remedy(version, named):
 
 
 def test_the_minimum_can_be_raised():
-    assert "older than 7.0.0" in _additions.problem(_additions.parse("6.1.50"), "oracle", _additions.parse("7.0.0"))
+    assert "older than 7.0.0" in _additions.problem(_additions.parse("6.1.50"), "oracle", _additions.limits("7.0.0"))
 
 
 def test_a_known_bad_version_stays_bad_under_a_lower_minimum():
-    assert _additions.problem(_additions.parse("4.0.4"), "oracle", _additions.parse("3.0.0"))
+    assert _additions.problem(_additions.parse("4.0.4"), "oracle", _additions.limits("3.0.0"))
 
 
 def test_the_kernels_own_driver_is_not_judged_by_a_version():
@@ -83,3 +83,46 @@ def test_the_kernels_own_driver_is_not_judged_by_a_version():
 def test_nothing_there_is_a_problem():
     assert "No Guest Additions" in _additions.problem(None, None, MINIMUM)
     assert "cannot be told" in _additions.problem(None, "oracle", MINIMUM)
+
+
+@pytest.mark.parametrize(
+    ("version", "refused"),
+    [("6.0.9", False), ("6.1.0", True), ("6.1.8_Ubuntur1", True), ("6.1.9", False), ("7.0.2", True), ("7.0.3", False)],
+)
+def test_a_users_own_bad_versions(version, refused):
+    limits = _additions.limits("4.2.0", ["6.1.0-6.1.8", " 7.0.2"])
+    problem = _additions.problem(_additions.parse(version), "oracle", limits)
+    assert ("bad_versions" in (problem or "")) == refused
+    assert _additions.problem(_additions.parse(version), "mainline", limits) is None
+
+
+@pytest.mark.parametrize(
+    ("minimum", "bad", "named"),
+    [
+        ("old", [], "minimum_version 'old'"),
+        ("x 4.2.0", [], "minimum_version"),
+        ("4.2.0", ["5"], "bad_versions: '5'"),
+        ("4.2.0", ["5.0.0-"], "bad_versions"),
+        ("4.2.0", ["5.0.4-5.0.0"], "ends before it begins"),
+    ],
+)
+def test_limits_that_are_none(minimum, bad, named):
+    with pytest.raises(ValueError, match=named):
+        _additions.limits(minimum, bad)
+
+
+@pytest.mark.parametrize(
+    ("guest", "origin", "host", "words"),
+    [
+        ("7.2.22", "oracle", "7.2.22r175245", None),
+        ("7.2.30", "oracle", "7.2.22", None),
+        ("7.0.10", "distribution", "7.2.22", None),
+        ("7.2.0", "oracle", "7.0.30", "newer than"),
+        ("6.1.50", "oracle", "7.0.30", "a major version behind"),
+        ("6.0.0", "mainline", "7.2.22", None),
+        (None, "oracle", "7.2.22", None),
+    ],
+)
+def test_how_far_guest_and_host_may_differ(guest, origin, host, words):
+    told = _additions.distance(_additions.parse(guest or ""), origin, _additions.parse(host))
+    assert (told is None) if words is None else (words in told and "Install" in told)

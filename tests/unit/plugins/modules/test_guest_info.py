@@ -18,7 +18,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.modules import guest_inf
 FILES = json.loads(
     (Path(__file__).parent.parent / "module_utils/fixtures/guest_files.json").read_text(encoding="utf-8")
 )
-MINIMUM = _additions.parse(_additions.MINIMUM)
+MINIMUM = _additions.limits(_additions.MINIMUM)
 STORE = "var/cache/0install.net/implementations"
 
 

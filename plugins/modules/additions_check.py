@@ -1,0 +1,150 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: additions_check
+short_description: Check that a VirtualBox guest's Guest Additions keep Zero Install's packages sound
+version_added: 0.1.0
+description:
+  - Finds version and origin of the Guest Additions, and fails if they are too old, known to be bad, or too far from the
+    version of their host.
+  - A version alone can lie, since the Linux kernel's own driver always calls itself 6.0.0. So on a writable mount, what
+    the digests of packages depend on is tried, with O(path).
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+extends_documentation_fragment:
+  - zeroinstall.virtualbox.attributes
+  - zeroinstall.virtualbox.attributes.info
+options:
+  minimum_version:
+    description: Guest Additions that are older are refused.
+    type: str
+    default: 4.2.0
+  bad_versions:
+    description:
+      - More versions to refuse, or ranges of them, both ends included.
+      - 4.0.4 and 5.0.0 to 5.0.4 are always refused.
+    type: list
+    elements: str
+    default: []
+  host_version:
+    description:
+      - Version of the host's VirtualBox, as C(VBoxManage --version) prints it.
+      - Guest Additions of a newer minor version, or of an older major version, are refused. Without it, nothing is
+        compared.
+    type: str
+  path:
+    description:
+      - A writable mount of a shared folder, to prove that it keeps symbolic links, executable bits, times, renaming and
+        names. This is done in a new folder there, which is removed. In check mode, nothing is written, and nothing
+        proved.
+    type: path
+  fail_on_problem:
+    description: Whether a problem is a failure.
+    type: bool
+    default: true
+seealso:
+  - module: zeroinstall.virtualbox.guest_info
+  - module: zeroinstall.virtualbox.machine_info
+"""
+
+EXAMPLES = r"""
+- name: Refuse Guest Additions that break packages
+  zeroinstall.virtualbox.additions_check:
+
+- name: Be stricter, and prove that a writable store keeps packages as they are
+  zeroinstall.virtualbox.additions_check:
+    minimum_version: 6.1.0
+    bad_versions: [6.1.30, 7.0.0-7.0.4]
+    host_version: 7.2.22
+    path: /var/cache/0install.net/implementations
+"""
+
+RETURN = r"""
+additions:
+  description: The Guest Additions, as RV(zeroinstall.virtualbox.guest_info#module:guest.additions) has them.
+  returned: always
+  type: dict
+  sample:
+    full: 7.2.22_Debianr175245
+    origin: distribution
+    problem:
+    revision: 175245
+    tools: 7.2.22_Debianr175245
+    version: 7.2.22
+proof:
+  description: What was tried on O(path); empty without it and in check mode.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    check:
+      description: V(symlinks), V(executable), V(times), V(rename) or V(names).
+      type: str
+      sample: symlinks
+    kept:
+      description: Whether the mount keeps it as it is.
+      type: bool
+    detail:
+      description: What is wrong and what to do, or null.
+      type: str
+problems:
+  description: Everything that is wrong, and what to do.
+  returned: always
+  type: list
+  elements: str
+  sample: []
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _proof
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest
+
+
+def main():
+    """Check."""
+    module = AnsibleModule(
+        argument_spec={
+            "minimum_version": {"type": "str", "default": _additions.MINIMUM},
+            "bad_versions": {"type": "list", "elements": "str", "default": []},
+            "host_version": {"type": "str"},
+            "path": {"type": "path"},
+            "fail_on_problem": {"type": "bool", "default": True},
+        },
+        supports_check_mode=True,
+    )
+    options = module.params
+    try:
+        limits = _additions.limits(options["minimum_version"], options["bad_versions"])
+        host = _additions.required(options["host_version"], "host_version") if options["host_version"] else None
+    except ValueError as error:
+        module.fail_json(msg=str(error))
+    additions = Guest().additions(limits)
+    problems = [additions["problem"]]
+    if host:
+        problems.append(_additions.distance(_additions.parse(additions["full"] or ""), additions["origin"], host))
+    proof = []
+    if options["path"] and not module.check_mode:
+        try:
+            proof = _proof.prove(options["path"])
+        except OSError as error:
+            problems.append("Nothing can be proved on {}: {}.".format(options["path"], error.strerror))
+        problems += ["{}: {}".format(options["path"], finding.detail) for finding in proof if not finding.kept]
+    problems = [problem for problem in problems if problem]
+    result = {
+        "changed": False,
+        "additions": additions,
+        "proof": [finding._asdict() for finding in proof],
+        "problems": problems,
+    }
+    if problems and options["fail_on_problem"]:
+        module.fail_json(msg=" ".join(problems), **result)
+    module.exit_json(**result)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,73 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Proving what a writable folder keeps; each fault is one that a share has been seen to have."""
+
+from __future__ import annotations
+
+import errno
+import os
+
+import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _proof
+
+CHECKS = ["symlinks", "executable", "times", "rename", "names"]
+
+
+def not_kept(path):
+    return {finding.check: finding.detail for finding in _proof.prove(str(path)) if not finding.kept}
+
+
+def refuse(number):
+    def fail(*_arguments, **_options):
+        raise OSError(number, os.strerror(number))
+
+    return fail
+
+
+def test_a_plain_file_system_keeps_everything_and_is_left_as_it_was(tmp_path):
+    assert [(finding.check, finding.kept) for finding in _proof.prove(str(tmp_path))] == [
+        (check, True) for check in CHECKS
+    ]
+    assert os.listdir(str(tmp_path)) == []
+
+
+@pytest.mark.parametrize(
+    ("number", "words"),
+    [(errno.EPERM, "symlinks: true"), (errno.EPROTO, "5.0.0 to 5.0.4"), (errno.EIO, "Input/output")],
+)
+def test_refused_links(tmp_path, monkeypatch, number, words):
+    monkeypatch.setattr(os, "symlink", refuse(number))
+    assert words in not_kept(tmp_path)["symlinks"]
+    assert os.listdir(str(tmp_path)) == []
+
+
+def test_links_that_change(tmp_path, monkeypatch):
+    real = os.symlink
+    monkeypatch.setattr(os, "symlink", lambda target, path: real(target.replace("/", "\\"), path))
+    assert "became one to" in not_kept(tmp_path)["symlinks"]
+
+
+@pytest.mark.parametrize("set_", [0o100777, 0o100644])
+def test_modes_that_are_flattened(tmp_path, monkeypatch, set_):
+    real = os.chmod
+    monkeypatch.setattr(os, "chmod", lambda path, _mode: real(path, set_))
+    assert "fmode" in not_kept(tmp_path)["executable"]
+
+
+def test_coarse_times(tmp_path, monkeypatch):
+    real = os.utime
+    even = 2 * 10**9
+    monkeypatch.setattr(os, "utime", lambda path, ns: real(path, ns=tuple(time // even * even for time in ns)))
+    assert "0.000000001 s" not in not_kept(tmp_path)["times"] and "became" in not_kept(tmp_path)["times"]
+
+
+def test_normalised_names(tmp_path, monkeypatch):
+    real = os.listdir
+    monkeypatch.setattr(os, "listdir", lambda path: [name.replace("A\u030a", "\u00c5") for name in real(path)])
+    assert "iocharset" in not_kept(tmp_path)["names"]
+
+
+def test_a_folder_that_cannot_be_written(tmp_path):
+    with pytest.raises(OSError, match="No such file"):
+        _proof.prove(str(tmp_path / "none"))
