@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import secrets
 import shlex
+import signal
 import time
 import typing as t
 
@@ -119,6 +121,23 @@ def pause(previous: float, progress: Progress | None, until_line: float) -> floa
     return max(min(limits), FIRST_LOOK)
 
 
+@contextlib.contextmanager
+def interruptible() -> t.Iterator[None]:
+    """Raise where a signal would end Ansible's worker process at once, and then let it clean up undisturbed."""
+
+    def stop(number: int, _frame: t.Any) -> None:
+        for each in before:
+            signal.signal(each, signal.SIG_IGN)
+        raise SystemExit(128 + number)
+
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
 class ActionModule(ActionBase):
     """Run the module; in the background, unless the user does that, or wants no progress."""
 
@@ -159,12 +178,13 @@ class ActionModule(ActionBase):
             self._remove(temporary)
             return self._not_started(started.get("msg", "no job was returned"))
         progress_file = f"{job_file.rpartition('/')[0]}/{name}"
-        try:
-            result = self._wait(every, started["ansible_job_id"], job_file, progress_file)
-        finally:
-            files = " ".join(map(shlex.quote, (progress_file, job_file)))
-            self._low_level_execute_command(f"rm -f {files}")
-            self._remove(temporary)
+        with interruptible():
+            try:
+                result = self._wait(every, started["ansible_job_id"], job_file, progress_file)
+            finally:
+                files = " ".join(map(shlex.quote, (progress_file, job_file)))
+                self._low_level_execute_command(f"rm -f {files}")
+                self._remove(temporary)
         if result is None:
             return self._not_started(f"there is no {job_file}")
         return result
@@ -208,9 +228,10 @@ class ActionModule(ActionBase):
                 continue
             if silent:
                 raise AnsibleActionFail(self._died(look.progress))
-            if look != last:
+            new = look != last
+            if new:
                 last, renewed = look, now
-            if look.progress and not look.progress.finished and now >= next_line:
+            if new and look.progress and not look.progress.finished and now >= next_line:
                 display.display(line(self._host(), look.progress))
                 next_line = now + every
             nap = pause(nap, look.progress, next_line - now)

@@ -6,6 +6,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import subprocess
 
 import pytest
@@ -190,3 +192,23 @@ def test_a_connection_that_comes_back_does_no_harm(watch):
 def test_a_connection_that_does_not_come_back_is_its_own_error(watch):
     with pytest.raises(AnsibleConnectionFailure, match="gone"):
         watch(lambda now: AnsibleConnectionFailure("gone") if now > 10 else until(70)(now))
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_run_cleans_up_and_is_not_disturbed_in_that(number):
+    before = signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)
+    cleaned = []
+
+    def run():
+        with action.interruptible():
+            try:
+                os.kill(os.getpid(), number)
+            finally:
+                os.kill(os.getpid(), signal.SIGINT)
+                os.kill(os.getpid(), signal.SIGTERM)
+                cleaned.append(True)
+
+    with pytest.raises(SystemExit):
+        run()
+    assert cleaned == [True]
+    assert (signal.getsignal(signal.SIGINT), signal.getsignal(signal.SIGTERM)) == before
