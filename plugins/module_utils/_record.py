@@ -11,6 +11,7 @@ the same, pages that a process could still write through an old mapping, and wha
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import itertools
 import json
@@ -225,4 +226,7 @@ class Record:
         with _files.locked(os.path.join(self._folder, "lock")):
             both = {name: entry for name, entry in self.read().items() if name not in forgotten}
             both.update(known)
+            if self.warning:  # what replaces it would take over its mode and owner
+                with contextlib.suppress(OSError):
+                    os.unlink(self._path)
             _files.replace(self._path, encode(self._store, self._boot, both), 0o600)
