@@ -29,3 +29,8 @@ def folder(space: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     path.chmod(0o755)
     yield path
     subprocess.run(["rm", "-rf", "--", path], check=False, timeout=300)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Register this folder's marker."""
+    config.addinivalue_line("markers", "real_pause: with the library's own wait for the times of file systems")
