@@ -33,12 +33,12 @@ FILES = (
 def fleet() -> Iterator[Fleet]:
     """A host and two guests with nothing shared but what the lab itself needs, and one package in the host's store.
 
-    The host has a user beside root, and so has a guest.
+    The host has a user beside root, and so has g1, which is never switched off: a guest forgets its files then.
     """
     with Fleet("sharing", ("g1", "g2")).running(quiet=True) as made:
         add_package(made, "first")
         made.host("useradd", "--create-home", "vm")
-        made.guest("g2", "useradd --create-home somebody")
+        made.guest("g1", "useradd --create-home somebody")
         yield made
 
 
@@ -389,26 +389,26 @@ def test_the_inventory_of_local_virtualbox_machines_works_as_input(
 
 
 def test_a_guests_users_share_what_they_install_beside_the_hosts_store(fleet: Fleet) -> None:
-    option = ("-e", "cache_guest_sharing=true", "--limit", "g2")
+    option = ("-e", "cache_guest_sharing=true", "--limit", "g1")
     run(fleet, *option)
-    assert mounted(fleet, "g2", BESIDE).startswith("ZeroInstall vboxsf ro,")
-    assert not mounted(fleet, "g2")
+    assert mounted(fleet, "g1", BESIDE).startswith("ZeroInstall vboxsf ro,")
+    assert not mounted(fleet, "g1")
     assert_right(fleet, *option)
-    fleet.guest("g2", "mkdir /tmp/own && echo guest > /tmp/own/file")
-    own = fleet.guest("g2", "0install digest --algorithm=sha256new /tmp/own")[1].strip()
-    fleet.guest("g2", f"runuser -l somebody -c '0store add {own} /tmp/own'")
-    assert fleet.guest("g2", f"stat -c %U {STORE}/{own}")[1].strip() == "zeroinst"
+    fleet.guest("g1", "mkdir /tmp/own && echo guest > /tmp/own/file")
+    own = fleet.guest("g1", "0install digest --algorithm=sha256new /tmp/own")[1].strip()
+    fleet.guest("g1", f"runuser -l somebody -c '0store add {own} /tmp/own'")
+    assert fleet.guest("g1", f"stat -c %U {STORE}/{own}")[1].strip() == "zeroinst"
     shared = fleet.host("ls", STORE).stdout.split()[0]
     find = f"0install store find {own}; 0install store find {shared}"
     for line in (find, f"runuser -l somebody -c '{find}'"):
-        assert fleet.guest("g2", line)[1].split() == [f"{STORE}/{own}", f"{BESIDE}/{shared}"]
+        assert fleet.guest("g1", line)[1].split() == [f"{STORE}/{own}", f"{BESIDE}/{shared}"]
     assert own not in fleet.host("ls", STORE).stdout
-    touched = fleet.guest("g2", f"runuser -u somebody -- touch {STORE}/{own}/x {STORE}/x", check=False)[1]
+    touched = fleet.guest("g1", f"runuser -u somebody -- touch {STORE}/{own}/x {STORE}/x", check=False)[1]
     assert touched.count("Permission denied") == 2
-    fleet.guest("g2", f"rm -r {STORE}/{own} /tmp/own")
-    run(fleet, "--limit", "g2")
-    assert mounted(fleet, "g2").startswith("ZeroInstall vboxsf ro,")
-    assert_right(fleet, "--limit", "g2")
+    fleet.guest("g1", f"rm -r {STORE}/{own} /tmp/own")
+    run(fleet, "--limit", "g1")
+    assert mounted(fleet, "g1").startswith("ZeroInstall vboxsf ro,")
+    assert_right(fleet, "--limit", "g1")
 
 
 def test_unshare_undoes_exactly_what_share_did_and_leaves_the_packages(
