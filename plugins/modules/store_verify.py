@@ -69,14 +69,26 @@ options:
   progress:
     description:
       - Seconds between two lines that tell how far a long run is.
-      - V(0) tells nothing, and saves the run of the module in the background that this needs.
+      - They appear in the output of C(ansible-playbook). With a callback that prints JSON, use V(0).
+      - V(0) tells nothing, and saves running the module in the background, which needs a writable
+        C(ansible_async_dir).
     type: float
     default: 10
   progress_file:
     description:
       - A file that is replaced about once a second, and at the end, with a JSON object of how far the run is.
-      - By default, with O(progress), one that is removed at the end.
+        Whoever removes it meanwhile ends the run.
+      - By default, with O(progress), one in C(ansible_async_dir) that is removed at the end.
     type: path
+attributes:
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the
+      controller.
+    support: full
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: full
+    details: Then no progress is told.
 notes:
   - Run as a user who can read all of the store. Its owner and root can.
 seealso:
@@ -336,14 +348,18 @@ def main():
 
 
 def teller(path):
-    """What writes a run's progress to a file. That it cannot be written does not stop the run."""
+    """What writes a run's progress to a file. That it cannot be written does not stop the run, its removal does."""
+    written = False
 
     def tell(progress):
-        if path:
-            with contextlib.suppress(Failure):
-                _files.replace(path, json.dumps(progress._asdict()) + "\n", 0o600)
+        nonlocal written
+        if written and not os.path.lexists(path):
+            raise Failure(f"{path} was removed, so the run was ended. Run again to verify.")
+        with contextlib.suppress(Failure):
+            _files.replace(path, json.dumps(progress._asdict()) + "\n", 0o600)
+            written = True
 
-    return tell
+    return tell if path else lambda progress: None
 
 
 if __name__ == "__main__":
