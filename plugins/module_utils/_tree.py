@@ -108,12 +108,12 @@ def _check_name(path: bytes, name: bytes) -> None:
     raise Problem("corrupt", "file_name", "%s %s." % (readable(path + b"/" + name), what))
 
 
-def _sorted(names: Iterator[bytes]) -> Iterator[bytes]:
-    """The names, which have no newline, in order; in memory only so many at once."""
+def _sorted(names: Iterator[bytes]) -> tuple[Iterator[bytes], int]:
+    """The names, which have no newline, in order, and how many of them are in memory."""
     chunk = sorted(itertools.islice(names, SORTED_NAMES))
     if len(chunk) < SORTED_NAMES:
-        return iter(chunk)
-    return _sorted_on_disk(chunk, names)
+        return iter(chunk), len(chunk)
+    return _sorted_on_disk(chunk, names), 0
 
 
 def _sorted_on_disk(chunk: list[bytes], names: Iterator[bytes]) -> Iterator[bytes]:
@@ -132,6 +132,7 @@ class _Level(NamedTuple):
     leaf: bytes
     stat: os.stat_result
     names: Iterator[bytes]
+    held: int
 
 
 def same_state(one: os.stat_result, other: os.stat_result) -> bool:
@@ -139,26 +140,57 @@ def same_state(one: os.stat_result, other: os.stat_result) -> bool:
     return (one.st_mtime_ns, one.st_ctime_ns, one.st_size) == (other.st_mtime_ns, other.st_ctime_ns, other.st_size)
 
 
+def _temporary_file() -> Any:
+    return tempfile.TemporaryFile()
+
+
 class _Walk:
-    """The directories from the root to the current one, of which only the last few are open."""
+    """The directories from the root to the current one, of which only the last few are open.
+
+    Where their names are too many for memory, those of all but the current one wait in a file, the root's first.
+    """
 
     def __init__(self, one_pass: bool) -> None:
         self._one_pass = one_pass
         self._levels: list[_Level] = []
+        self._held = 0
+        self._file: Any = None
         self.path = b""
         """The current directory, from the root."""
 
     def _push(self, fd: int, leaf: bytes) -> None:
         status = os.fstat(fd)
-        self._levels.append(_Level(fd, leaf, status, iter(())))
+        self._levels.append(_Level(fd, leaf, status, iter(()), 0))
         if leaf:
             self.path += b"/" + leaf
         _check_bits(self.path, status.st_mode)
-        self._levels[-1] = _Level(fd, leaf, status, _sorted(_encoded(fd, self.path, self._one_pass)))
+        names, held = _sorted(_encoded(fd, self.path, self._one_pass))
+        if self._held + held > SORTED_NAMES:
+            self._put_away()
+        self._held += held
+        self._levels[-1] = _Level(fd, leaf, status, names, held)
         if len(self._levels) > OPEN_DIRECTORIES + 1:
             far = self._levels[-OPEN_DIRECTORIES]
             os.close(far.fd)
             self._levels[-OPEN_DIRECTORIES] = far._replace(fd=-1)
+
+    def _put_away(self) -> None:
+        self._file = self._file or _temporary_file()
+        for number, level in enumerate(self._levels[:-1]):
+            if level.held:
+                at = self._file.seek(0, os.SEEK_END)
+                self._file.writelines(name + b"\n" for name in level.names)
+                self._levels[number] = level._replace(names=self._taken_back(at), held=0)
+        self._held = 0
+
+    def _taken_back(self, at: int) -> Iterator[bytes]:
+        """The names of the current directory, the last ones in the file."""
+        self._file.seek(at)
+        names = self._file.read().split(b"\n")[:-1]
+        self._file.truncate(at)
+        self._held += len(names)
+        self._levels[-1] = self._levels[-1]._replace(held=len(names))
+        yield from names
 
     def _pop(self) -> None:
         level = self._levels[-1]
@@ -173,10 +205,13 @@ class _Walk:
                     raise changed(self.path)
             os.close(level.fd)
             self.path = self.path[: -len(level.leaf) - 1]
+        self._held -= level.held
         self._levels.pop()
 
     def close(self) -> None:
         """Closes all but the root."""
+        if self._file:
+            self._file.close()
         for level in self._levels[1:]:
             if level.fd >= 0:
                 os.close(level.fd)
