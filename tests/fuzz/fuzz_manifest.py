@@ -247,8 +247,12 @@ def file(text: bytes) -> None:
         assert record.read() == {}
 
 
+CONFIGURED = settings(
+    max_examples=ROUND, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True
+)
 TARGETS: list[Callable[[], None]] = [
-    *(line, differences, weight, readable, name, good_record, damaged_record, signed_record, file)
+    CONFIGURED(target)
+    for target in (line, differences, weight, readable, name, good_record, damaged_record, signed_record, file)
 ]
 
 
@@ -257,11 +261,7 @@ def fuzz(seconds: float, first: int) -> int:
     end = time.monotonic() + seconds
     rounds = 0
     while rounds < len(TARGETS) or time.monotonic() < end:
-        target = TARGETS[rounds % len(TARGETS)]
-        configured = settings(
-            max_examples=ROUND, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True
-        )(target)
-        seed(first + rounds)(configured)()
+        seed(first + rounds)(TARGETS[rounds % len(TARGETS)])()
         rounds += 1
     return rounds
 

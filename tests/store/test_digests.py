@@ -128,10 +128,29 @@ def test_a_generated_tree_has_the_digest_of_the_real_program(space: Path, tree: 
         remove(path)
 
 
+@settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@given(tree=TREES, names=st.integers(1, 5), directories=st.integers(2, 4))
+def test_what_does_not_fit_into_memory_has_the_same_digest(
+    space: Path, monkeypatch: pytest.MonkeyPatch, tree: Folder, names: int, directories: int
+) -> None:
+    """With room for a few names and open directories only, so that the rest waits on disk, or is opened again."""
+    path = space / "unfitting"
+    try:
+        zero.build(os.fsencode(path), tree)
+        for algorithm in _manifest.ALGORITHMS.values():
+            expected = _tree.digest(str(path), algorithm)
+            with monkeypatch.context() as patch:
+                patch.setattr(_tree, "SORTED_NAMES", names)
+                patch.setattr(_tree, "OPEN_DIRECTORIES", directories)
+                assert _tree.digest(str(path), algorithm) == expected
+    finally:
+        remove(path)
+
+
 def deep() -> Folder:
-    """1000 levels, of which the real program can still name the lowest; a file in each."""
+    """400 levels with a file in each."""
     tree = Folder()
-    for level in range(1000):
+    for level in range(400):
         tree = Folder({b"d": tree, b"f": File(b"%d" % level, level * SECOND)}, level * SECOND)
     return tree
 

@@ -358,7 +358,7 @@ def store(folder: Path) -> Iterator[Path]:
 @pytest.mark.parametrize("workers", [1, 2])
 def test_memory_with_a_directory_of_very_many_entries(store: Path, collections_path: Path, workers: int) -> None:
     fd = os.open(store / "new", os.O_RDONLY)
-    fill(fd, 1_000_000 if LONG else 300_000)
+    fill(fd, 1_000_000 if LONG else 300_000, prefix="n" * 240)
     os.close(fd)
     settle(store)
     found = run(collections_path, store, workers)
@@ -369,7 +369,7 @@ def test_memory_with_a_directory_of_very_many_entries(store: Path, collections_p
 def test_memory_with_large_directories_in_each_other(store: Path, collections_path: Path) -> None:
     """The names of every directory on the way are waited for at once, and they are as long as can be."""
     fd = os.open(store / "new", os.O_RDONLY)
-    for _level in range(12 if LONG else 6):
+    for _level in range(20 if LONG else 10):
         fill(fd, 49_000, prefix="n" * 240)
         os.mkdir("zzz", dir_fd=fd)
         below = os.open("zzz", os.O_RDONLY, dir_fd=fd)
@@ -528,13 +528,20 @@ def test_a_killed_worker_that_shared_the_work_loses_nothing(busy: tuple[Path, Pa
 
 @pytest.mark.parametrize("ending", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
 def test_workers_end_when_who_started_them_is_killed(
-    busy: tuple[Path, Path], collections_path: Path, ending: signal.Signals
+    store: Path, collections_path: Path, ending: signal.Signals
 ) -> None:
-    store, file = busy
+    """While they read what would take a minute."""
+    file = (store / "new").rename(store / zero.name_of(b"any", "sha256")) / "file"
+    with file.open("wb") as opened:
+        opened.truncate(100 << 30)
     with started(collections_path, store, 2) as process:
         wait_for(lambda: any(reads(pid, file) for pid in of(process.pid)))
         workers = of(process.pid)
         assert len(workers) == 2
         process.send_signal(ending)
         process.wait(timeout=10)
-        wait_for(lambda: not any(map(alive, workers)), 5)
+        try:
+            wait_for(lambda: not any(map(alive, workers)), 5)
+        finally:
+            for worker in filter(alive, workers):
+                os.kill(worker, signal.SIGKILL)
