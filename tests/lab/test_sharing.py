@@ -8,7 +8,9 @@ The tests of this file build on each other's fleet, and each leaves it shared an
 from __future__ import annotations
 
 import json
+import os
 import shlex
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -21,6 +23,8 @@ STORE = "/var/cache/0install.net/implementations"
 BESIDE = "/var/cache/0install.net/host-implementations"
 SHARE = "zeroinstall.virtualbox.share"
 UNSHARE = "zeroinstall.virtualbox.unshare"
+VERIFY = "zeroinstall.virtualbox.verify"
+VERIFIED = "zeroinstall.virtualbox.store_verify"
 SHARES, MOUNTS = "zeroinstall.virtualbox.shares", "zeroinstall.virtualbox.mounts"
 FILES = (
     "for top in /etc /usr/local /var/cache /var/lib/zeroinstall.virtualbox; do [ ! -e $top ] || find $top -xdev"
@@ -409,6 +413,39 @@ def test_a_guests_users_share_what_they_install_beside_the_hosts_store(fleet: Fl
     run(fleet, "--limit", "g1")
     assert mounted(fleet, "g1").startswith("ZeroInstall vboxsf ro,")
     assert_right(fleet, "--limit", "g1")
+
+
+def test_verify_reads_the_store_on_the_host_and_asks_each_guest_once(fleet: Fleet) -> None:
+    play = run(fleet, "-e", "cache_verify_guests=true", playbook=VERIFY)
+    assert play.changed == 0
+    (host,) = play.results("vbox", VERIFIED)
+    assert host["summary"]["ok"] == len(fleet.host("ls", STORE).stdout.split()) > 0
+    for name in fleet.guests:
+        (guest,) = play.results(name, VERIFIED)
+        assert (guest["summary"]["ok"], guest["names_digest"]) == (1, host["names_digest"])
+        assert play.module_runs[name] == 1, play.module_runs
+
+
+def test_what_is_corrupt_is_named_and_moved_aside_and_the_guests_see_the_rest(fleet: Fleet) -> None:
+    options = ("-e", "cache_verify_guests=true", "-e", "cache_verify_guest_names=all", "--limit", "vbox,g1")
+    digest = fleet.host("ls", STORE).stdout.split()[0]
+    implementation = fleet.root / STORE.lstrip("/") / digest
+    (program,) = (path for path in implementation.iterdir() if path.name != ".manifest")
+    sound, times = program.read_bytes(), program.stat()
+    program.write_bytes(sound.replace(b"this", b"that"))
+    os.utime(program, ns=(times.st_atime_ns, times.st_mtime_ns))
+    play = fleet.play(VERIFY, "-e", "cache_verify_quarantine=true", *options)
+    assert play.status != 0
+    assert f"{STORE}/{digest}" in play.messages("vbox") and "contents were changed" in play.messages("vbox")
+    run(fleet, *options, playbook=VERIFY)
+    assert digest not in fleet.guest("g1", f"ls {STORE}")[1]
+    aside = implementation.parent.with_name("implementations.quarantine")
+    assert [path.name for path in aside.iterdir() if path.name.startswith("sha")] == [digest]
+    (aside / digest).rename(implementation)
+    shutil.rmtree(aside)
+    program.write_bytes(sound)
+    os.utime(program, ns=(times.st_atime_ns, times.st_mtime_ns))
+    run(fleet, *options, playbook=VERIFY)
 
 
 def test_unshare_undoes_exactly_what_share_did_and_leaves_the_packages(
