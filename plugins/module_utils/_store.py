@@ -19,6 +19,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._tree impor
 
 TEMPORARY = ("tmp-", "optimise-", "0install-extract", "0install-remove-")
 """How the names begin under which Zero Install's tools work in a store."""
+LONGEST = 1 << 20
+"""Bytes of a line of a recorded manifest that are read."""
 SHOWN = 500
 """Characters of a changed line that are shown."""
 
@@ -136,8 +138,8 @@ def recorded_manifest(root: int) -> Iterator[Any]:
 
 
 def _bounded(file: Any) -> Iterator[bytes]:
-    """The lines of a file, none of them longer than a piece."""
-    return iter(lambda: file.readline(_tree.PIECE), b"")
+    """The lines of a file, cut where they are too long for memory."""
+    return iter(lambda: file.readline(LONGEST), b"")
 
 
 def _reason(name: str, actual: str, recorded: str | None) -> tuple[str, str]:

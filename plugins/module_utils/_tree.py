@@ -17,7 +17,7 @@ import itertools
 import os
 import stat
 import tempfile
-from typing import Any, Callable, Generator, Iterator, NamedTuple
+from typing import Any, Callable, Generator, Iterator, NamedTuple, Optional, Tuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._manifest import Algorithm, readable
@@ -30,10 +30,10 @@ MANIFEST = b".manifest"
 SORTED_NAMES = 50_000
 """So many names of a directory are sorted in memory; more are sorted on disk."""
 OPEN_DIRECTORIES = 32
-PIECE = 1 << 20
-"""Bytes of a file that are read at once."""
-WHOLE = 1 << 17
-"""Files of fewer bytes are read in one piece."""
+PIECE = 1 << 16
+"""Bytes of a file that are read at once, few enough to stay in the processor's cache until they are hashed."""
+TOLD = 1 << 20
+"""Bytes after which a reader tells how far it is."""
 
 
 class Problem(Exception):
@@ -63,38 +63,35 @@ def _check_bits(path: bytes, mode: int) -> None:
         raise Problem("corrupt", "mode_bits", "%s has a setuid or setgid bit." % (readable(path) or "/"))
 
 
-class Item(NamedTuple):
-    """Something in a tree: a directory that was just entered, or a file or link in the directory entered last.
+Item = Tuple[bytes, int, bytes, bytes, Optional[os.stat_result]]
+"""Something in a tree: a directory that was just entered, or a file or link in the directory entered last.
 
-    ``kind`` is ``d``, ``f`` or ``l``; ``fd`` that of the directory; ``path`` that of the directory from the root
-    (empty or ``/a/b``); ``stat`` that of the directory, None for files and links.
-    """
-
-    kind: bytes
-    fd: int
-    path: bytes
-    leaf: bytes
-    stat: os.stat_result | None
+Its kind (``d``, ``f`` or ``l``); a file descriptor of the directory; the path of the directory from the root (empty or
+``/a/b``); the leaf; the state of the directory, None for files and links.
+"""
 
 
 def _encoded(fd: int, path: bytes, one_pass: bool) -> Iterator[bytes]:
     """A directory's entries, each so encoded that they sort as a manifest has them: group, name, NUL, kind."""
+    group = b"0" if one_pass else b"1"
     with os.scandir(fd) as entries:
         for entry in entries:
-            name = os.fsencode(entry.name)
+            text = entry.name
+            if text.isascii() and "\n" not in text:
+                name = text.encode()
+            else:
+                name = os.fsencode(text)
+                _check_name(path, name)
             if entry.is_file(follow_symlinks=False):
-                kind = b"0%b\0f"
+                yield b"0" + name + b"\0f"
             elif entry.is_dir(follow_symlinks=False):
-                kind = b"0%b\0d" if one_pass else b"1%b\0d"
+                yield group + name + b"\0d"
             elif entry.is_symlink():
-                kind = b"0%b\0l"
+                yield b"0" + name + b"\0l"
             else:
                 raise Problem(
                     "corrupt", "file_type", "%s is no file, directory or link." % readable(path + b"/" + name)
                 )
-            if not name.isascii() or b"\n" in name:
-                _check_name(path, name)
-            yield kind % name
 
 
 def _check_name(path: bytes, name: bytes) -> None:
@@ -137,7 +134,11 @@ class _Level(NamedTuple):
 
 def same_state(one: os.stat_result, other: os.stat_result) -> bool:
     """Whether nothing was written between the two."""
-    return (one.st_mtime_ns, one.st_ctime_ns, one.st_size) == (other.st_mtime_ns, other.st_ctime_ns, other.st_size)
+    return (
+        one.st_ctime_ns == other.st_ctime_ns
+        and one.st_mtime_ns == other.st_mtime_ns
+        and one.st_size == other.st_size
+    )
 
 
 def _temporary_file() -> Any:
@@ -220,7 +221,7 @@ class _Walk:
         """What is in them."""
         levels = self._levels
         self._push(root, b"")
-        yield Item(b"d", levels[0].fd, b"", b"", levels[0].stat)
+        yield b"d", levels[0].fd, b"", b"", levels[0].stat
         while levels:
             fd, names, path = levels[-1].fd, levels[-1].names, self.path
             for name in names:
@@ -232,9 +233,9 @@ class _Walk:
                 if kind == b"d":
                     self._push(self._open(fd, leaf, path), leaf)
                     del path
-                    yield Item(b"d", levels[-1].fd, self.path, leaf, levels[-1].stat)
+                    yield b"d", levels[-1].fd, self.path, leaf, levels[-1].stat
                     break
-                yield Item(kind, fd, path, leaf, None)
+                yield kind, fd, path, leaf, None
             else:
                 self._pop()
 
@@ -261,11 +262,13 @@ def walk(root: int, one_pass: bool) -> Generator[Item, None, None]:
 
 
 class Reader:
-    """Reads files, with one buffer for all of them. ``tick`` is called with the bytes of each piece."""
+    """Reads files, with one buffer for all of them. ``tick`` is called with the bytes since the last time, often."""
 
     def __init__(self, tick: Callable[[int], None] = lambda count: None) -> None:
         self._buffer = memoryview(bytearray(PIECE))
+        self._buffers = [self._buffer]
         self._tick = tick
+        self._untold = 0
 
     def digest(
         self, fd: int, leaf: bytes, path: bytes, new: Callable[..., Any]
@@ -280,34 +283,32 @@ class Reader:
             raise unreadable(path + b"/" + leaf, error) from error
         try:
             before = os.fstat(file)
-            if not stat.S_ISREG(before.st_mode):
+            mode = before.st_mode
+            if not stat.S_ISREG(mode):
                 raise changed(path + b"/" + leaf)
-            if before.st_mode & 0o6000:
-                _check_bits(path + b"/" + leaf, before.st_mode)
-            if before.st_size < WHOLE:
-                data = os.read(file, before.st_size + 1)
-                size = len(data)
-                digest = new(data).digest()
-                self._tick(size)
-            else:
-                size, digest = self._pieces(file, new())
+            if mode & 0o6000:
+                _check_bits(path + b"/" + leaf, mode)
+            size = count = os.readv(file, self._buffers)
+            hash_ = new(self._buffer[:count])
+            while count and size < before.st_size:
+                count = os.readv(file, self._buffers)
+                hash_.update(self._buffer[:count])
+                size += count
+                self._told(count)
+            self._told(count)
             if size != before.st_size or not same_state(before, os.fstat(file)):
                 raise changed(path + b"/" + leaf)
-            return before, digest
+            return before, hash_.digest()
         except OSError as error:
             raise unreadable(path + b"/" + leaf, error) from error
         finally:
             os.close(file)
 
-    def _pieces(self, file: int, hash_: Any) -> tuple[int, bytes]:
-        size = 0
-        while True:
-            count = os.readv(file, [self._buffer])
-            if not count:
-                return size, hash_.digest()
-            hash_.update(self._buffer[:count])
-            size += count
-            self._tick(count)
+    def _told(self, count: int) -> None:
+        self._untold += count
+        if self._untold >= TOLD:
+            self._tick(self._untold)
+            self._untold = 0
 
 
 def read_link(fd: int, leaf: bytes, path: bytes) -> bytes:
