@@ -171,5 +171,5 @@ def count_module_runs(log: str) -> collections.Counter[str]:
 
     The connection plugin of the host's chroot names the host by its folder, ``…/root``.
     """
-    found = re.findall(r"<([^>\n]+)> (?:labserial: |EXEC )", log)
+    found = re.findall(r"<([^>\n]+)> (?:labserial: |(?:SSH: )?EXEC )", log)
     return collections.Counter("vbox" if name.endswith("/root") else name for name in found)

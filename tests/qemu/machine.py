@@ -1,0 +1,224 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A QEMU guest, emulated in software: started, saved and restored, rebooted, and asked over ssh."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shlex
+import shutil
+import socket
+import subprocess
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+PATIENCE = 600  # seconds, for a boot on a busy machine
+MEMORY = 512  # MB
+
+
+class MachineError(Exception):
+    """What the machine did not do, and what was seen of it."""
+
+
+class Machine:
+    """A guest with a disk of its own in ``folder``, over the one of ``image``; it ends with `off`."""
+
+    def __init__(self, image: Path, folder: Path) -> None:
+        self.image = image
+        self.folder = folder
+        self.process: subprocess.Popen[bytes] | None = None
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            self.port = server.getsockname()[1]
+        shutil.copy(image / "id", folder / "id")
+        (folder / "id").chmod(0o600)
+        disk = ("qemu-img", "create", "-q", "-f", "qcow2", "-b", image / "guest.ext4", "-F", "raw", folder / "disk")
+        subprocess.run(disk, check=True, timeout=60)
+
+    # --- power
+
+    def start(self, shares: Mapping[str, Path], product: str = "VirtualBox") -> None:
+        """Boot, with host folders as read-only shares, as a machine that calls itself PRODUCT; returns at once."""
+        devices: list[str] = []
+        for number, (name, path) in enumerate(shares.items()):
+            share = f"local,id=share{number},path={path},mount_tag={name},security_model=none,readonly=on"
+            devices += ["-virtfs", share]
+        # The death of whoever started it is the death of the machine.
+        command = [
+            *("setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"),
+            *("-accel", "tcg,tb-size=256", "-cpu", "qemu64", "-m", str(MEMORY), "-smp", "1"),
+            *("-nodefaults", "-no-user-config", "-display", "none", "-smbios", f"type=1,product={product}"),
+            *("-kernel", self.image / "vmlinuz", "-initrd", self.image / "initrd.img"),
+            *("-append", "root=/dev/vda rw console=ttyS0 mitigations=off quiet"),
+            *("-serial", f"file:{self.folder / 'console'}"),
+            *("-drive", f"file={self.folder / 'disk'},if=virtio,format=qcow2,cache=unsafe"),
+            *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22"),
+            *("-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci"),
+            *("-qmp", f"unix:{self.folder / 'monitor'},server=on,wait=off"),
+            *devices,
+        ]
+        with (self.folder / "qemu.log").open("ab") as log:
+            self.process = subprocess.Popen(
+                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+            )
+
+    def off(self) -> None:
+        """Switch off, as by pulling the plug."""
+        self.hang_up()
+        if self.process:
+            self.process.kill()
+            self.process.wait()
+            self.process = None
+
+    def shut_down(self) -> None:
+        """Switch off in good order."""
+        self.ask("systemctl poweroff", check=False)
+        assert self.process
+        try:
+            self.process.wait(PATIENCE)
+        except subprocess.TimeoutExpired as error:
+            raise MachineError(self._seen("did not power off")) from error
+        self.off()
+
+    def reboot(self) -> None:
+        """A real reboot, up to its end."""
+        before = self.ask("cat /proc/sys/kernel/random/boot_id")
+        self.ask("systemctl reboot", check=False)
+        self.hang_up()
+        self.await_boot(before)
+
+    def await_boot(self, before: str = "") -> None:
+        """Return when ssh answers after a boot (that is not the one with the id BEFORE) and systemd has settled."""
+        patience = time.monotonic() + PATIENCE
+        while True:
+            done = self._ssh("cat /proc/sys/kernel/random/boot_id", 20)
+            if done.returncode == 0 and done.stdout != before:
+                break
+            self.hang_up()
+            if not self.process or self.process.poll() is not None:
+                raise MachineError(self._seen("QEMU ended"))
+            if time.monotonic() > patience:
+                raise MachineError(self._seen(f"no answer in {PATIENCE} s: {done.stderr}"))
+            time.sleep(0.3)
+        self.ask("systemctl is-system-running --wait", check=False)
+
+    def _seen(self, what: str) -> str:
+        console, log = ((self.folder / name).read_text(errors="replace")[-3000:] for name in ("console", "qemu.log"))
+        return f"{what}\n--- console:\n{console}\n--- QEMU:\n{log}"
+
+    # --- QEMU's monitor
+
+    def monitor(self, line: str) -> None:
+        """A command of QEMU's human monitor. All that are used here say nothing if they succeed."""
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.settimeout(PATIENCE)
+            connection.connect(str(self.folder / "monitor"))
+            with connection.makefile("rw", encoding="utf-8") as stream:
+                stream.readline()
+                for command in (
+                    {"execute": "qmp_capabilities"},
+                    {"execute": "human-monitor-command", "arguments": {"command-line": line}},
+                ):
+                    print(json.dumps(command), file=stream, flush=True)
+                    answer: dict[str, Any] = {}
+                    while "return" not in answer and "error" not in answer:
+                        answer = json.loads(stream.readline())
+        if answer != {"return": ""}:
+            raise MachineError(f"{line}: {answer}")
+
+    def save(self, name: str) -> None:
+        """Keep the state of machine and disk. Not possible while a share is mounted: QEMU's 9p cannot save that."""
+        self.ask("sync")
+        self.hang_up()
+        self.monitor(f"savevm {name}")
+
+    def restore(self, name: str) -> None:
+        """Go back to a state that was kept."""
+        self.hang_up()
+        self.monitor(f"loadvm {name}")
+        self.ask("true")
+
+    # --- ssh
+
+    @property
+    def ssh_options(self) -> list[str]:
+        """For ssh and for Ansible, which share a connection."""
+        values = {
+            "BatchMode": "yes",
+            "StrictHostKeyChecking": "no",
+            "UserKnownHostsFile": "/dev/null",
+            "LogLevel": "ERROR",
+            "ConnectTimeout": "60",
+            "ControlMaster": "auto",
+            "ControlPersist": "120",
+            "ControlPath": str(self.folder / "ssh"),
+            "IdentityFile": str(self.folder / "id"),
+            "IdentitiesOnly": "yes",
+            "Port": str(self.port),
+        }
+        return ["-F", "none", *(word for name, value in values.items() for word in ("-o", f"{name}={value}"))]
+
+    def _ssh(self, line: str, timeout: float) -> subprocess.CompletedProcess[str]:
+        command = ["ssh", *self.ssh_options, "root@127.0.0.1", line]
+        # ssh's master process would keep a pipe open
+        with (self.folder / "answer").open("w+") as out, (self.folder / "complaint").open("w+") as err:
+            try:
+                done = subprocess.run(
+                    command, stdin=subprocess.DEVNULL, stdout=out, stderr=err, timeout=timeout, check=False
+                )
+                status = done.returncode
+            except subprocess.TimeoutExpired:
+                status = 255
+            out.seek(0)
+            err.seek(0)
+            return subprocess.CompletedProcess(command, status, out.read(), err.read())
+
+    def run(self, line: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+        """A shell line as root in the guest: its status, output and errors."""
+        return self._ssh(line, timeout)
+
+    def ask(self, line: str, check: bool = True) -> str:
+        """What a shell line in the guest prints, without the white space around it."""
+        done = self.run(line)
+        if check and done.returncode:
+            raise MachineError(f"{line}: status {done.returncode}\n{done.stdout}{done.stderr}")
+        return done.stdout.strip()
+
+    def hang_up(self) -> None:
+        """End the connection, if there is one."""
+        command = ["ssh", *self.ssh_options, "-O", "exit", "root@127.0.0.1"]
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
+        (self.folder / "ssh").unlink(missing_ok=True)
+
+    # --- Ansible
+
+    def configure_ansible(self) -> Path:
+        """Write inventory.json and ansible.cfg; the inventory's path."""
+        guest = {
+            "ansible_host": "127.0.0.1",
+            "ansible_user": "root",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "cache_guest_host": "none",
+            "cache_guest_machine": "guest",
+        }
+        path = self.folder / "inventory.json"
+        path.write_text(json.dumps({"all": {"hosts": {"guest": guest}}}), encoding="utf-8")
+        (self.folder / "ansible.cfg").write_text(
+            "[defaults]\nhost_key_checking = false\ntimeout = 60\n\n[connection]\npipelining = true\n\n"
+            f"[ssh_connection]\nssh_args = {shlex.join(self.ssh_options)}\n",
+            encoding="utf-8",
+        )
+        return path
+
+
+@contextlib.contextmanager
+def machine(image: Path, folder: Path) -> Iterator[Machine]:
+    """A machine that is off at the end, whatever ends the block."""
+    made = Machine(image, folder)
+    try:
+        yield made
+    finally:
+        made.off()

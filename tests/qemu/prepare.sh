@@ -1,0 +1,47 @@
+#!/bin/sh
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# prepare.sh ROOT STANDIN KEY: make a new Debian root a guest: its disk, network, ssh for KEY, and the stand-in's module.
+# What is masked has nothing to do in such a guest and would only take time.
+set -eu
+root=$1 standin=$2 key=$3
+apt() { chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get -o APT::Sandbox::User=root -qq -y "$@"; }
+
+mkdir -p "$root/root/.ssh"
+chmod 700 "$root/root/.ssh"
+cp "$key" "$root/root/.ssh/authorized_keys"
+chroot "$root" passwd -qd root
+printf 'UseDNS no\nX11Forwarding no\nPrintMotd no\nUsePAM no\n' >"$root/etc/ssh/sshd_config.d/guest.conf"
+
+echo guest >"$root/etc/hostname"
+printf '127.0.0.1 localhost guest\n' >"$root/etc/hosts"
+printf '# the disk\n/dev/vda / ext4 errors=remount-ro,noatime 0 0\n' >"$root/etc/fstab"
+printf '[Match]\nType=ether\n[Network]\nAddress=10.0.2.15/24\nGateway=10.0.2.2\nLinkLocalAddressing=no\n' \
+    >"$root/etc/systemd/network/eth.network"
+chroot "$root" systemctl -q enable systemd-networkd
+chroot "$root" systemctl -q mask systemd-networkd-wait-online getty@tty1 serial-getty@ttyS0 apt-daily.timer \
+    apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer e2scrub_reap fstrim.timer systemd-timesyncd \
+    systemd-pstore modprobe@drm modprobe@efi_pstore modprobe@configfs systemd-binfmt systemd-hwdb-update
+systemd-machine-id-setup --root="$root" >/dev/null 2>&1 || chroot "$root" systemd-machine-id-setup
+
+release=$(basename "$root"/lib/modules/*)
+apt install --no-install-recommends linux-headers-amd64 gcc make
+cp -r "$standin" "$root/usr/src/standin"
+chroot "$root" make -s -C "/lib/modules/$release/build" M=/usr/src/standin modules
+cp "$root/usr/src/standin/vboxsf.ko" "$root/root/vboxsf-standin.ko"
+rm -r "$root/usr/src/standin"
+apt purge --auto-remove linux-headers-amd64 gcc make
+apt clean
+
+printf 'virtio_pci\nvirtio_blk\next4\n' >"$root/etc/initramfs-tools/modules"
+sed -i 's/^MODULES=.*/MODULES=list/;s/^COMPRESS=.*/COMPRESS=lz4/;s/^BUSYBOX=.*/BUSYBOX=n/' \
+    "$root/etc/initramfs-tools/initramfs.conf"
+chroot "$root" update-initramfs -u
+
+# depmod takes what is in updates before the kernel's own modules; $release-mainline has the tables without it.
+chroot "$root" depmod "$release"
+mkdir "$root/root/mainline"
+cp "$root/lib/modules/$release"/modules.* "$root/root/mainline"
+mkdir -p "$root/lib/modules/$release/updates"
+mv "$root/root/vboxsf-standin.ko" "$root/lib/modules/$release/updates/vboxsf.ko"
+chroot "$root" depmod "$release"
