@@ -82,7 +82,7 @@ def parse_range(text: str) -> Range:
     """
     found = re.fullmatch(r"\s*(\d+\.\d+\.\d+)\s*(?:-\s*(\d+\.\d+\.\d+)\s*)?", text)
     if not found:
-        raise ValueError(f"bad_versions: '{text}' is no version and no range of versions. Write it as 6.1.0 or 6.1.0-6.1.8.")
+        raise ValueError(f"bad_versions: '{text}' is no version or range of versions. Write 6.1.0 or 6.1.0-6.1.8.")
     first, last = (tuple(map(int, part.split("."))) for part in (found[1], found[2] or found[1]))
     if first > last:
         raise ValueError(f"bad_versions: '{text}' ends before it begins. Write the lower version first.")

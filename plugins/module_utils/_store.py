@@ -6,10 +6,9 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import os
 import stat
-from typing import Any, Callable, Iterator, NamedTuple
+from typing import Any, Callable, Iterator, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _record, _tree
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
@@ -25,8 +24,7 @@ SHOWN = 500
 """Characters of a changed line that are shown."""
 
 
-@dataclasses.dataclass
-class Verdict:
+class Verdict(NamedTuple):
     """What is known of one implementation: ``status`` is ok, corrupt or error, ``reason`` a code, empty if ok.
 
     ``actual`` and ``recorded`` are the names that its contents and its ``.manifest`` would have.
@@ -38,7 +36,7 @@ class Verdict:
     expected: str | None = None
     actual: str | None = None
     recorded: str | None = None
-    changes: list[str] = dataclasses.field(default_factory=list)
+    changes: Sequence[str] = ()
     changes_left_out: int = 0
     files: int = 0
     bytes: int = 0
@@ -199,29 +197,27 @@ class Judge:
             hash_.update(line)
         actual = algorithm.implementation(hash_.digest())
         recorded = recorded_digest(root, algorithm, self.reader, stamp)
-        verdict = Verdict(files=totals.files, bytes=totals.bytes)
+        sound = Verdict(files=totals.files, bytes=totals.bytes)
         if actual == name and recorded in (None, name):
-            verdict.stamp = stamp.value() if stamp else None
-            return verdict
-        verdict.status = "corrupt"
-        verdict.reason, verdict.detail = _reason(name, actual, recorded)
-        verdict.expected, verdict.actual, verdict.recorded = name, actual, recorded
-        if recorded not in (None, actual):
-            self._compare(root, algorithm, verdict)
-        return verdict
+            return sound._replace(stamp=stamp.value() if stamp else None)
+        reason, detail = _reason(name, actual, recorded)
+        verdict = sound._replace(
+            status="corrupt", reason=reason, detail=detail, expected=name, actual=actual, recorded=recorded
+        )
+        return verdict if recorded in (None, actual) else self._compared(root, algorithm, verdict)
 
-    def _compare(self, root: int, algorithm: Algorithm, verdict: Verdict) -> None:
+    def _compared(self, root: int, algorithm: Algorithm, verdict: Verdict) -> Verdict:
+        """The verdict with the lines that differ, as far as they can be told."""
         try:
             with recorded_manifest(root) as file:
                 generated = _tree.lines(root, algorithm, self.reader, _tree.Totals())
                 found = _manifest.differences(_bounded(file), generated, self._most)
         except (Problem, OSError):
-            return
+            return verdict
         if found is None:
-            verdict.detail = "%s Its manifests are too long to be compared." % verdict.detail
-            return
-        verdict.changes = [line if len(line) <= SHOWN else line[:SHOWN] + "…" for line in found.lines]
-        verdict.changes_left_out = found.left_out
+            return verdict._replace(detail="%s Its manifests are too long to be compared." % verdict.detail)
+        lines = [line if len(line) <= SHOWN else line[:SHOWN] + "…" for line in found.lines]
+        return verdict._replace(changes=lines, changes_left_out=found.left_out)
 
 
 def unchanged(store: Open, name: str, known: Known) -> Verdict | None:

@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import hashlib
 import os
 import time
@@ -66,8 +65,7 @@ class Progress(NamedTuple):
     finished: bool
 
 
-@dataclasses.dataclass
-class Options:
+class Options(NamedTuple):
     """How to verify.
 
     ``names`` are the only implementations to look at, None for all. ``workers`` is their number, 0 for one for each
@@ -83,15 +81,14 @@ class Options:
     progress: Callable[[Progress], None] = lambda progress: None
 
 
-@dataclasses.dataclass
-class Report:
+class Report(NamedTuple):
     """What was found: ``problems`` are pairs of a store's path and name with the verdict, in byte order of the name."""
 
     names: list[str]
     skipped: list[tuple[str, str, str]]
-    problems: list[tuple[str, str, Verdict]] = dataclasses.field(default_factory=list)
-    summary: dict[str, Any] = dataclasses.field(default_factory=dict)
-    warnings: list[str] = dataclasses.field(default_factory=list)
+    problems: list[tuple[str, str, Verdict]]
+    summary: dict[str, Any]
+    warnings: list[str]
 
     @property
     def names_digest(self) -> str:

@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import gc
 import mmap
 import multiprocessing
 import multiprocessing.connection
@@ -71,6 +72,8 @@ class Workers:
 
     def _work(self, number: int, connection: Any, others: list[Any], parent: int) -> None:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        gc.freeze()
+        gc.disable()
         for other in others:
             other.close()
         at = _COUNTER.size * number

@@ -274,7 +274,7 @@ def in_full(store, name, verdict):
         "expected": verdict.expected,
         "actual": verdict.actual,
         "recorded": verdict.recorded,
-        "changes": verdict.changes,
+        "changes": list(verdict.changes),
         "changes_left_out": verdict.changes_left_out,
     }
 
