@@ -81,6 +81,17 @@ def algorithm_of(name: str) -> Algorithm | None:
     return ALGORITHMS[match.group(match.lastindex or 0)] if match else None
 
 
+def required_algorithm(name: str) -> Algorithm:
+    """The algorithm of an implementation's name.
+
+    ValueError: it is not exactly such a name.
+    """
+    algorithm = algorithm_of(name)
+    if algorithm is None:
+        raise ValueError("%r is not the name of an implementation" % name)
+    return algorithm
+
+
 def is_name(name: str) -> bool:
     """Whether this is exactly a name of an implementation."""
     return _NAME.match(name) is not None

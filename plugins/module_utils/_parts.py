@@ -34,8 +34,7 @@ def hash_batch(stores: list[Open], batch: Batch, reader: _tree.Reader) -> Iterat
 
     `Problem`: one of them has one.
     """
-    algorithm = _manifest.algorithm_of(batch.name)
-    assert algorithm
+    algorithm = _manifest.required_algorithm(batch.name)
     for path, leaves in batch.files:
         fd = _store.open_implementation(stores[batch.store], batch.name)
         try:
@@ -76,10 +75,9 @@ class _Part:
         `Problem`: it cannot be shared out.
         """
         kind, fd, path, leaf, status = item
-        if kind == b"d":
+        if kind == b"d" and status:
             if path.count(b"/") > DEEPEST:
                 raise Problem("error", "deep", "too deep to be shared out")
-            assert status
             line = _manifest.directory_line(algorithm, path, status.st_mtime_ns) if path else b""
             self.entries.append((line, leaf, status))
             return
@@ -104,8 +102,7 @@ class Shared:
 
     def __init__(self, position: int, store: Open, name: str, stamped: bool, at_once: int) -> None:
         """``at_once`` batches may be under way."""
-        algorithm = _manifest.algorithm_of(name)
-        assert algorithm
+        algorithm = _manifest.required_algorithm(name)
         self.position = position
         self.name = name
         self._algorithm = algorithm

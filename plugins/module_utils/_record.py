@@ -168,7 +168,7 @@ def _is_known(entry: Any) -> bool:
         isinstance(entry, list)
         and len(entry) == len(Known._fields)
         and isinstance(entry[0], str)
-        and all(type(number) is int and number >= 0 for number in entry[1:])
+        and all(isinstance(number, int) and not isinstance(number, bool) and number >= 0 for number in entry[1:])
     )
 
 

@@ -189,8 +189,7 @@ class Judge:
             os.close(root)
 
     def _verify(self, root: int, name: str) -> Verdict:
-        algorithm = _manifest.algorithm_of(name)
-        assert algorithm
+        algorithm = _manifest.required_algorithm(name)
         stamp = Stamp() if self._stamped else None
         totals, hash_ = _tree.Totals(), algorithm.hash()
         for line in _tree.lines(root, algorithm, self.reader, totals, stamp.add if stamp else None):

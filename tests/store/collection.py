@@ -13,4 +13,5 @@ from ansible.utils.collection_loader._collection_finder import _AnsibleCollectio
 
 if "ANSIBLE_COLLECTIONS_PATH" not in os.environ:
     raise SystemExit("start the tests by make, or by: python3 tests/tools/setup.py pytest ARGUMENTS")
-_AnsibleCollectionFinder(paths=os.environ["ANSIBLE_COLLECTIONS_PATH"].split(os.pathsep))._install()
+FINDER = _AnsibleCollectionFinder(paths=os.environ["ANSIBLE_COLLECTIONS_PATH"].split(os.pathsep))
+FINDER._install()

@@ -9,8 +9,10 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import collection  # noqa: F401 - makes ansible_collections importable for the test modules
+import collection
 import pytest
+
+assert collection.FINDER, "it makes ansible_collections importable for the test modules"
 
 
 @pytest.fixture(scope="session")
