@@ -135,7 +135,8 @@ def differences(data: st.DataObject, algorithm: _manifest.Algorithm, most: int) 
     assert found
     assert len(found.lines) <= most and found.left_out >= 0
     assert all(text[0] in "-+" and text.isprintable() for text in found.lines)
-    other = _manifest.differences(*(generated, recorded), most)
+    first, second = generated, recorded
+    other = _manifest.differences(first, second, most)
     assert other and len(other.lines) + other.left_out == len(found.lines) + found.left_out
     total = collections.Counter(recorded)
     total.subtract(generated)
