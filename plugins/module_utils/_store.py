@@ -196,13 +196,13 @@ class Judge:
             hash_.update(line)
         actual = algorithm.implementation(hash_.digest())
         recorded = recorded_digest(root, algorithm, self.reader, stamp)
-        sound = Verdict(files=totals.files, bytes=totals.bytes)
+        sound = Verdict(
+            expected=name, actual=actual, recorded=recorded, files=totals.files, bytes=totals.bytes
+        )
         if actual == name and recorded in (None, name):
             return sound._replace(stamp=stamp.value() if stamp else None)
         reason, detail = _reason(name, actual, recorded)
-        verdict = sound._replace(
-            status="corrupt", reason=reason, detail=detail, expected=name, actual=actual, recorded=recorded
-        )
+        verdict = sound._replace(status="corrupt", reason=reason, detail=detail)
         return verdict if recorded in (None, actual) else self._compared(root, algorithm, verdict)
 
     def _compared(self, root: int, algorithm: Algorithm, verdict: Verdict) -> Verdict:
