@@ -172,8 +172,9 @@ class _Walk:
         self._levels[-1] = _Level(fd, leaf, status, names, held)
         if len(self._levels) > OPEN_DIRECTORIES + 1:
             far = self._levels[-OPEN_DIRECTORIES]
-            os.close(far.fd)
-            self._levels[-OPEN_DIRECTORIES] = far._replace(fd=-1)
+            if far.fd >= 0:
+                os.close(far.fd)
+                self._levels[-OPEN_DIRECTORIES] = far._replace(fd=-1)
 
     def _put_away(self) -> None:
         self._file = self._file or _temporary_file()
@@ -290,12 +291,12 @@ class Reader:
                 _check_bits(path + b"/" + leaf, mode)
             size = count = os.readv(file, self._buffers)
             hash_ = new(self._buffer[:count])
+            self._told(count)
             while count and size < before.st_size:
                 count = os.readv(file, self._buffers)
                 hash_.update(self._buffer[:count])
                 size += count
                 self._told(count)
-            self._told(count)
             if size != before.st_size or not same_state(before, os.fstat(file)):
                 raise changed(path + b"/" + leaf)
             return before, hash_.digest()
