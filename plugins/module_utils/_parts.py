@@ -186,4 +186,7 @@ class Shared:
         if recorded not in (None, self.name):
             return None
         stamp = self._stamp.value() if self._stamp else None
-        return Verdict(files=self._totals.files, bytes=self._totals.bytes, stamp=stamp)
+        return Verdict(
+            expected=self.name, actual=self.name, recorded=recorded,
+            files=self._totals.files, bytes=self._totals.bytes, stamp=stamp,
+        )
