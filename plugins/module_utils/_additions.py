@@ -97,12 +97,12 @@ class Limits(NamedTuple):
 
 
 def required(text: str, option: str) -> Version:
-    """The version that a text begins with.
+    """The version that a text is.
 
     ValueError: it is none; named as that option.
     """
     version = parse(text)
-    if version is None or not text.strip().startswith(version.full):
+    if version is None or version.full != text:
         raise ValueError(f"{option} '{text}' is no version. Write it as 4.2.0.")
     return version
 
