@@ -21,9 +21,9 @@ import re
 import stat
 import struct
 import time
-from typing import Any, Callable, NamedTuple
+from typing import Any, NamedTuple
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _mounts, _tree
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
 FORMAT = 1
@@ -78,7 +78,7 @@ class Stamp:
             return False
         for entry in entries:
             if entry.is_dir(follow_symlinks=False):
-                below = os.open(entry.name, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC, dir_fd=fd)
+                below = os.open(entry.name, _tree.DIRECTORY, dir_fd=fd)
                 try:
                     if not depth or not self.add_below(below, depth - 1):
                         return False
@@ -108,14 +108,11 @@ def stamp_of(root: int) -> str | None:
         return None
 
 
-def file_system(fd: int, read: Callable[[str], str | None] = _files.read) -> str:
+def file_system(fd: int) -> str:
     """The type of the file system of something open, or an empty string if the kernel does not tell."""
-    found = re.search(r"^mnt_id:\s*(\d+)$", read("/proc/self/fdinfo/%d" % fd) or "", re.MULTILINE)
-    for line in (read("/proc/self/mountinfo") or "").splitlines():
-        left, _dash, right = line.partition(" - ")
-        if found and right and left.split(" ")[0] == found.group(1):
-            return right.split(" ")[0]
-    return ""
+    found = re.search(r"^mnt_id:\s*(\d+)$", _files.read("/proc/self/fdinfo/%d" % fd) or "", re.MULTILINE)
+    mounts = _mounts.parse_mountinfo(_files.read("/proc/self/mountinfo") or "")
+    return next((mount.type for mount in mounts if found and mount.id == int(found.group(1))), "")
 
 
 def boot() -> str:

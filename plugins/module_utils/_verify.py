@@ -229,8 +229,9 @@ class _Run:
         cost = {task: found[1] + found[0] * COST_OF_A_FILE if found else None for task, found in weights.items()}
         share = max(SHARED_OUT, sum(filter(None, cost.values())) // (2 * self._count))
         tasks.sort(key=lambda task: cost[task] or 0)
-        large = [task for task in tasks if cost[task] is None or (cost[task] or 0) > share] if self._count > 1 else []
-        self._large, self._whole = large, [task for task in tasks if task not in set(large)]
+        for task in tasks:
+            is_large = cost[task] is None or (cost[task] or 0) > share
+            (self._large if is_large and self._count > 1 else self._whole).append(task)
         for task, result in self._pool.results(self._next, self._tell):
             if isinstance(task, Batch):
                 shared = self._shared.get(Task(task.store, task.name))
