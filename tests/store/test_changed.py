@@ -613,6 +613,9 @@ def test_a_run_that_is_killed_at_any_moment_leaves_nothing_wrong(
     time.sleep(_record.RECENT / 1e9)
     chosen = random.Random(SEED)
     print("seed", SEED)
+    began = time.monotonic()
+    subprocess.run(command(collections_path, store, records), stdout=subprocess.PIPE, check=True)
+    whole = time.monotonic() - began
     ended = 0
     for number in range(24):
         damaged = number % 2 == 0
@@ -624,7 +627,7 @@ def test_a_run_that_is_killed_at_any_moment_leaves_nothing_wrong(
             for record in records.glob("*.json"):
                 record.unlink()
         process = subprocess.Popen(command(collections_path, store, records), stdout=subprocess.PIPE)
-        time.sleep(chosen.uniform(0.0, 0.35))
+        time.sleep(chosen.uniform(0.0, whole))
         ended += process.poll() is None
         process.send_signal(signal.SIGKILL)
         process.communicate()
