@@ -16,6 +16,7 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._progress import Progress
 
 display = Display()
 
@@ -34,17 +35,6 @@ LIMIT = 7 * 24 * 3600
 """Seconds after which Ansible's wrapper kills the background process."""
 SEPARATOR = "--- job ---"
 OF_THE_JOB = ("ansible_job_id", "results_file", "started", "finished")
-
-
-class Progress(t.NamedTuple):
-    """The module's progress file. Sizes in bytes, times in seconds; C(bytes_total) is an estimate."""
-
-    implementations: int
-    implementations_total: int
-    bytes: int
-    bytes_total: int
-    seconds: float
-    finished: bool
 
 
 class Look(t.NamedTuple):

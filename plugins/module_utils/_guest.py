@@ -11,14 +11,13 @@ import re
 import subprocess
 from typing import Any, Callable
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _files, _mounts
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _files, _mounts, _names
 
 HELPER = "0store-secure-add-helper"
 MARK = "zeroinstall.virtualbox"
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _VIRTUALBOX_DEVICE = ("0x80ee", "0xcafe")
-_IMPLEMENTATIONS = "0install.net/implementations"
 _IMPLEMENTATION_DIRS = "/etc/xdg/0install.net/injector/implementation-dirs"
 
 
@@ -179,8 +178,8 @@ class Guest:
         """The stores that root's Zero Install has, in its order."""
         home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~").rstrip("/") + "/.cache"
         system = (os.environ.get("XDG_CACHE_DIRS") or "/var/cache").split(":")
-        places: list[tuple[str, str]] = [("user", f"{home}/{_IMPLEMENTATIONS}")]
-        places += [("system", f"{folder}/{_IMPLEMENTATIONS}") for folder in system if folder]
+        places: list[tuple[str, str]] = [("user", home + _names.STORE)]
+        places += [("system", folder + _names.STORE) for folder in system if folder]
         places += [("implementation-dirs", line) for line in self.implementation_dirs()]
         return [dict(self.store(path), kind=kind) for kind, path in places]
 
@@ -212,7 +211,7 @@ class Guest:
     def sharing(self, sudoers: str) -> dict[str, Any]:
         """Whether the users of this guest share one store, as Zero Install's documentation describes it."""
         user = _user("zeroinst")
-        store = self.store("/var/cache/" + _IMPLEMENTATIONS)
+        store = self.store(_mounts.SYSTEM_STORE)
         helper = self.program(HELPER)
         found = {
             "user": user is not None,

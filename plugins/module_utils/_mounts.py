@@ -17,7 +17,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 
 TYPE = "vboxsf"
 MARK = "comment=zeroinstall.virtualbox"
-SYSTEM_STORE = "/var/cache/0install.net/implementations"
+SYSTEM_STORE = "/var/cache" + _names.STORE
 STORE_LIST = "/etc/xdg/0install.net/injector/implementation-dirs"
 MODULES_LOAD = "/etc/modules-load.d/zeroinstall.virtualbox.conf"
 MODULES_LOAD_TEXT = "# VirtualBox shared folders. Written by the Ansible collection zeroinstall.virtualbox.\nvboxsf\n"

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The name of a share, which host and guest have to take alike. Pure."""
+"""Names that several parts have to take alike: those of shares and of stores. Pure."""
 
 from __future__ import annotations
 
@@ -12,8 +12,16 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 LIMIT = 255
 """Bytes: Oracle's mount.vboxsf holds a share's name in 256, the last one zero."""
 
+STORE = "/0install.net/implementations"
+"""How the path of every store ends. Its parent folders hold files that would let a guest run code on the host."""
+
 _SHOWN = 40
 _DEVICE_TAGS = ("LABEL=", "UUID=", "PARTLABEL=", "PARTUUID=", "ID=")
+
+
+def is_store_path(path: str) -> bool:
+    """Whether a path is absolute, and that of a store by its name."""
+    return path.startswith("/") and path.endswith(STORE)
 
 
 def check_share_name(name: str) -> None:

@@ -16,11 +16,9 @@ import re
 import stat
 from typing import Iterator, NamedTuple, Sequence
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _manifest, _store, _tree
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _manifest, _names, _store, _tree
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
-ENDING = "/0install.net/implementations"
-"""How the path of every store ends."""
 SUFFIX = ".quarantine"
 """What the default folder's name has after that of the store."""
 LOCK = ".lock"
@@ -68,10 +66,10 @@ def copies(name: str, listing: Sequence[str]) -> list[int]:
 
 def check(request: Request) -> None:
     """Failure unless the paths and names are such as may be worked on. Nothing is looked at."""
-    if not request.store.startswith("/") or not request.store.endswith(ENDING):
+    if not _names.is_store_path(request.store):
         raise Failure(
-            f"'{request.store}' is not a store of implementations: the path must be absolute and end in '{ENDING}'."
-            " Correct path."
+            f"'{request.store}' is not a store of implementations: the path must be absolute and end in"
+            f" '{_names.STORE}'. Correct path."
         )
     if not request.folder.startswith("/"):
         raise Failure(f"'{request.folder}' is not an absolute path. Correct folder.")

@@ -14,6 +14,7 @@ from typing import Any, Callable, Iterable, NamedTuple
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _parts, _record, _store
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._parts import Batch, Shared
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._progress import Progress
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._record import Known, Record
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import Judge, Open, Verdict
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._tree import Problem
@@ -52,17 +53,6 @@ def verify_one(path: str, name: str, most: int = 10) -> Verdict:
         return Judge(most).verdict(store, name)
     finally:
         os.close(store.fd)
-
-
-class Progress(NamedTuple):
-    """How far a run is; bytes are an estimate."""
-
-    implementations: int
-    implementations_total: int
-    bytes: int
-    bytes_total: int
-    seconds: float
-    finished: bool
 
 
 class Options(NamedTuple):

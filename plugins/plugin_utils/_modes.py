@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-STORE = "/0install.net/implementations"
-"""How the path of every store ends. Its parent folders hold files that would let a guest run code on the host."""
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 
 
 def _readonly(guest: dict[str, t.Any], store: str) -> list[dict[str, t.Any]]:
@@ -21,10 +20,10 @@ SHARES: dict[str, t.Callable[[dict[str, t.Any], str], list[dict[str, t.Any]]]] =
 
 def check_store(path: str) -> str:
     """The path itself; ValueError if it is no store of implementations by its name."""
-    if not path.endswith(STORE) or not path.startswith("/"):
+    if not _names.is_store_path(path):
         raise ValueError(
-            f"'{path}' is not a store of implementations: only an absolute path that ends in '{STORE}' may be shared,"
-            " since what lies beside it would let a guest run code on the host. Correct cache_host_path.")
+            f"'{path}' is not a store of implementations: only an absolute path that ends in '{_names.STORE}' may be"
+            " shared, since what lies beside it would let a guest run code on the host. Correct cache_host_path.")
     return path
 
 
