@@ -96,32 +96,32 @@ def test_the_canary_sings(folder: Path) -> None:
         canary.read_bytes()
 
 
+def linked_outside(item: Path, outside: Path, leaf: str) -> Path:
+    """A leaf of an implementation, of which there is a copy outside now, and a link to that in its place to come."""
+    copy = shutil.copytree if (item / leaf).is_dir() else shutil.copy2
+    copy(item / leaf, outside / "canary")
+    (outside / "other").symlink_to(outside / "canary")
+    return item / leaf
+
+
 def a_link(item: Path, outside: Path) -> Path:
     """A file becomes a link to a file outside with the same content."""
-    shutil.copy2(item / "a", outside / "canary")
-    (outside / "other").symlink_to(outside / "canary")
-    return item / "a"
+    return linked_outside(item, outside, "a")
 
 
 def a_link_for_a_big_file(item: Path, outside: Path) -> Path:
     """A file read in pieces becomes a link to a file outside with the same content."""
-    shutil.copy2(item / "big", outside / "canary")
-    (outside / "other").symlink_to(outside / "canary")
-    return item / "big"
+    return linked_outside(item, outside, "big")
 
 
 def a_link_for_a_directory(item: Path, outside: Path) -> Path:
     """A directory becomes a link to one outside with the same content."""
-    shutil.copytree(item / "d", outside / "canary")
-    (outside / "other").symlink_to(outside / "canary")
-    return item / "d"
+    return linked_outside(item, outside, "d")
 
 
 def a_link_for_the_manifest(item: Path, outside: Path) -> Path:
     """The manifest becomes a link to the same one outside."""
-    shutil.copy2(item / ".manifest", outside / "canary")
-    (outside / "other").symlink_to(outside / "canary")
-    return item / ".manifest"
+    return linked_outside(item, outside, ".manifest")
 
 
 def a_link_for_the_implementation(item: Path, outside: Path) -> Path:
