@@ -9,7 +9,6 @@ import contextlib
 import fcntl
 import os
 import stat
-import tempfile
 import time
 from typing import Iterator
 
@@ -75,6 +74,8 @@ class Replacement:
     """
 
     def __init__(self, path: str, text: str, mode: int = 0o644) -> None:
+        import tempfile  # where it is needed: it is slow to load
+
         self.path = path
         self._temporary = ""
         folder, name = os.path.split(path)
