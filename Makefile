@@ -14,10 +14,10 @@ help:
 	@echo 'make demo       a real host and real guests that share a cache'
 	@echo 'make benchmark  VBoxManage calls for 50 machines; verifying beside 0store audit'
 	@echo 'make clean      remove the cache'
-	@echo 'PYTEST_ARGUMENTS are handed to pytest, as in: make test PYTEST_ARGUMENTS="-k shares -x"'
+	@echo 'PYTEST_ARGUMENTS are options for pytest, as in: make test PYTEST_ARGUMENTS="-k shares -x"'
 
 test:
-	$(SETUP) pytest $(PYTEST_ARGUMENTS)
+	$(SETUP) python tests/tools/run_tests.py $(PYTEST_ARGUMENTS)
 
 test-fast:
 	$(SETUP) pytest tests/quality $(PYTEST_ARGUMENTS)
