@@ -572,7 +572,7 @@ class Run:
                     replacements.append(_files.Replacement(change.path, change.after))
             if plan.load_driver:
                 self._load_driver()
-            if plan.reload:
+            if plan.reload and (plan.files or plan.unmount):
                 self._later("systemd's units", self._reload_and_restart)
             for change in plan.files:
                 self._later(change.path, functools.partial(_put_back, change.path, change.before))
