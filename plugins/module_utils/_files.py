@@ -35,7 +35,9 @@ def content(path: str) -> str | Link | None:
     """What is at a path: a file's text, the link itself, or None where there is nothing. Failure: something else."""
     if os.path.islink(path):
         return Link(os.readlink(path))
-    if os.path.lexists(path) and not stat.S_ISREG(os.lstat(path).st_mode):
+    if not os.path.lexists(path):
+        return None
+    if not stat.S_ISREG(os.lstat(path).st_mode):
         raise Failure(f"{path} is no regular file. Move it away.")
     return read(path)
 
@@ -67,11 +69,11 @@ def real(path: str) -> str:
 
 
 def check_writable(path: str) -> None:
-    """Failure unless a file can be replaced: file system read-only, file immutable, or no right to."""
+    """Failure unless a file or a link can be replaced: file system read-only, file immutable, or no right to."""
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         raise Failure(f"{path} cannot be written: there is no folder {folder}.")
-    for name in (folder, path):
+    for name in (folder,) if os.path.islink(path) else (folder, path):
         if os.path.lexists(name) and not os.access(name, os.W_OK):
             if os.statvfs(name).f_flag & os.ST_RDONLY:
                 reason = "the file system is read-only. Mount it writable"

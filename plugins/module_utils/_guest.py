@@ -70,7 +70,7 @@ class Guest:
         return _mounts.parse_mountinfo(self.text("/proc/self/mountinfo") or "")
 
     def wake(self, paths: Iterable[str]) -> dict[str, str]:
-        """Access the paths where systemd waits for the first access, as any use would: why some are still not mounted."""
+        """Access the paths where systemd waits for the first access, as any use would: those that fail, and how."""
         mounts = self.mounts()
         waiting = [path for path in paths if any(map(_mounts.automounted, _mounts.stack(mounts, path)[-1:]))]
         errors = {path: silence(self.at(path)) for path in waiting}

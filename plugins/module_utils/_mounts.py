@@ -525,8 +525,8 @@ def mount_drop_in(path: str) -> str:
 
 
 MOUNT_DROP_IN_TEXT = _WRITTEN + (
-    "# Each access tries to mount. After five that failed within ten seconds, systemd would stop waiting for more, for\n"
-    "# good, and the mount point would be an ordinary folder.\n[Unit]\nStartLimitIntervalSec=0\n"
+    "# Each access tries to mount. After five that failed within ten seconds, systemd would stop waiting for more,\n"
+    "# and the mount point would be an ordinary folder.\n[Unit]\nStartLimitIntervalSec=0\n"
 )
 
 

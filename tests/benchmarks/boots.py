@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How long guests take to boot with the role's entry, with its share and without it, beside a boot without the entry.
 
-Run by ``make benchmark``; writes boots.md. Ends with an error if a median is more than two seconds above that without it.
+Run by ``make benchmark``; writes boots.md. Ends with an error if a median is more than two seconds above that.
 """
 
 from __future__ import annotations
@@ -77,9 +77,9 @@ def page(found: dict[str, list[float]], about: str) -> str:
         "SPDX-License-Identifier: GPL-3.0-or-later\n-->",
         # REUSE-IgnoreEnd
         "# Boots of a guest with and without the entry in fstab\n",
-        f"A QEMU guest, emulated in software on {len(os.sched_getaffinity(0))} processors, {about}, {datetime.date.today()}."
-        f" Seconds from the start of the kernel until systemd had started everything; medians of {ROUNDS} boots in turn,"
-        " the range in brackets. Written by `make benchmark`.\n",
+        f"A QEMU guest, emulated in software on {len(os.sched_getaffinity(0))} processors, {about},"
+        f" {datetime.date.today()}. Seconds from the start of the kernel until systemd had started everything;"
+        f" medians of {ROUNDS} boots in turn, the range in brackets. Written by `make benchmark`.\n",
         "| boot | seconds | difference |",
         "|---|--:|--:|",
     ]

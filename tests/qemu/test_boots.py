@@ -2,9 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The guest role on a real systemd, with real reboots, in a QEMU guest.
 
-The driver vboxsf is a stand-in over 9p, and so are the shares (standin/vboxsf.c), but for the last tests, which have the
-real driver of the Linux kernel, and no VirtualBox. The tests build on each other's guest: from the second on, each leaves
-it set up and right.
+The driver vboxsf is a stand-in, and the shares are 9p's (standin/vboxsf.c). Only the last test has the real driver of
+the Linux kernel, and no VirtualBox. The tests build on each other's guest, and most leave it set up and right.
 """
 
 from __future__ import annotations

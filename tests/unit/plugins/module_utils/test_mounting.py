@@ -573,7 +573,7 @@ def test_systemd_waits_for_accesses_and_the_undoing_leaves_nothing(with_systemd)
         (lambda path: os.unlink(_mounts.wanted_by(path)), "link to "),
         (lambda path: _files.replace(_mounts.automount_file(path), _files.Link("/dev/null")), "link to /dev/null"),
         (lambda path: os.symlink("/dev/null", _mounts.mount_files(path)[0]), "link to /dev/null"),
-        (lambda path: Path(_mounts.automount_file(path)).open("a").write("TimeoutIdleSec=9\n"), "TimeoutIdleSec=9"),
+        (lambda path: _files.replace(_mounts.automount_file(path), _mounts.automount_text("/other")), "Where=/other"),
     ],
     ids=["drop-in", "automount", "not enabled", "automount masked", "mount masked", "edited"],
 )
@@ -615,6 +615,15 @@ def test_a_link_that_systemctl_made_enables_as_well(with_systemd):
 
 
 @in_namespace
+def test_a_link_to_a_unit_that_is_gone_is_removed(with_systemd):
+    place = with_systemd
+    place.run(place.mount())
+    os.unlink(_mounts.automount_file(place.path))
+    place.run(exclusive=True)
+    assert not os.path.lexists(_mounts.UNITS)
+
+
+@in_namespace
 def test_a_unit_of_somebody_elses_is_refused_and_stays(with_systemd):
     place = with_systemd
     for file in (_mounts.automount_file(place.path), *_mounts.mount_files(place.path)):
@@ -631,7 +640,7 @@ def test_a_unit_of_somebody_elses_is_refused_and_stays(with_systemd):
 def test_a_mount_that_fails_under_systemd_says_what_mount_says_and_undoes_all(with_systemd):
     place = with_systemd
     wrong = place.mount(options=("ttl=5",))  # tmpfs knows no ttl
-    automount, mount = units(place.path)
+    automount = units(place.path)[0]
     message, commands = place.fail(wrong, match="mount said: mount: .*wrong fs type, bad option")
     assert message.endswith("What this run had done before was undone.")
     assert ["systemctl", "stop", "--", automount] in commands
@@ -652,8 +661,7 @@ def test_a_removal_that_fails_under_systemd_mounts_again(with_systemd, monkeypat
 @in_namespace
 def test_an_automount_that_systemd_cannot_start_is_said(with_systemd):
     place = with_systemd
-    automount, mount = units(place.path)
-    place.answers[mount] = (1, "Unit type automount is not supported.")
+    place.answers[units(place.path)[1]] = (1, "Unit type automount is not supported.")
     place.fail(place.mount(), match="systemd does not wait for .* says: Unit type automount")
 
 
