@@ -214,10 +214,12 @@ def mount_options(mount: Mount) -> tuple[str, ...]:
 def entry(mount: Mount, systemd: bool) -> Entry:
     """The fstab entry for a mount.
 
-    No boot waits for it or fails by it. systemd mounts it at the first access; elsewhere `_netdev` puts it with the
-    late mounts. `nofail` would be the usual way, and mount.vboxsf of Oracle's Guest Additions refuses it.
+    No boot waits for it or fails by it. systemd mounts it at the first access. Elsewhere the boot scripts mount it with
+    the local file systems, after they have loaded the driver, and go on where that fails. Not with those of the network
+    (`_netdev`): Debian mounts those when ifupdown brings up an interface, OpenRC only if netmount is in a runlevel.
+    `nofail` would be the usual way, and mount.vboxsf of Oracle's Guest Additions refuses it.
     """
-    late = ("noauto", "x-systemd.automount") if systemd else ("_netdev",)
+    late = ("noauto", "x-systemd.automount") if systemd else ()
     return Entry(mount.share, mount.path, TYPE, mount_options(mount) + late + (MARK,))
 
 
