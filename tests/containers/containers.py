@@ -8,18 +8,20 @@
     build [PLATFORM...]   makes the images that are missing (default: all)
     down                  removes the containers
 
-Needs root on Debian. Images and the host's store are kept in the cache of the tests. All containers get that store, with
-one package in it, and offer it as share ZeroInstall as long as there is a folder /srv/shares/ZeroInstall.
+Needs root on Debian. Images and the host's store are kept in the cache of the tests. All containers get that store,
+with one package in it, and offer it as share ZeroInstall as long as there is a folder /srv/shares/ZeroInstall.
 """
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
+import signal
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -28,8 +30,8 @@ sys.path.insert(0, str(HERE.parent / "lab"))
 
 import images
 from labkit import tools
-from labkit.cache import remove_tree
-from labkit.console import LabError, end_with_signals, run, say, step
+from labkit.cache import locked, remove_tree
+from labkit.console import LabError, end_with_signals, run, step
 
 NEEDED = {
     "/usr/bin/podman": "podman",
@@ -56,6 +58,7 @@ class Run:
     def __init__(self, name: str) -> None:
         self.name = name
         self.folder = images.cache().runs / name
+        self.lock = images.cache().folder / "locks" / f"run-{name}"
 
     def container(self, name: str) -> str:
         """The name of a container for podman."""
@@ -76,7 +79,7 @@ class Run:
             raise
 
     def _make_store(self) -> None:
-        """A store with one package, added by the real 0store; `digest` names it."""
+        """A store with one package, added by the real 0store."""
         package, store = self.folder / "package", self.folder / "store"
         (package / "bin").mkdir(parents=True)
         program = package / "bin/hello"
@@ -92,7 +95,6 @@ class Run:
         digest = run("0install", "digest", "--algorithm=sha256new", package, env=environment).stdout.strip()
         run("0store", "add", digest, package, env=environment)
         (self.folder / "system/0install.net/implementations").rename(store)
-        (self.folder / "digest").write_text(digest + "\n", encoding="utf-8")
 
     def _start(self, name: str, platform: str, archive: Path) -> None:
         systemd = images.SYSTEMD[0] in images.PLATFORMS[platform][1]
@@ -131,18 +133,40 @@ class Run:
         (state,) = json.loads(run(HERE / "podman", "inspect", self.container(name)).stdout)
         return podman("logs", "--since", state["State"]["StartedAt"], self.container(name))
 
+    @contextlib.contextmanager
+    def alone(self) -> Iterator[None]:
+        """Keep other commands for this run away; `interrupt` ends the one that does."""
+        with locked(self.lock):
+            self.lock.write_text(str(os.getpid()), encoding="utf-8")
+            try:
+                yield
+            finally:
+                self.lock.write_text("", encoding="utf-8")
+
+    def interrupt(self) -> None:
+        """Have a command end that is at work on this run: whoever started it may be gone."""
+        with contextlib.suppress(LabError), locked(self.lock, blocking=False):
+            return
+        with contextlib.suppress(OSError, ValueError):
+            os.kill(int(self.lock.read_text(encoding="utf-8")), signal.SIGTERM)
+
     def down(self) -> None:
         """Remove the containers, and the store."""
         if Path("/usr/bin/podman").exists():
-            found = run(HERE / "podman", "ps", "--all", "--quiet", "--filter", f"label={LABEL}={self.name}").stdout.split()
+            found = run(
+                HERE / "podman", "ps", "--all", "--quiet", "--filter", f"label={LABEL}={self.name}"
+            ).stdout.split()
             if found:
                 podman("rm", "--force", "--time=0", *found)
         remove_tree(self.folder)
 
 
 def _each(action: Callable[[str], None], names: Iterable[str]) -> None:
-    with ThreadPoolExecutor(4) as pool:
+    pool = ThreadPoolExecutor(4)
+    try:
         list(pool.map(action, names))
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _tag(platform: str, archive: Path) -> str:
@@ -177,14 +201,17 @@ def main() -> None:
         if arguments.command == "build":
             images.images(set(arguments.names or images.PLATFORMS))
         elif arguments.command == "up":
-            this.up(dict(name.split("=", 1) for name in arguments.names))
-            say(f"digest: {(this.folder / 'digest').read_text(encoding='utf-8').strip()}")
+            with this.alone():
+                this.up(dict(name.split("=", 1) for name in arguments.names))
         elif arguments.command == "restart":
-            this.restart(arguments.names)
+            with this.alone():
+                this.restart(arguments.names)
         elif arguments.command == "console":
             print(this.console(*arguments.names))
         else:
-            this.down()
+            this.interrupt()
+            with this.alone():
+                this.down()
     except LabError as error:
         sys.exit(f"containers: {error}")
 
