@@ -19,6 +19,9 @@ SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _VIRTUALBOX_DEVICE = ("0x80ee", "0xcafe")
 _IMPLEMENTATION_DIRS = "/etc/xdg/0install.net/injector/implementation-dirs"
+# Fedora gave its package up, and Arch, Alpine and openSUSE have none in their own repositories.
+_PACKAGE = "0install-core"
+_FAMILIES_WITH_PACKAGE = {"debian", "ubuntu"}
 
 
 class Guest:
@@ -240,6 +243,17 @@ class Guest:
         found["ready"] = bool(found["user"] and found["helper"] and found["sudoers"] and found["store"])
         return found
 
+    def zero_install(self) -> dict[str, str | None]:
+        """Paths of `0install` and `0store`, and the name of the distribution's `package` of them."""
+        found = {name: self.program(name) for name in ("0install", "0store")}
+        release = self.text("/etc/os-release") or self.text("/usr/lib/os-release") or ""
+        families = {
+            family
+            for value in re.findall(r"^ID(?:_LIKE)?=(.*)$", release, re.MULTILINE)
+            for family in value.strip().strip("\"'").split()
+        }
+        return {**found, "package": _PACKAGE if families & _FAMILIES_WITH_PACKAGE else None}
+
     def program(self, name: str) -> str | None:
         """Where a program is, in PATH and in the usual folders."""
         for folder in (os.environ.get("PATH", "") + ":" + SEARCH_PATH).split(":"):
@@ -269,7 +283,7 @@ class Guest:
             "stores": self.stores,
             "implementation_dirs": self.implementation_dirs,
             "sharing": lambda: self.sharing(sudoers),
-            "zero_install": lambda: {name: self.program(name) for name in ("0install", "0store")},
+            "zero_install": self.zero_install,
             "init": self.init,
         }
         found: dict[str, Any] = {}

@@ -216,11 +216,13 @@ def mount_options(mount: Mount) -> tuple[str, ...]:
 def entry(mount: Mount, systemd: bool) -> Entry:
     """The fstab entry for a mount.
 
-    No boot waits for it or fails by it. systemd mounts it at the first access (`automount_text`); elsewhere `_netdev`
-    puts it with the late mounts. `nofail` would be the usual way, and mount.vboxsf of Oracle's Guest Additions refuses
-    it. Without it, the boot would fail by what `x-systemd.automount` makes, so that is not an option either.
+    No boot waits for it or fails by it. systemd mounts it at the first access (`automount_text`). Elsewhere the boot
+    scripts mount it with the local file systems, after they have loaded the driver, and go on where that fails. Not
+    with those of the network (`_netdev`): Debian mounts those when ifupdown brings up an interface, OpenRC only if
+    netmount is in a runlevel. `nofail` would be the usual way, and mount.vboxsf of Oracle's Guest Additions refuses it.
+    Without it, the boot would fail by what `x-systemd.automount` makes, so that is not an option either.
     """
-    late = ("noauto",) if systemd else ("_netdev",)
+    late = ("noauto",) if systemd else ()
     return Entry(mount.share, mount.path, TYPE, mount_options(mount) + late + (MARK,))
 
 

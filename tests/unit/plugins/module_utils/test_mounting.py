@@ -248,7 +248,7 @@ def held_open(path):
 
 
 def line(share, path, access="ro"):
-    return f"{share} {path} tmpfs {access},nodev,nosuid,_netdev,comment=zeroinstall.virtualbox 0 0\n"
+    return f"{share} {path} tmpfs {access},nodev,nosuid,comment=zeroinstall.virtualbox 0 0\n"
 
 
 # --- mounting

@@ -20,7 +20,7 @@ PROGRAMS = json.loads((FIXTURES / "guest_programs.json").read_text(encoding="utf
 STORE = "/var/cache/0install.net/implementations"
 WANTED = Mount("ZeroInstall", STORE)
 LINE = f"ZeroInstall {STORE} vboxsf ro,nodev,nosuid,noauto,comment=zeroinstall.virtualbox 0 0\n"
-LINE_WITHOUT_SYSTEMD = f"ZeroInstall {STORE} vboxsf ro,nodev,nosuid,_netdev,comment=zeroinstall.virtualbox 0 0\n"
+LINE_WITHOUT_SYSTEMD = f"ZeroInstall {STORE} vboxsf ro,nodev,nosuid,comment=zeroinstall.virtualbox 0 0\n"
 
 
 def change(text, *wanted, gone=(), exclusive=False, systemd=True):
@@ -102,7 +102,7 @@ def test_the_line_has_nothing_that_oracles_helper_refuses():
         options = set(_mounts.entry(Mount("s", "/p", True, ("uid=5",)), systemd).options)
         # what mount(8) keeps to itself, and what mount.vboxsf takes (reference: its usage)
         swallowed = {"noauto", "comment=zeroinstall.virtualbox"}
-        assert options - swallowed <= {"rw", "ro", "nodev", "nosuid", "_netdev", "uid=5"}
+        assert options - swallowed <= {"rw", "ro", "nodev", "nosuid", "uid=5"}
 
 
 def test_our_line_is_left_as_it_is_written_while_it_says_the_same():

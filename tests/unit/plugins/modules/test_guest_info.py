@@ -97,7 +97,7 @@ def test_nothing_there(tmp_path):
     assert "No Guest Additions" in guest["additions"]["problem"]
     assert guest["fstab"] == {"entries": [], "malformed": []}
     assert guest["init"] == "other"
-    assert guest["zero_install"] == {"0install": None, "0store": None}
+    assert guest["zero_install"] == {"0install": None, "0store": None, "package": None}
     assert [store["exists"] for store in guest["stores"]] == [False, False]
     assert not guest["sharing"]["ready"]
 
@@ -192,6 +192,25 @@ def test_fstab_tells_what_is_mounted_and_why_systemd_could_not(root, monkeypatch
         (False, None),
         (False, "No such device"),
     ]
+
+
+# What is in os-release: Debian 12, Ubuntu 24.04, Linux Mint 22, Raspberry Pi OS, Fedora 41, Alpine 3.20, openSUSE Leap.
+@pytest.mark.parametrize(
+    "release, package",
+    [
+        ("ID=debian\n", "0install-core"),
+        ("ID=ubuntu\nID_LIKE=debian\n", "0install-core"),
+        ('ID=linuxmint\nID_LIKE="ubuntu debian"\n', "0install-core"),
+        ("ID=raspbian\nID_LIKE=debian\n", "0install-core"),
+        ("ID=fedora\nVERSION_ID=41\n", None),
+        ("ID=alpine\n", None),
+        ('ID="opensuse-leap"\nID_LIKE="suse opensuse"\n', None),
+        ("VARIANT_ID=debian\n", None),
+    ],
+)
+def test_the_package_of_zero_install(root, release, package):
+    put(root, "etc/os-release", release)
+    assert read(root)["zero_install"]["package"] == package
 
 
 def test_stores_in_zero_installs_order(root, monkeypatch):
