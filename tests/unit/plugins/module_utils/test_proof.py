@@ -72,7 +72,7 @@ def test_times_that_are_rounded_up(tmp_path, monkeypatch):
 
 
 def test_early_times_as_vboxsf_keeps_them(tmp_path, monkeypatch):
-    """Whole seconds, rounded down; 0 is taken for no time at all. It is told, and nothing that a mount is blamed for."""
+    """Whole seconds, rounded down; 0 is taken for no time at all. It is told, and no mount is blamed for it."""
     now = 1_700_000_000 * 10**9
     monkeypatch.setattr(os, "utime", utime_by(lambda time: time // 10**9 * 10**9 or now))
     (lost,) = (finding for finding in _proof.prove(str(tmp_path)) if not finding.kept)
