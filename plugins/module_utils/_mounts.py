@@ -51,7 +51,7 @@ _REFUSED = {
     "user": _FATAL,
     "users": _FATAL,
     "tag": _FATAL,
-    "dev": "a shared folder has no devices, and mount.vboxsf of Oracle's Guest Additions mounts with nodev all the same",
+    "dev": "a shared folder has no devices, and mount.vboxsf of Oracle's Guest Additions mounts with nodev anyway",
     "fmode": _FLATTENS,
     "dmode": _FLATTENS,
     "ro": "say it with 'writable: false'",

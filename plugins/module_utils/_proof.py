@@ -21,6 +21,8 @@ TIMES = (10**9, 1_000_000_007 * 10**9, 1_000_000_008 * 10**9 + 999_999_999, 2_00
 """Nanoseconds, as packages have them: odd and even seconds, and fractions that must not round up."""
 EARLY_TIMES = (0, 999_999_999, -3 * 10**9 // 2)
 """Nanoseconds. vboxsf leaves a time in the first second of 1970 unset, and rounds down where a digest truncates."""
+ROOM = 1 << 16
+"""Bytes that a proof needs, and more."""
 NAMES = ("Ünïcode ☃", "A\u030a", "with space", "-dash", "quote'")
 
 
@@ -155,6 +157,10 @@ def prove(path: str) -> list[Finding]:
 
     OSError: nothing can be written there, or what was written cannot be removed.
     """
+    room = os.statvfs(path)
+    if room.f_bavail * room.f_frsize < ROOM:
+        # With the driver of Linux 6.1, whoever writes to a shared folder on a full disk waits until he is killed.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     folder = tempfile.mkdtemp(prefix=PREFIX, dir=path)
     try:
         return [

@@ -91,3 +91,11 @@ def test_normalised_names(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         _proof.prove(str(tmp_path / "none"))
+
+
+def test_a_full_disk_is_not_written_to(tmp_path, monkeypatch):
+    full = os.statvfs_result((4096, 4096, 1000, 500, 15, 9, 9, 9, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _path: full)
+    monkeypatch.setattr(_proof.tempfile, "mkdtemp", lambda **_options: pytest.fail("it wrote something"))
+    with pytest.raises(OSError, match="No space left"):
+        _proof.prove(str(tmp_path))
