@@ -25,10 +25,11 @@ UNITS = "/etc/systemd/system"
 RUNTIME_UNITS = "/run/systemd/system"
 
 _NUMBER = re.compile(r"[+-]?\d+", re.ASCII)
-_ID = re.compile(r"\d+", re.ASCII)
+_COUNT = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)  # the kernel takes 010 for 8, mount.vboxsf for 10
+_MOST = 2**31 - 1
 _OCTAL = re.compile(r"[0-7]{1,4}")
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
-_BOTH_DRIVERS = {"uid": _ID, "gid": _ID, "ttl": _NUMBER, "nls": _WORD, "dmask": _OCTAL, "fmask": _OCTAL}
+_BOTH_DRIVERS = {"uid": _COUNT, "gid": _COUNT, "ttl": _COUNT, "nls": _WORD, "dmask": _OCTAL, "fmask": _OCTAL}
 _ORACLE_ONLY = {
     "umask": _OCTAL,
     "iocharset": _WORD,
@@ -39,7 +40,7 @@ _ORACLE_ONLY = {
     "dirbuf": _NUMBER,
     "cache": re.compile("default|none|strict|read|readwrite"),
 }
-_FLAGS = ("exec", "noexec", "dev", "nodev", "suid", "nosuid", "relatime")
+_FLAGS = ("exec", "noexec", "nodev", "suid", "nosuid", "relatime")
 _FATAL = "mount.vboxsf of Oracle's Guest Additions ends with an error on it"
 _FLATTENS = (
     "it gives every file the same mode, and whether a file is executable is part of an implementation's digest. "
@@ -52,6 +53,7 @@ _REFUSED = {
     "user": _FATAL,
     "users": _FATAL,
     "tag": _FATAL,
+    "dev": "a shared folder has no devices, and mount.vboxsf of Oracle's Guest Additions mounts with nodev anyway",
     "fmode": _FLATTENS,
     "dmode": _FLATTENS,
     "ro": "say it with 'writable: false'",
@@ -156,6 +158,10 @@ def check_path(path: str) -> None:
         )
 
 
+def _takes(pattern: re.Pattern[str], value: str) -> bool:
+    return pattern.fullmatch(value) is not None and not (pattern is _COUNT and int(value) > _MOST)
+
+
 def check_options(options: Sequence[str], mainline: bool = False) -> None:
     """Failure unless both drivers take these options and the x bit survives; `mainline`: only that driver counts."""
     seen = set()
@@ -165,8 +171,11 @@ def check_options(options: Sequence[str], mainline: bool = False) -> None:
         reason = _REFUSED.get(name)
         if name.startswith("x-"):
             reason = _OURS
-        elif reason is None and name in known and not (equals and known[name].fullmatch(value)):
-            reason = "its value is not one that vboxsf takes (numbers for uid and gid, octal digits for a mask)"
+        elif reason is None and name in known and not (equals and _takes(known[name], value)):
+            reason = (
+                "its value is not one that vboxsf takes (numbers for uid, gid and ttl, up to 2147483647 and without "
+                "leading zeros; octal digits for a mask)"
+            )
         elif reason is None and name not in known and (equals or name not in _FLAGS):
             reason = "vboxsf does not know it. It knows {}".format(
                 ", ".join(sorted(_FLAGS) + sorted(key + "=" for key in known))

@@ -48,8 +48,7 @@ options:
         default: false
       options:
         description:
-          - More options of C(vboxsf), such as V(uid=1000). Devices and set-user-id programs are off unless V(dev) or
-            V(suid) is here.
+          - More options of C(vboxsf), such as V(uid=1000). Set-user-id programs are off unless V(suid) is here.
           - Options that one of the drivers refuses, and those by which files lose or get the right to be executed,
             are refused. That right is part of a Zero Install digest.
         type: list

@@ -208,7 +208,7 @@ def test_oracles_driver_shows_its_own_options_and_fstab_does_not_count(path, opt
     [
         (Mount("s", "/p"), ("ro", "nodev", "nosuid")),
         (Mount("s", "/p", True), ("rw", "nodev", "nosuid")),
-        (Mount("s", "/p", False, ("dev", "suid", "noexec")), ("ro", "noexec")),
+        (Mount("s", "/p", False, ("suid", "noexec")), ("ro", "nodev", "noexec")),
         (Mount("s", "/p", False, ("umask=022", "uid=0")), ("ro", "nodev", "nosuid", "dmask=022", "fmask=022")),
         (Mount("s", "/p", False, ("ttl=5", "gid=0010")), ("ro", "nodev", "nosuid", "gid=10")),
     ],
@@ -296,6 +296,10 @@ def test_bad_paths(path, reason):
         ("_netdev", "sets it itself"),
         ("uid=vagrant", "numbers for uid"),
         ("uid", "numbers for uid"),
+        ("uid=010", "without leading zeros"),
+        ("gid=2147483648", "up to 2147483647"),
+        ("ttl=-1", "numbers for uid, gid and ttl"),
+        ("dev", "no devices"),
         ("fmask=9", "octal"),
         ("bogus", "does not know it"),
         ("nodev=1", "does not know it"),
@@ -324,7 +328,8 @@ def test_an_option_of_oracles_driver_only():
 
 
 def test_good_options():
-    _mounts.check([Mount("s", "/p", False, ("uid=1000", "gid=0", "dmask=022", "fmask=0022", "nls=utf8", "ttl=-1"))], [])
+    _mounts.check([Mount("s", "/p", False, ("uid=1000", "gid=0", "dmask=022", "fmask=0022", "nls=utf8", "ttl=0"))], [])
+    _mounts.check([Mount("s", "/p", False, ("uid=2147483647", "dcachettl=-1"))], [])
 
 
 def test_one_path_twice_and_one_in_another():
