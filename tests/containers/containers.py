@@ -20,6 +20,7 @@ import json
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -58,6 +59,7 @@ class Run:
     def __init__(self, name: str) -> None:
         self.name = name
         self.folder = images.cache().runs / name
+        self.ending = threading.Event()
         self.lock = images.cache().folder / "locks" / f"run-{name}"
 
     def container(self, name: str) -> str:
@@ -73,7 +75,7 @@ class Run:
         try:
             self._make_store()
             with step(f"booting {len(wanted)} containers"):
-                _each(lambda name: self._start(name, wanted[name], archives[wanted[name]]), wanted)
+                self._each(lambda name: self._start(name, wanted[name], archives[wanted[name]]), wanted)
         except BaseException:
             self.down()
             raise
@@ -116,22 +118,40 @@ class Run:
         while run(HERE / "podman", *command, check=False).returncode:
             if time.monotonic() > patience:
                 raise LabError(f"{name} did not boot in {PATIENCE} s; its console:\n{self.console(name)}")
-            time.sleep(0.5)
+            if self._state(name)["Status"] != "running":
+                raise LabError(f"{name} ended while it booted; its console:\n{self.console(name)}")
+            if self.ending.wait(0.5):
+                raise LabError(f"{name} was not waited for")
+
+    def _each(self, action: Callable[[str], None], names: Iterable[str]) -> None:
+        """Do it for all, some at a time; the first failure, or a signal, ends what goes on for the others."""
+        pool = ThreadPoolExecutor(4)
+        try:
+            list(pool.map(action, names))
+        finally:
+            self.ending.set()
+            pool.shutdown(cancel_futures=True)
 
     def restart(self, names: Iterable[str]) -> None:
         """Shut down and boot anew."""
 
         def restart(name: str) -> None:
-            podman("restart", "--time=60", self.container(name))
+            # Not podman's restart: the root would stay as the shutdown leaves it, which is read-only with sysvinit.
+            podman("stop", "--time=60", self.container(name))
+            podman("umount", "--force", self.container(name))
+            podman("start", self.container(name))
             self._await_boot(name)
 
         with step("restarting"):
-            _each(restart, names)
+            self._each(restart, names)
 
     def console(self, name: str) -> str:
         """What was said on the console since the last boot."""
-        (state,) = json.loads(run(HERE / "podman", "inspect", self.container(name)).stdout)
-        return podman("logs", "--since", state["State"]["StartedAt"], self.container(name))
+        return podman("logs", "--since", self._state(name)["StartedAt"], self.container(name))
+
+    def _state(self, name: str) -> dict[str, str]:
+        (found,) = json.loads(run(HERE / "podman", "inspect", self.container(name)).stdout)
+        return found["State"]
 
     @contextlib.contextmanager
     def alone(self) -> Iterator[None]:
@@ -159,14 +179,6 @@ class Run:
             if found:
                 podman("rm", "--force", "--time=0", *found)
         remove_tree(self.folder)
-
-
-def _each(action: Callable[[str], None], names: Iterable[str]) -> None:
-    pool = ThreadPoolExecutor(4)
-    try:
-        list(pool.map(action, names))
-    finally:
-        pool.shutdown(cancel_futures=True)
 
 
 def _tag(platform: str, archive: Path) -> str:
