@@ -91,3 +91,10 @@ def test_an_interruption_lets_what_runs_clean_up(tmp_path: Path) -> None:
     output, _none = process.communicate(timeout=60)
     assert process.returncode == 130 and "Interrupted." in output
     assert (tmp_path / "torn-down").exists()
+
+
+def test_no_test_is_left_out() -> None:
+    parts = [run_tests.REPOSITORY / part.path for part in run_tests.parts()]
+    files = (run_tests.REPOSITORY / "tests").glob("[!u]*/**/test_*.py")
+    assert [file for file in files if not any(file.is_relative_to(part) for part in parts)] == []
+    assert all(part.exists() for part in parts)
