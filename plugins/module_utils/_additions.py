@@ -69,7 +69,7 @@ def parse(text: str) -> Version | None:
 
 
 class Driver(NamedTuple):
-    """A kernel module of VirtualBox: whose it is, and its version. The kernel's own has none, nor one that is unread."""
+    """A vboxguest: whose it is, and its version. The kernel's own has none, nor has one whose file is not read."""
 
     origin: str
     version: Version | None = None
@@ -86,10 +86,12 @@ def restart(loaded: Driver | None, installed: Driver | None) -> str | None:
     """That the loaded driver is not the one that the next start loads, and what to do; None if it is, or unknown."""
     if loaded is None or installed is None:
         return None
-    if loaded.origin == MAINLINE or installed.origin == MAINLINE:
+    if MAINLINE in (loaded.origin, installed.origin):
         same = loaded.origin == installed.origin
+    elif loaded.version is None or installed.version is None:
+        same = True
     else:
-        same = None in (loaded.version, installed.version) or loaded.version[1:] == installed.version[1:]
+        same = loaded.version[1:] == installed.version[1:]
     if same:
         return None
     what = loaded.text

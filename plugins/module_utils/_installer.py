@@ -11,16 +11,19 @@ counts is the driver's file for the running kernel, and the driver that is loade
 from __future__ import annotations
 
 import contextlib
+import functools
 import hashlib
 import os
 import re
 import signal
 import subprocess
 import tempfile
-from typing import Any, NamedTuple
+from typing import Callable, Iterator, NamedTuple, TypeVar
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _guest, _image, _mounts
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+
+T = TypeVar("T")
 
 NOTHING, INSTALL, SETUP = "nothing", "install", "setup"
 LOG = "/var/log/vboxadd-setup.log"
@@ -33,15 +36,15 @@ _LARGEST = 1 << 30  # bytes; the real images have 50 to 60 MB
 
 # What the installer prints, and what it means. The first that is found is told.
 _REASONS = (
-    (r"Kernel headers not found for target kernel (\S+?)\.?\s", "The headers of the kernel {} are missing. Install them"),
-    (r"^Cancelling installation", "Files of other Guest Additions are there, and it asked whether to go on. Remove them"),
+    (r"Kernel headers not found for target kernel (\S+?)\.?\s", "The headers of kernel {} are missing. Install them"),
+    (r"^Cancelling installation", "Files of other Guest Additions are there, and it asked what to do. Remove them"),
     (r"(?:^|\s)(\S+) not found\.\s+Please install", "The program {} is missing. Install it"),
     (r"checksum[^\n]*is different from", "It is damaged: its checksum is wrong. Get the image anew"),
     (r"Detected unsupported (.+) machine type", "It is not for {}"),
     (r"not set up to build kernel modules", "What builds kernel modules is missing. Install gcc, make and perl"),
     (
         r"You must sign|Unable to sign|Secure Boot mode|Unable to find signing tool",
-        "This kernel loads signed modules only. Enrol a key, as the manual of VirtualBox says, or switch Secure Boot off",
+        "This kernel loads signed modules only. Enrol a key, as VirtualBox's manual says, or switch Secure Boot off",
     ),
     (r"[Cc]annot unmount vboxsf|unable to unmount shared folders", "Shared folders are in use. End what uses them"),
     (r"(?:modprobe vboxguest failed|unable to load vboxguest)", "The kernel does not load vboxguest. See dmesg"),
@@ -138,7 +141,7 @@ class Source(NamedTuple):
 
     def content(self) -> bytes:
         """The installer itself."""
-        return _read(self.name, lambda: self.image.content(self.extent))
+        return _named(self.name, lambda: self.image.content(self.extent))
 
 
 def from_file(path: str, sha256: str, machine: str) -> Source:
@@ -160,7 +163,7 @@ def from_file(path: str, sha256: str, machine: str) -> Source:
 
 
 @contextlib.contextmanager
-def from_drive(guest: _guest.Guest, machine: str) -> Any:
+def from_drive(guest: _guest.Guest, machine: str) -> Iterator[Source | None]:
     """The installer on the first CD in a drive that has one, or None."""
     with contextlib.ExitStack() as opened:
         found = None
@@ -170,7 +173,7 @@ def from_drive(guest: _guest.Guest, machine: str) -> Any:
                 with contextlib.suppress(OSError, Failure):  # no CD in it, or another one
                     descriptor = os.open(guest.at(path), os.O_RDONLY | os.O_CLOEXEC)
                     opened.callback(os.close, descriptor)
-                    found = _source(path, lambda offset, size, file=descriptor: _pread(file, offset, size), machine)
+                    found = _source(path, functools.partial(_pread, descriptor), machine)
         yield found
 
 
@@ -191,10 +194,11 @@ def _source(name: str, read: _image.Read, machine: str) -> Source:
         extent, version = image.installer(machine)
         return Source(name, version, extent, image)
 
-    return _read(name, make)
+    return _named(name, make)
 
 
-def _read(name: str, what: Any) -> Any:
+def _named(name: str, what: Callable[[], T]) -> T:
+    """What a function returns. Failure: the image of this name is not one."""
     try:
         return what()
     except ValueError as error:

@@ -20,6 +20,13 @@ author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
   - zeroinstall.virtualbox.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
 options:
   image:
     description:
@@ -162,7 +169,7 @@ def install(guest, options, limits, check_mode):
             )
         problem = _additions.problem(found.version, _additions.ORACLE, limits)
         if problem:
-            raise Failure("{}: {}".format(found.name, problem))
+            raise Failure(f"{found.name}: {problem}")
         return bring(guest, found, options["timeout"], check_mode)
 
 
@@ -194,10 +201,8 @@ def bring(guest, source, timeout, check_mode):
     if result["missing"]:
         raise Failure(" ".join(result["missing"]))
     mounted = _installer.shared_folders(guest)
-    if operation == _installer.SETUP:
-        ran = _installer.set_up(timeout)
-    else:
-        ran = _installer.install(source, timeout)
+    setting_up = operation == _installer.SETUP
+    ran = _installer.set_up(timeout) if setting_up else _installer.install(source, timeout)
     outcome = _installer.judge(
         source.version, _installer.look(guest), ran.status, ran.output, guest.virtualbox()["guest"]
     )

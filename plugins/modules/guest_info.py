@@ -110,8 +110,8 @@ guest:
           sample: 7.2.22_Debianr175245
         installed:
           description:
-            - Version of the driver that the running kernel would load now, by its file. Null if it is the kernel's own, if
-              there is none, or with O(tools=false).
+            - Version of the driver that the running kernel would load now, by its file. Null if it is the kernel's own,
+              if there is none, or with O(tools=false).
           type: str
           sample: 7.2.22 r175245
         oracle:

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The distributions' packages for VirtualBox guests, and where Guest Additions come from: the one table, and the rule."""
+"""The distributions' packages for VirtualBox guests, the one table; and the rule where Guest Additions come from."""
 
 from __future__ import annotations
 
@@ -105,7 +105,7 @@ def _auto(guest: t.Mapping[str, t.Any], known: Distribution) -> str:
     if guest["additions"]["origin"] is None and known.driver:
         return "distribution"
     problem = guest["additions"]["problem"] or _no_driver(guest)
-    raise Refused(f"{problem}{_hint(known)} Or set guest_additions_source to 'iso', to install Oracle's Guest Additions.")
+    raise Refused(f"{problem}{_hint(known)} Or install Oracle's Guest Additions: set guest_additions_source to 'iso'.")
 
 
 def _mainline(guest: t.Mapping[str, t.Any], known: Distribution) -> str:
@@ -125,7 +125,7 @@ def _distribution(guest: t.Mapping[str, t.Any], known: Distribution) -> str:
     if additions["oracle"]:
         raise Refused(f"Oracle's Guest Additions {additions['oracle']} are installed. {_UNINSTALL}.")
     if not known.tools:
-        raise Refused(f"No packages of {known.name} for VirtualBox guests are known. Use another guest_additions_source.")
+        raise Refused(f"No packages of {known.name} for guests are known. Set guest_additions_source to another one.")
     if not known.driver and not is_good(guest):
         raise Refused(
             f"{additions['problem'] or _no_driver(guest)} The packages of {known.name} bring no drivers.{_hint(known)}"
@@ -137,8 +137,8 @@ def _iso(guest: t.Mapping[str, t.Any], known: Distribution) -> str:
     additions = guest["additions"]
     if additions["tools"] and not additions["oracle"]:
         raise Refused(
-            f"Guest Additions {additions['tools']} of {known.name} are installed, which Oracle's installer would take to "
-            "pieces. Remove their package first, or set guest_additions_source to 'distribution'."
+            f"Guest Additions {additions['tools']} of {known.name} are installed. Oracle's installer would take them "
+            "to pieces. Remove their package first, or set guest_additions_source to 'distribution'."
         )
     if not known.build:
         raise Refused(f"Oracle's Guest Additions are not known to work on {known.name}. Use another source.")

@@ -2,9 +2,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The role guest_additions, with Oracle's real installer and images and Debian's real packages.
 
-They are installed in roots of Debian that take themselves for VirtualBox guests: their kernel is a stand-in (lab/install),
-their folder of modules is that of Debian's 6.1 kernel. What Oracle's drivers do in a real guest is in test_oracle.py.
-The tests of a root build on each other.
+They are installed in roots of Debian that take themselves for VirtualBox guests: their kernel is a stand-in
+(lab/install), their folder of modules is that of Debian's 6.1 kernel. What Oracle's drivers do in a real guest is in
+test_oracle.py. The tests of a root build on each other.
 """
 
 from __future__ import annotations
@@ -42,11 +42,11 @@ class Root(Fleet):
         self.lab_run = lab
         self.folder = lab.folder
         self.modules = self._stand_in(modules)
-        self.command("depmod", self.release)
         enter = self.folder / "enter-guest"
         words = " ".join(f"{name}={value}" for name, value in LOGIN.items())
         enter.write_text(
-            f'#!/bin/sh\nexec env -i {words} setpriv --bounding-set=-sys_module /usr/sbin/chroot "$@"\n', encoding="utf-8"
+            f'#!/bin/sh\nexec env -i {words} setpriv --bounding-set=-sys_module /usr/sbin/chroot "$@"\n',
+            encoding="utf-8",
         )
         enter.chmod(0o755)
         variables = {
@@ -75,9 +75,11 @@ class Root(Fleet):
         (root / "sys/class/dmi/id/product_name").write_text("VirtualBox\n")
         for name in ("vboxguest", "vboxuser"):
             os.mknod(root / "dev" / name, 0o600 | 0o020000, os.makedev(1, 3))
-        for name in ("lsmod", "modprobe"):
-            (root / "usr/sbin" / name).unlink()
+        for name in ("lsmod", "modprobe", "shutdown"):
+            (root / "usr/sbin" / name).unlink(missing_ok=True)
             shutil.copy(HERE / "install" / name, root / "usr/sbin")
+        (root / "run/boot_id").write_text("first\n")
+        run("mount", "--bind", root / "run/boot_id", root / "proc/sys/kernel/random/boot_id")
         folder = root / "lib/modules" / modules.name
         shutil.copytree(modules, folder, dirs_exist_ok=True, symlinks=True)
         return oracle.link_kernel(self.lab_run, modules.name)
@@ -99,10 +101,7 @@ class Root(Fleet):
 
     def restart(self) -> None:
         """What a restart does to what is loaded."""
-        for folder in self.path("/sys/module").iterdir():
-            shutil.rmtree(folder)
-        self.command("modprobe", "vboxguest")
-        self.command("modprobe", "vboxsf")
+        self.command("shutdown")
 
     def loaded(self) -> str:
         """The version of the driver that is loaded; nothing for the kernel's own."""
@@ -204,7 +203,9 @@ def test_a_kernel_without_drivers_is_refused_with_the_package_that_has_them(gues
     ],
     ids=["another digest", "no digest", "no file", "no image", "too old", "no CD", "unknown source"],
 )
-def test_bad_input_is_refused_and_nothing_is_changed(guest: Root, change: dict[str, str], words: tuple[str, ...]) -> None:
+def test_bad_input_is_refused_and_nothing_is_changed(
+    guest: Root, change: dict[str, str], words: tuple[str, ...]
+) -> None:
     before = guest.command("sh", "-c", EVERYTHING)
     message = refused(guest.role(**{**guest.image(oracle.OLD), **change}))
     assert all(word in message for word in words), message
@@ -286,9 +287,20 @@ def test_an_upgrade_from_the_drive_tells_that_the_older_driver_is_still_loaded(g
     assert guest.loaded().startswith(old)
     check = succeed(guest.role())
     assert "still loaded" in warnings(check) and check.changed == 0
-    guest.restart()
+
+
+def test_the_guest_is_restarted_where_that_is_needed_and_allowed(guest: Root) -> None:
+    new = version_on(guest, oracle.NEW)
+    started = guest.path("/run/boot_id").read_text()
+    assert succeed(guest.role("--check", source="iso", reboot=True)).changed == 1
+    assert not guest.loaded().startswith(new)
+    assert guest.path("/run/boot_id").read_text() == started
+    assert succeed(guest.role(source="iso", reboot=True)).changed == 1
     assert guest.loaded().startswith(new)
-    right(guest.role(source="iso"), 2)
+    again = guest.path("/run/boot_id").read_text()
+    assert again != started
+    right(guest.role(source="iso", reboot=True), 2)
+    assert guest.path("/run/boot_id").read_text() == again
 
 
 def test_programs_of_the_distribution_are_not_taken_to_pieces(guest: Root) -> None:
@@ -310,7 +322,8 @@ def sid(cache: Cache, userland: Path) -> Iterator[Root]:
     """Debian unstable without the package."""
     with runs.temporary(cache, "install-sid", recipes.host(cache)) as lab:
         root = Root(lab, userland / "root/lib/modules" / oracle.kernel_release(userland))
-        root.restart()
+        for name in ("vboxguest", "vboxsf"):
+            root.path(f"/sys/module/{name}").mkdir()
         root.command("dpkg", "--remove", TOOLS)
         yield root
 

@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A real guest with Oracle's own drivers and mount helper, built by Oracle's real installer for the guest's kernel.
 
-Its installer is not run in the guest, where it would take hours: test_install.py runs it. The tests build on each other.
+Its installer is not run in the guest, where it would take hours; test_install.py runs it. The tests build on each
+other.
 """
 
 from __future__ import annotations
@@ -37,7 +38,8 @@ class Oracle(Fleet):
 
     def lab(self, *arguments: str, check: bool = True, quiet: bool = True) -> subprocess.CompletedProcess[str]:
         """As of any run."""
-        return super().lab(*arguments, *(("--driver", "oracle") if arguments[0] == "up" else ()), check=check, quiet=quiet)
+        more = ("--driver", "oracle") if arguments[0] == "up" else ()
+        return super().lab(*arguments, *more, check=check, quiet=quiet)
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +99,10 @@ def test_the_line_in_fstab_is_taken_by_the_helper(fleet: Fleet) -> None:
     printed = fleet.guest("o1", "mkdir -p /mnt/x; mount -t vboxsf -o nofail ZeroInstall /mnt/x", check=False)[1]
     assert "unknown mount option" in printed, "mount(8) did not run Oracle's helper: " + printed
     fleet.guest("o1", f"umount {STORE} && mount {STORE} && ls {STORE} | grep -q sha256new_")
-    line = f"mount -t vboxsf -o rw ZeroInstall /mnt/x && touch /mnt/x/y; umount /mnt/x; mount -o remount,rw {STORE}; touch {STORE}/y"
+    line = (
+        "mount -t vboxsf -o rw ZeroInstall /mnt/x && touch /mnt/x/y; umount /mnt/x;"
+        f" mount -o remount,rw {STORE}; touch {STORE}/y"
+    )
     assert fleet.guest("o1", line, check=False)[1].count("Read-only file system") == 2
     play = fleet.play(SHARE, "--limit", "o1")
     assert play.status == 0, play.messages("o1")

@@ -28,9 +28,9 @@ REPLACE = (
     " && rmmod vboxsf vboxguest && insmod /oracle/vboxguest.ko && insmod /oracle/vboxsf.ko"
     " && cat /sys/module/vboxguest/version"
 )
-# What is different in warm/prepare.sh. Oracle's vboxsf cannot copy a file's content up into an overlay (EINVAL): so what
-# is written to is put there beforehand. After a restore, its files that were open are stale, to whoever opens them
-# again (ESTALE): so what the server has open is put there, too.
+# What is different in warm/prepare.sh. Of Oracle's vboxsf, an overlay cannot copy a file's content up (EINVAL): so what
+# is written to is put there beforehand. After a restore, its files that were open are stale to whoever opens them again
+# (ESTALE): so what the server has open is put there, too.
 CHANGES = (
     ("-o lowerdir=", "-o metacopy=on,redirect_dir=on,lowerdir="),
     (

@@ -75,7 +75,7 @@ def test_an_image_that_ends_early(size):
     ids=["too short", "without a name", "name longer than its record", "all ones"],
 )
 def test_a_damaged_folder_ends_in_words(record):
-    with pytest.raises(ValueError, match="it is damaged|no installer"):
+    with pytest.raises(ValueError, match=r"it is damaged|no installer"):
         _image.Image(reader({FOLDER: record + bytes(2924 - len(record))})).installer("x86_64")
 
 

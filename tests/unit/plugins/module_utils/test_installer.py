@@ -55,8 +55,8 @@ def test_what_is_to_be_done(record, installed, what):
         ("the installer is damaged", 2, "its checksum is wrong. Get the image anew"),
         ("bzip2 is missing", 1, "The program bzip2 is missing. Install it"),
         ("a program of another package is there", 1, "Files of other Guest Additions are there"),
-        ("headers are missing, another driver is loaded", 2, "The headers of the kernel 6.12.48-1-amd64 are missing"),
-        ("headers are missing, 7.0.6", 0, "The headers of the kernel 6.12.48-1-amd64 are missing"),
+        ("headers are missing, another driver is loaded", 2, "The headers of kernel 6.12.48-1-amd64 are missing"),
+        ("headers are missing, 7.0.6", 0, "The headers of kernel 6.12.48-1-amd64 are missing"),
         ("the kernel does not load it", 1, "The kernel does not load vboxguest. See dmesg"),
     ],
 )

@@ -287,7 +287,8 @@ def test_an_older_driver_that_is_still_loaded_is_told(tmp_path, modinfo, loaded,
     assert (additions["installed"], additions["problem"]) == ("7.2.22 r175245", None)
 
 
-def test_a_bad_driver_that_is_still_loaded_is_no_reason_to_install_again(tmp_path, modinfo):
+@pytest.mark.usefixtures("modinfo")
+def test_a_bad_driver_that_is_still_loaded_is_no_reason_to_install_again(tmp_path):
     additions = installed(tmp_path, "misc/vboxguest.ko", "5.0.2 r102096\n")
     assert "Protocol error" in additions["problem"] and additions["problem"].endswith("Restart the guest.")
 
@@ -321,7 +322,8 @@ def test_a_module_in_an_index(index, file):
 
 
 def test_the_system(root):
-    put(root, "usr/lib/os-release", "# c\nID=ubuntu\nID_LIKE=\"debian other\"\nVERSION_ID='24.04'\nBROKEN=\"x\nodd line\n")
+    words = "# c\nID=ubuntu\nID_LIKE=\"debian other\"\nVERSION_ID='24.04'\nBROKEN=\"x\nodd line\n"
+    put(root, "usr/lib/os-release", words)
     put(root, f"lib/modules/{RELEASE}/build/include/x", "")
     put(root, "proc/sys/kernel/osrelease", RELEASE + "\n")
     assert read(root)["system"] == {
