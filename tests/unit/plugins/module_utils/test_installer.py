@@ -218,5 +218,3 @@ def test_an_installer_that_does_not_end_is_ended(tmp_path):
         time.sleep(0.05)
     else:
         pytest.fail("it left a process")
-
-
