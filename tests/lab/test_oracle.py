@@ -12,7 +12,6 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 from fleet import Fleet
@@ -56,11 +55,6 @@ def fleet() -> Iterator[Fleet]:
         yield made
 
 
-def work(fleet: Fleet) -> Path:
-    """The guest's folder on the host, which it sees as /mnt/lab."""
-    return fleet.root / "srv/lab/guests/o1/work"
-
-
 def test_the_guest_and_its_host_name_the_version_that_was_installed(fleet: Fleet) -> None:
     loaded = fleet.guest("o1", "cat /sys/module/vboxguest/version /sys/module/vboxsf/version")[1].split("\n")
     assert loaded[0] == loaded[1] and re.fullmatch(r"\d+\.\d+\.\d+ r\d+", loaded[0]), loaded
@@ -79,7 +73,7 @@ def test_share_tells_that_the_driver_on_disk_is_another_one(fleet: Fleet) -> Non
 def test_share_mounts_the_store_by_oracles_driver_and_helper(fleet: Fleet) -> None:
     (artefact,) = {path.parent for path in (Cache().artefacts).glob("oracle-*/modules")}
     for part in ("modules", "opt"):
-        shutil.copytree(artefact / part, work(fleet) / part, symlinks=True)
+        shutil.copytree(artefact / part, fleet.work("o1") / part, symlinks=True)
     fleet.guest("o1", PLACE)
     play = fleet.play(SHARE)
     assert play.status == 0, play.messages("o1") or play.output
