@@ -68,6 +68,36 @@ def parse(text: str) -> Version | None:
     return Version(found.group(0), numbers, suffixes, int(revision) if revision else None)
 
 
+class Driver(NamedTuple):
+    """A vboxguest: whose it is, and its version. The kernel's own has none, nor has one whose file is not read."""
+
+    origin: str
+    version: Version | None = None
+
+    @property
+    def text(self) -> str:
+        """What it is, in a message."""
+        if self.origin == MAINLINE:
+            return "the Linux kernel's own vboxguest"
+        return f"vboxguest {self.version.full}" if self.version else "a vboxguest of unknown version"
+
+
+def restart(loaded: Driver | None, installed: Driver | None) -> str | None:
+    """That the loaded driver is not the one that the next start loads, and what to do; None if it is, or unknown."""
+    if loaded is None or installed is None:
+        return None
+    if MAINLINE in (loaded.origin, installed.origin):
+        same = loaded.origin == installed.origin
+    elif loaded.version is None or installed.version is None:
+        same = True
+    else:
+        same = loaded.version[1:] == installed.version[1:]
+    if same:
+        return None
+    what = loaded.text
+    return f"{what[0].upper()}{what[1:]} is still loaded, while {installed.text} is installed. Restart the guest."
+
+
 class Range(NamedTuple):
     """Versions from the first to the last, both included; release numbers without suffixes."""
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import pwd
 import re
+import shlex
 import subprocess
 from typing import Any, Callable, Iterable
 
@@ -83,15 +84,19 @@ class Guest:
         """Whether the kernel can mount vboxsf now."""
         return _mounts.TYPE in (self.text("/proc/filesystems") or "").split()
 
+    def modules_folder(self) -> str | None:
+        """The folder of the running kernel's modules."""
+        release = self.word("/proc/sys/kernel/osrelease")
+        folders = [f"{folder}/{release}" for folder in ("/lib/modules", "/usr/lib/modules")]
+        return next((folder for folder in folders if release and self.is_there(folder)), None)
+
     def module_file(self, module: str) -> str | None:
         """A kernel module's file, relative to the running kernel's folder, or None: from `modules.dep`, `.builtin`."""
-        release = self.word("/proc/sys/kernel/osrelease")
-        for folder in ("/lib/modules", "/usr/lib/modules"):
-            for index in ("modules.dep", "modules.builtin"):
-                text = self.text(f"{folder}/{release}/{index}") or ""
-                found = re.search(rf"^(?:\S*/)?{re.escape(module)}\.ko[^:\s]*", text, re.MULTILINE)
-                if found:
-                    return found.group()
+        folder = self.modules_folder()
+        for index in ("modules.dep", "modules.builtin"):
+            file = indexed(self.text(f"{folder}/{index}") or "", module) if folder else None
+            if file:
+                return file
         return None
 
     def driver_at_boot(self) -> list[str]:
@@ -110,32 +115,64 @@ class Guest:
             "at_boot": self.driver_at_boot(),
         }
 
-    def origin(self) -> str | None:
-        """Whose vboxguest this is: `oracle`, `distribution`, `mainline`, or None where there is none."""
+    def loaded_driver(self) -> _additions.Driver | None:
+        """The vboxguest that is loaded."""
         version = self.word("/sys/module/vboxguest/version")
         if version is not None:
-            parsed = _additions.parse(version)
-            return parsed.origin if parsed else _additions.ORACLE
-        if self.is_there("/sys/module/vboxguest"):
-            return _additions.MAINLINE
+            return _driver(_additions.parse(version))
+        return _additions.Driver(_additions.MAINLINE) if self.is_there("/sys/module/vboxguest") else None
+
+    def installed_driver(self, programs: bool = True) -> _additions.Driver | None:
+        """The vboxguest that the running kernel would load now; without `programs`, its version is not read."""
         file = self.module_file("vboxguest")
         if file is None:
             return None
-        return _additions.MAINLINE if file.startswith("kernel/drivers/") else _additions.ORACLE
+        if file.startswith("kernel/drivers/"):
+            return _additions.Driver(_additions.MAINLINE)
+        command = ("modinfo", "-F", "version", self.at(f"{self.modules_folder()}/{file}"))
+        return _driver(_additions.parse(answer(*command) or "") if programs else None)
+
+    def origin(self) -> str | None:
+        """Whose vboxguest this is: `oracle`, `distribution`, `mainline`, or None where there is none."""
+        driver = self.loaded_driver() or self.installed_driver(programs=False)
+        return driver.origin if driver else None
+
+    def oracle(self) -> str | None:
+        """The version of Oracle's Guest Additions by what their installer wrote down, whatever is loaded."""
+        record = self.text("/var/lib/VBoxGuestAdditions/config") or ""
+        found = re.search(r"^INSTALL_VER='([^'\n]*)'$", record, re.MULTILINE)
+        return found.group(1) if found else None
 
     def additions(self, refused: _additions.Limits, tools: bool = True) -> dict[str, Any]:
-        """Version, origin and problem of the Guest Additions, and the version of their programs where they are."""
-        origin = self.origin()
-        driver = _additions.parse(self.word("/sys/module/vboxguest/version") or "")
+        """Version, origin and problem of the Guest Additions, and what is installed beside what is loaded."""
+        loaded, installed = self.loaded_driver(), self.installed_driver(tools)
+        driver = loaded or installed
         program = _version_of_tools() if tools else None
-        version = driver or _additions.parse(program or "")
+        version = (driver.version if driver else None) or _additions.parse(program or "")
+        origin = driver.origin if driver else None
+        problem, restart = _additions.problem(version, origin, refused), _additions.restart(loaded, installed)
         return {
             "version": version.text if version else None,
             "full": version.full if version else None,
             "revision": version.revision if version else None,
             "origin": origin,
             "tools": program,
-            "problem": _additions.problem(version, origin, refused),
+            "installed": installed.version.full if installed and installed.version else None,
+            "oracle": self.oracle(),
+            "restart": restart,
+            "problem": f"{problem} {restart}" if problem and restart else problem,
+        }
+
+    def system(self) -> dict[str, Any]:
+        """The distribution by its os-release, the running kernel, and whether modules can be built for it."""
+        words = os_release(self.text("/etc/os-release") or self.text("/usr/lib/os-release") or "")
+        folder = self.modules_folder()
+        return {
+            "id": words.get("ID", "linux"),
+            "like": words.get("ID_LIKE", "").split(),
+            "version": words.get("VERSION_ID"),
+            "kernel": self.word("/proc/sys/kernel/osrelease"),
+            "headers": folder is not None and self.is_there(f"{folder}/build/include"),
         }
 
     # --- mounts
@@ -246,12 +283,8 @@ class Guest:
     def zero_install(self) -> dict[str, str | None]:
         """Paths of `0install` and `0store`, and the name of the distribution's `package` of them."""
         found = {name: self.program(name) for name in ("0install", "0store")}
-        release = self.text("/etc/os-release") or self.text("/usr/lib/os-release") or ""
-        families = {
-            family
-            for value in re.findall(r"^ID(?:_LIKE)?=(.*)$", release, re.MULTILINE)
-            for family in value.strip().strip("\"'").split()
-        }
+        system = self.system()
+        families = {system["id"], *system["like"]}
         return {**found, "package": _PACKAGE if families & _FAMILIES_WITH_PACKAGE else None}
 
     def program(self, name: str) -> str | None:
@@ -285,6 +318,7 @@ class Guest:
             "sharing": lambda: self.sharing(sudoers),
             "zero_install": self.zero_install,
             "init": self.init,
+            "system": self.system,
         }
         found: dict[str, Any] = {}
         errors: dict[str, str] = {}
@@ -311,28 +345,63 @@ def silence(path: str) -> str | None:
     return None
 
 
+def indexed(text: str, module: str) -> str | None:
+    """The file of a module in a text of the form of `modules.dep` or `modules.builtin`."""
+    for found in re.finditer(re.escape(module) + r"\.ko[^:\s]*", text):
+        start = text.rfind("\n", 0, found.start()) + 1
+        before = text[start : found.start()]
+        if ":" not in before and before[-1:] in ("", "/"):
+            return text[start : found.end()]
+    return None
+
+
+def os_release(text: str) -> dict[str, str]:
+    """The assignments in an os-release file."""
+    words: dict[str, str] = {}
+    for line in text.splitlines():
+        name, _equals, value = line.strip().partition("=")
+        if re.fullmatch("[A-Z0-9_]+", name):
+            try:
+                words[name] = "".join(shlex.split(value))
+            except ValueError:  # an open quotation mark
+                continue
+    return words
+
+
+def _driver(version: _additions.Version | None) -> _additions.Driver:
+    """The driver of a version that is not the kernel's own."""
+    return _additions.Driver(version.origin if version else _additions.ORACLE, version)
+
+
+def answer(name: str, *arguments: str) -> str | None:
+    """What a program prints, or None where there is none, or where it fails."""
+    for folder in SEARCH_PATH.split(":"):
+        path = f"{folder}/{name}"
+        if os.access(path, os.X_OK):
+            try:
+                # AnsibleModule.run_command has no time-out.
+                done = subprocess.run(  # pylint: disable=ansible-bad-function
+                    [path, *arguments],
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=subprocess.DEVNULL,
+                    text=True,
+                    errors="replace",
+                    timeout=60,
+                    check=False,
+                )
+            except (OSError, subprocess.SubprocessError):
+                continue
+            if done.returncode == 0:
+                return done.stdout
+    return None
+
+
 def _version_of_tools() -> str | None:
     for name in ("VBoxService", "VBoxControl"):
-        for folder in SEARCH_PATH.split(":"):
-            path = f"{folder}/{name}"
-            if os.access(path, os.X_OK):
-                try:
-                    # AnsibleModule.run_command has no time-out.
-                    answer = subprocess.run(  # pylint: disable=ansible-bad-function
-                        [path, "--version"],
-                        stdin=subprocess.DEVNULL,
-                        stdout=subprocess.PIPE,
-                        stderr=subprocess.DEVNULL,
-                        text=True,
-                        errors="replace",
-                        timeout=60,
-                        check=False,
-                    )
-                except (OSError, subprocess.SubprocessError):
-                    continue
-                version = _additions.parse(answer.stdout) if answer.returncode == 0 else None
-                if version:
-                    return version.full
+        version = _additions.parse(answer(name, "--version") or "")
+        if version:
+            return version.full
     return None
 
 

@@ -11,7 +11,7 @@ short_description: Check that a VirtualBox guest's Guest Additions keep Zero Ins
 version_added: 0.1.0
 description:
   - Finds version and origin of the Guest Additions, and fails if they are too old, known to be bad, or too far from the
-    version of their host.
+    version of their host. Warns if another driver is loaded than is installed.
   - A version alone can lie, since the Linux kernel's own driver always calls itself 6.0.0. So on a writable mount, what
     the digests of packages depend on is tried, with O(path).
 author:
@@ -74,7 +74,10 @@ additions:
   sample:
     full: 7.2.22_Debianr175245
     origin: distribution
+    installed: 7.2.22_Debianr175245
+    oracle:
     problem:
+    restart:
     revision: 175245
     tools: 7.2.22_Debianr175245
     version: 7.2.22
@@ -136,6 +139,8 @@ def main():
     except ValueError as error:
         module.fail_json(msg=str(error))
     additions = Guest().additions(limits)
+    if additions["restart"]:
+        module.warn(additions["restart"])
     problems = [additions["problem"]]
     if host:
         problems.append(_additions.distance(_additions.parse(additions["full"] or ""), additions["origin"], host))

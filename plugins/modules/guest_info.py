@@ -30,8 +30,9 @@ options:
     default: []
   tools:
     description:
-      - Whether to ask the programs of the Guest Additions for their version, if they are installed.
-      - This is the only thing for which the module starts a program.
+      - Whether to ask the programs of the Guest Additions for their version, if they are installed, and C(modinfo) for
+        that of their driver's file.
+      - This is the only thing for which the module starts programs.
     type: bool
     default: true
   fstab:
@@ -107,6 +108,22 @@ guest:
           description: Version of the programs, as they print it. Null if there are none or with O(tools=false).
           type: str
           sample: 7.2.22_Debianr175245
+        installed:
+          description:
+            - Version of the driver that the running kernel would load now, by its file. Null if it is the kernel's own,
+              if there is none, or with O(tools=false).
+          type: str
+          sample: 7.2.22 r175245
+        oracle:
+          description: Version of Oracle's Guest Additions by what their installer wrote down, or null.
+          type: str
+          sample: 7.2.22
+        restart:
+          description:
+            - That another driver is loaded than is installed, as after an upgrade, and what to do; or null. The module
+              warns of it, too.
+          type: str
+          sample:
         problem:
           description: What is wrong with the Guest Additions and what to do about it, or null.
           type: str
@@ -258,6 +275,30 @@ guest:
     init:
       description: 'The init system: V(systemd), V(openrc), V(sysvinit) or V(other).'
       type: str
+    system:
+      description: The distribution, by C(/etc/os-release), and the running kernel.
+      type: dict
+      contains:
+        id:
+          description: C(ID) of the distribution.
+          type: str
+          sample: debian
+        like:
+          description: The distributions that it is like, C(ID_LIKE).
+          type: list
+          elements: str
+          sample: []
+        version:
+          description: C(VERSION_ID), or null.
+          type: str
+          sample: "12"
+        kernel:
+          description: Release of the running kernel.
+          type: str
+          sample: 6.1.0-50-amd64
+        headers:
+          description: Whether the headers of the running kernel are there, so that modules can be built for it.
+          type: bool
     errors:
       description: The parts that could not be read, and why.
       type: dict
@@ -285,10 +326,11 @@ def main():
         refused = _additions.limits(options["minimum_version"], options["bad_versions"])
     except ValueError as error:
         module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=False,
-        guest=Guest().everything(refused, options["fstab"], options["sudoers"], options["tools"]),
-    )
+    guest = Guest().everything(refused, options["fstab"], options["sudoers"], options["tools"])
+    restart = (guest["additions"] or {}).get("restart")
+    if restart:
+        module.warn(restart)
+    module.exit_json(changed=False, guest=guest)
 
 
 if __name__ == "__main__":

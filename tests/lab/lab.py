@@ -12,7 +12,7 @@ import contextlib
 import sys
 from collections.abc import Iterator
 
-from labkit import agent, guests, inventory, recipes, runs, tools, warm
+from labkit import agent, guests, inventory, oracle, recipes, runs, tools, warm
 from labkit.cache import Cache
 from labkit.console import LabError, end_with_signals, say, step
 
@@ -32,7 +32,8 @@ def up(cache: Cache, arguments: argparse.Namespace) -> None:
     names = [name for name in arguments.guests.split(",") if name]
     tools.install()
     ansible = warm.find_ansible(arguments.ansible_python) if names else None
-    host, template = recipes.guest_template(cache, ansible) if ansible else (recipes.host(cache), None)
+    recipe = oracle.guest_template if arguments.driver == "oracle" else recipes.guest_template
+    host, template = recipe(cache, ansible) if ansible else (recipes.host(cache), None)
     with runs.using(cache, arguments.run), _taken_down_on_failure(cache, arguments.run):
         with step("starting the host"):
             lab = runs.create(cache, arguments.run, host, template)
@@ -184,6 +185,12 @@ def parser() -> argparse.ArgumentParser:
     )
     commands.choices["up"].add_argument(
         "--guests", default="g1,g2", help="names, with commas; '' for a host alone (default: %(default)s)"
+    )
+    commands.choices["up"].add_argument(
+        "--driver",
+        choices=("mainline", "oracle"),
+        default="mainline",
+        help="whose vboxguest and vboxsf the guests run (default: %(default)s)",
     )
     command("down", down)
     command("start", start, "*").add_argument(

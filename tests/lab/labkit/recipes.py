@@ -12,7 +12,7 @@ import os
 import shlex
 import shutil
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from . import guests, kernel, runs, warm
@@ -72,7 +72,23 @@ def host(cache: Cache) -> Host:
 
 
 def guest_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
-    """All that a run with guests needs; what is independent is built side by side."""
+    """All that a run with guests needs."""
+    made_host, made = booted_template(cache, ansible)
+    state = cache.make(
+        "warm",
+        "the state of a guest with Ansible loaded",
+        [
+            _source(_warm_up),
+            _source(guests.PREPARE),
+            *(folder.name for folder in (made.state.parent, made.layer, made.userland)),
+        ],
+        lambda folder: _warm_up(folder, cache, made_host, made),
+    )
+    return made_host, replace(made, state=state / "state.sav")
+
+
+def booted_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
+    """The same, with the state of a guest that has just booted; what is independent is built side by side."""
     with ThreadPoolExecutor(2) as pool:
         making_userland = pool.submit(_userland, cache)
         made_host = host(cache)
@@ -98,13 +114,7 @@ def guest_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
             lambda folder: _boot(folder, cache, made_host, boot),
         )
         layer = making_layer.result()
-    state = cache.make(
-        "warm",
-        "the state of a guest with Ansible loaded",
-        [_source(_warm_up), _source(guests.PREPARE), booted.name, layer.name, userland.name],
-        lambda folder: _warm_up(folder, cache, made_host, Guests(userland, boot, layer, booted / "state.sav")),
-    )
-    return made_host, Guests(userland, boot, layer, state / "state.sav")
+    return made_host, Guests(userland, boot, layer, booted / "state.sav")
 
 
 def _source(thing: object) -> str:

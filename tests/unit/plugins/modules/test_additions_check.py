@@ -21,6 +21,9 @@ SOUND = {
     "revision": 175245,
     "origin": "distribution",
     "tools": "7.2.22_Debianr175245",
+    "installed": "7.2.22_Debianr175245",
+    "oracle": None,
+    "restart": None,
     "problem": None,
 }
 

@@ -68,6 +68,9 @@ def test_a_real_guest(root):
         "revision": None,
         "origin": "mainline",
         "tools": None,
+        "installed": None,
+        "oracle": None,
+        "restart": None,
         "problem": None,
     }
     assert guest["driver"] == {"loaded": True, "loadable": True, "at_boot": []}
@@ -281,3 +284,99 @@ def test_a_mount_that_does_not_answer_says_why(root):
     (root / "mnt/b").mkdir(parents=True)
     (mount,) = [mount for mount in read(root)["mounts"] if mount["path"] == "/mnt/b"]
     assert (mount["answers"], mount["error"]) == (True, None)
+
+
+RELEASE = "6.1.0-56-amd64"
+
+
+@pytest.fixture
+def modinfo(monkeypatch):
+    """Stands in for modinfo: what it is asked, and what it answers."""
+    asked = []
+
+    def answer(name, *arguments):
+        asked.append((name, *arguments))
+        return "7.2.22 r175245\n" if name == "modinfo" else None
+
+    monkeypatch.setattr(_guest, "answer", answer)
+    return asked
+
+
+def installed(root, file, loaded=None):
+    """A guest with this driver's file for its kernel, and with one loaded: None, '' (the kernel's) or a version."""
+    put(root, "proc/sys/kernel/osrelease", RELEASE + "\n")
+    put(root, f"lib/modules/{RELEASE}/modules.dep", f"kernel/a.ko:\n{file}: kernel/b.ko\n")
+    if loaded is not None:
+        put(root, "sys/module/vboxguest/refcnt", "0\n")
+    if loaded:
+        put(root, "sys/module/vboxguest/version", loaded)
+    return Guest(str(root)).everything(MINIMUM, "/etc/fstab", "/none", True)["additions"]
+
+
+@pytest.mark.parametrize(
+    ("loaded", "restart"),
+    [
+        (None, None),
+        ("7.2.22 r175245\n", None),
+        ("7.0.6 r155176\n", "Vboxguest 7.0.6 r155176 is still loaded, while vboxguest 7.2.22 r175245 is installed."),
+        ("", "The Linux kernel's own vboxguest is still loaded, while vboxguest 7.2.22 r175245 is installed."),
+    ],
+)
+def test_an_older_driver_that_is_still_loaded_is_told(tmp_path, modinfo, loaded, restart):
+    additions = installed(tmp_path, "misc/vboxguest.ko", loaded)
+    assert modinfo[0] == ("modinfo", "-F", "version", f"{tmp_path}/lib/modules/{RELEASE}/misc/vboxguest.ko")
+    assert additions["restart"] == (restart and restart + " Restart the guest.")
+    assert (additions["installed"], additions["problem"]) == ("7.2.22 r175245", None)
+
+
+@pytest.mark.usefixtures("modinfo")
+def test_a_bad_driver_that_is_still_loaded_is_no_reason_to_install_again(tmp_path):
+    additions = installed(tmp_path, "misc/vboxguest.ko", "5.0.2 r102096\n")
+    assert "Protocol error" in additions["problem"] and additions["problem"].endswith("Restart the guest.")
+
+
+def test_of_the_kernels_own_driver_modinfo_is_not_asked(tmp_path, modinfo):
+    additions = installed(tmp_path, "kernel/drivers/virt/vboxguest/vboxguest.ko.xz", "")
+    assert (additions["origin"], additions["restart"], additions["installed"]) == ("mainline", None, None)
+    assert not [name for name, *_rest in modinfo if name == "modinfo"]
+    left = installed(tmp_path, "kernel/drivers/virt/vboxguest/vboxguest.ko.xz", "7.2.22 r175245\n")
+    assert "while the Linux kernel's own vboxguest is installed" in left["restart"]
+
+
+def test_what_oracles_installer_wrote_down(root):
+    put(root, "var/lib/VBoxGuestAdditions/config", "# x\nINSTALL_DIR='/opt/x'\nINSTALL_VER='7.2.22'\nBUILD=''\n")
+    assert read(root)["additions"]["oracle"] == "7.2.22"
+
+
+@pytest.mark.parametrize(
+    ("index", "file"),
+    [
+        ("kernel/vboxsf.ko: kernel/vboxguest.ko\nkernel/vboxguest.ko:\n", "kernel/vboxguest.ko"),
+        ("kernel/vboxsf.ko: kernel/vboxguest.ko\n", None),
+        ("vboxguest.ko.zst:\n", "vboxguest.ko.zst"),
+        ("misc/xvboxguest.ko:\nmisc/vboxguest.ko: a.ko", "misc/vboxguest.ko"),
+        ("kernel/vboxguest.ko", "kernel/vboxguest.ko"),
+        ("", None),
+    ],
+)
+def test_a_module_in_an_index(index, file):
+    assert _guest.indexed(index, "vboxguest") == file
+
+
+def test_the_system(root):
+    words = "# c\nID=ubuntu\nID_LIKE=\"debian other\"\nVERSION_ID='24.04'\nBROKEN=\"x\nodd line\n"
+    put(root, "usr/lib/os-release", words)
+    put(root, f"lib/modules/{RELEASE}/build/include/x", "")
+    put(root, "proc/sys/kernel/osrelease", RELEASE + "\n")
+    assert read(root)["system"] == {
+        "id": "ubuntu",
+        "like": ["debian", "other"],
+        "version": "24.04",
+        "kernel": RELEASE,
+        "headers": True,
+    }
+    put(root, "etc/os-release", "ID=alpine\n")
+    (root / f"lib/modules/{RELEASE}/build/include/x").unlink()
+    (root / f"lib/modules/{RELEASE}/build/include").rmdir()
+    found = read(root)["system"]
+    assert (found["id"], found["like"], found["version"], found["headers"]) == ("alpine", [], None, False)

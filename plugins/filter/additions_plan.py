@@ -1,0 +1,64 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The filter C(zeroinstall.virtualbox.additions_plan)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _packages
+
+DOCUMENTATION = r"""
+name: additions_plan
+short_description: Decide where a guest's Guest Additions come from
+version_added: 0.1.0
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+description:
+  - Decides by what a guest has whether anything is to be installed, and which packages of its distribution that needs.
+options:
+  _input:
+    description: The guest, as RV(zeroinstall.virtualbox.guest_info#module:guest) has it.
+    type: dict
+    required: true
+  source:
+    description:
+      - V(auto) is what is there if it is good, otherwise the distribution's packages if they bring drivers.
+      - V(mainline) is the driver of the Linux kernel. V(distribution) is that and the distribution's programs.
+      - V(iso) is Oracle's image.
+    type: str
+    choices: [auto, mainline, distribution, iso]
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: See what would be done
+  ansible.builtin.debug:
+    msg: "{{ result.guest | zeroinstall.virtualbox.additions_plan(source='auto') }}"
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - C(source), which is V(none), V(distribution) or V(iso); the C(packages) that this needs; C(where), the repository
+      that has them; and C(problem), which says why nothing can be done and what to do, or is null.
+  type: dict
+"""
+
+
+def additions_plan(guest: t.Mapping[str, t.Any], source: str) -> dict[str, t.Any]:
+    """What is to be done in a guest."""
+    try:
+        return _packages.plan(guest, source)
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """The collection's filters."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Names and functions."""
+        return {"additions_plan": additions_plan}

@@ -1,0 +1,225 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: additions_install
+short_description: Install Oracle's Guest Additions in a VirtualBox guest from their image
+version_added: 0.1.0
+description:
+  - Runs the installer on Oracle's image of Guest Additions, if the version on it is not the one that is installed.
+  - Where that version is installed without drivers for the running kernel, as after a kernel upgrade, only the drivers
+    are built.
+  - The installer's exit status is not believed. The drivers are looked at, the file that the running kernel would load
+    and the one that is loaded.
+  - The image is read, not mounted.
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+extends_documentation_fragment:
+  - zeroinstall.virtualbox.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  image:
+    description:
+      - Path of the image, C(VBoxGuestAdditions.iso), in the guest. By default, the CD in the guest's drive.
+      - An image in the guest's drive is that of its host, and is trusted as such.
+    type: path
+  sha256:
+    description: SHA-256 of O(image). Nothing of an image with another one is looked at or run.
+    type: str
+  minimum_version:
+    description: An image with older Guest Additions is refused.
+    type: str
+    default: 4.2.0
+  bad_versions:
+    description:
+      - More versions to refuse, or ranges of them such as V(6.1.0-6.1.8), both ends included.
+      - 4.0.4 and 5.0.0 to 5.0.4 are always refused.
+    type: list
+    elements: str
+    default: []
+  timeout:
+    description: Seconds that the installer may take. It compiles kernel modules.
+    type: int
+    default: 1800
+notes:
+  - The installer needs the headers of the running kernel, C(gcc), C(make), C(bzip2) and C(tar).
+  - The installer unmounts shared folders. See RV(unmounted).
+  - Guest Additions of a distribution are not touched. If there are any, the module fails.
+seealso:
+  - module: zeroinstall.virtualbox.guest_info
+  - module: zeroinstall.virtualbox.mounts
+"""
+
+EXAMPLES = r"""
+- name: Install from the CD that the host has put into the drive
+  zeroinstall.virtualbox.additions_install:
+  register: result
+
+- name: Install from a file
+  zeroinstall.virtualbox.additions_install:
+    image: /var/tmp/VBoxGuestAdditions_7.2.22.iso
+    sha256: "{{ additions_sha256 }}"
+"""
+
+RETURN = r"""
+operation:
+  description: >-
+    What was done, or would be done in check mode: V(nothing), V(setup) (drivers were built for the running kernel) or
+    V(install).
+  returned: success
+  type: str
+  sample: install
+version:
+  description: The version on the image.
+  returned: success
+  type: str
+  sample: 7.2.22
+previous:
+  description: The version that was installed before, or null.
+  returned: success
+  type: str
+  sample: 7.0.6
+restart:
+  description: Why the guest has to be restarted, or null.
+  returned: success
+  type: str
+  sample: Vboxguest 7.0.6 r155176 is still loaded, while vboxguest 7.2.22 r175245 is installed. Restart the guest.
+missing:
+  description:
+    - What the installer needs and the guest does not have, and what to do. Outside check mode, it is a failure.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+unmounted:
+  description: Where shared folders were mounted that the installer unmounted.
+  returned: success
+  type: list
+  elements: str
+  sample: []
+status:
+  description: Exit status of the installer.
+  returned: when it was run
+  type: int
+  sample: 2
+output:
+  description: What the installer printed.
+  returned: when it was run
+  type: str
+"""
+
+import contextlib
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _installer
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest
+
+
+def main():
+    """Install."""
+    module = AnsibleModule(
+        argument_spec={
+            "image": {"type": "path"},
+            "sha256": {"type": "str"},
+            "minimum_version": {"type": "str", "default": _additions.MINIMUM},
+            "bad_versions": {"type": "list", "elements": "str", "default": []},
+            "timeout": {"type": "int", "default": 1800},
+        },
+        required_together=[("image", "sha256")],
+        supports_check_mode=True,
+    )
+    options = module.params
+    try:
+        limits = _additions.limits(options["minimum_version"], options["bad_versions"])
+        result, warnings = install(Guest(), options, limits, module.check_mode)
+    except (Failure, ValueError) as error:
+        module.fail_json(msg=str(error))
+    for warning in warnings:
+        module.warn(warning)
+    if result.get("msg"):
+        module.fail_json(**result)
+    module.exit_json(**result)
+
+
+def install(guest, options, limits, check_mode):
+    """The module's result, and what to warn of."""
+    machine = os.uname().machine
+    if options["image"]:
+        source = contextlib.nullcontext(_installer.from_file(options["image"], options["sha256"], machine))
+    else:
+        source = _installer.from_drive(guest, machine)
+    with source as found:
+        if found is None:
+            raise Failure(
+                "No CD with Guest Additions is in the guest's drive. Put it there on the host, with "
+                "'VBoxManage storageattach MACHINE --storagectl CONTROLLER --port PORT --device DEVICE --type dvddrive "
+                "--medium additions', or name an image."
+            )
+        problem = _additions.problem(found.version, _additions.ORACLE, limits)
+        if problem:
+            raise Failure(f"{found.name}: {problem}")
+        return bring(guest, found, options["timeout"], check_mode)
+
+
+def bring(guest, source, timeout, check_mode):
+    """Bring a guest to the version of an installer: the result, and what to warn of."""
+    before = _installer.look(guest)
+    operation = _installer.operation(source.version, before)
+    result = {
+        "changed": operation != _installer.NOTHING,
+        "operation": operation,
+        "version": source.version.text,
+        "previous": before.record,
+        "restart": _additions.restart(before.loaded, before.installed),
+        "missing": [],
+        "unmounted": [],
+    }
+    if result["changed"]:
+        result["diff"] = {
+            "before": "Guest Additions: {}\n".format(before.record or "none of Oracle's"),
+            "after": "Guest Additions: {}{}\n".format(
+                source.version.text, ", drivers built for this kernel" if operation == _installer.SETUP else ""
+            ),
+        }
+        if operation == _installer.INSTALL:
+            _installer.check_foreign(guest)
+        result["missing"] = _installer.missing(guest)
+    if not result["changed"] or check_mode:
+        return result, [text for text in [result["restart"]] if text]
+    if result["missing"]:
+        raise Failure(" ".join(result["missing"]))
+    mounted = _installer.shared_folders(guest)
+    setting_up = operation == _installer.SETUP
+    ran = _installer.set_up(timeout) if setting_up else _installer.install(source, timeout)
+    outcome = _installer.judge(
+        source.version, _installer.look(guest), ran.status, ran.output, guest.virtualbox()["guest"]
+    )
+    still = _installer.shared_folders(guest)
+    result.update(
+        restart=outcome.restart,
+        unmounted=[path for path in mounted if path not in still],
+        status=ran.status,
+        output=ran.output,
+    )
+    if outcome.problem:
+        result["msg"] = outcome.problem
+    warnings = [text for text in [outcome.restart] if text]
+    if result["unmounted"]:
+        warnings.append("The installer unmounted {}. Mount them again.".format(", ".join(result["unmounted"])))
+    return result, warnings
+
+
+if __name__ == "__main__":
+    main()
