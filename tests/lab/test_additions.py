@@ -133,8 +133,13 @@ def play(fleet: Fleet, properties: dict[str, str]) -> Play:
 
 
 def results(play: Play, task: str) -> list[dict[str, Any]]:
-    """The results of the tasks of a name, in their order."""
-    return [result for each in play.tasks if each["task"]["name"] == task for result in each["hosts"].values()]
+    """The results of the tasks of a name, in the playbook or in a role, in their order."""
+    return [
+        result
+        for each in play.tasks
+        if each["task"]["name"].rpartition(" : ")[2] == task
+        for result in each["hosts"].values()
+    ]
 
 
 def test_guest_and_host_tell_the_versions_that_virtualbox_tells(
