@@ -46,7 +46,7 @@ ODD = "q\"u'o\\t,é"
 PROVABLE = ("default", "relative", "any")
 """The policies under which a package's links are kept: one points out of its own folder, and stays in the store."""
 
-# What the version file of a driver and the output of VBoxService are in other Guest Additions, and a host for them. The
+# The version file of a driver and what VBoxService --version prints in other Guest Additions, and a host for them. The
 # driver of the second has no version that can be read, so that the program's word counts.
 STAND_INS = [
     {"driver": "4.0.4", "program": "4.0.4r70112", "host": "7.2.22"},
@@ -160,7 +160,7 @@ def test_guest_and_host_tell_the_versions_that_virtualbox_tells(
 
 @pytest.mark.parametrize("number", range(len(STAND_INS)), ids=[stand_in["program"] for stand_in in STAND_INS])
 def test_other_guest_additions_are_refused_by_the_module_and_by_the_role(play: Play, number: int) -> None:
-    """By stand-ins for their driver's version file and their VBoxService."""
+    """By stand-ins for their driver's version file, VBoxService and VBoxControl."""
     version, origin, words = REFUSED[number]
     checked = results(play, "Check the stand-ins")[number]
     assert (checked["additions"]["version"], checked["additions"]["origin"]) == (version, origin)
