@@ -356,38 +356,37 @@ def mounted(fleet: Fleet) -> dict[str, Path]:
     places = [mount.path for mount in (*late, *first, command)]
     script = f"""
         LC_ALL=C.UTF-8; export LC_ALL
+        driver=$1
         cd /mnt/lab/lines
-        mkdir -p {shlex.join([*places, *refused()])}
-        cp mount.vboxsf libc.so.6 ld-linux-x86-64.so.2 /run
-        for driver in {" ".join(DRIVERS)}; do
-            mkdir $driver
-            if [ $driver = helper ]; then
-                echo '#!/bin/sh' >/sbin/mount.vboxsf
-                echo 'exec /run/ld-linux-x86-64.so.2 --library-path /run /run/mount.vboxsf "$@"' >>/sbin/mount.vboxsf
-                chmod +x /sbin/mount.vboxsf
-            fi
-            {{
-                mount -a -T late || echo "late: status $?"
-                for place in {shlex.join(mount.path for mount in first)}; do
-                    mount -T first "$place" || echo "$place: status $?"
-                done
-                {by_command} || echo "by command: status $?"
-                cat /proc/self/mountinfo >$driver/mountinfo
-                for file in {shlex.join(MODES)}; do
-                    stat -c '%u %g %a %n' {" ".join(shlex.quote(place) + "$file" for place in places)}
-                done >$driver/stat
-                umount {shlex.join(places)}
-            }} >$driver/said 2>&1
-            echo "refused, $driver" >/dev/kmsg
-            mount -a -T refused >$driver/refused.said 2>&1
-            cat /proc/self/mountinfo >$driver/refused.mountinfo
-            dmesg | sed "1,/refused, $driver/d" >$driver/refused.dmesg
-            umount -q {shlex.join(refused())}
-        done
-        rm /sbin/mount.vboxsf
+        mkdir -p $driver {shlex.join([*places, *refused()])}
+        if [ $driver = helper ]; then
+            cp mount.vboxsf libc.so.6 ld-linux-x86-64.so.2 /run
+            echo '#!/bin/sh' >/sbin/mount.vboxsf
+            echo 'exec /run/ld-linux-x86-64.so.2 --library-path /run /run/mount.vboxsf "$@"' >>/sbin/mount.vboxsf
+            chmod +x /sbin/mount.vboxsf
+        fi
+        {{
+            mount -a -T late || echo "late: status $?"
+            for place in {shlex.join(mount.path for mount in first)}; do
+                mount -T first "$place" || echo "$place: status $?"
+            done
+            {by_command} || echo "by command: status $?"
+            cat /proc/self/mountinfo >$driver/mountinfo
+            for file in {shlex.join(MODES)}; do
+                stat -c '%u %g %a %n' {" ".join(shlex.quote(place) + "$file" for place in places)}
+            done >$driver/stat
+            umount {shlex.join(places)}
+        }} >$driver/said 2>&1
+        echo "refused, $driver" >/dev/kmsg
+        mount -a -T refused >$driver/refused.said 2>&1
+        cat /proc/self/mountinfo >$driver/refused.mountinfo
+        dmesg | sed "1,/refused, $driver/d" >$driver/refused.dmesg
+        umount -q {shlex.join(refused())}
+        rm -f /sbin/mount.vboxsf
         """
     (work / "script").write_text(script, encoding="utf-8")
-    fleet.guest("g1", "sh /mnt/lab/lines/script")
+    for driver in DRIVERS:
+        fleet.guest("g1", f"sh /mnt/lab/lines/script {driver}", timeout=1800)
     return {driver: work / driver for driver in DRIVERS}
 
 
