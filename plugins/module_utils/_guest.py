@@ -9,7 +9,7 @@ import os
 import pwd
 import re
 import subprocess
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _files, _mounts, _names
 
@@ -19,6 +19,9 @@ SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _VIRTUALBOX_DEVICE = ("0x80ee", "0xcafe")
 _IMPLEMENTATION_DIRS = "/etc/xdg/0install.net/injector/implementation-dirs"
+# Fedora gave its package up, and Arch, Alpine and openSUSE have none in their own repositories.
+_PACKAGE = "0install-core"
+_FAMILIES_WITH_PACKAGE = {"debian", "ubuntu"}
 
 
 class Guest:
@@ -68,6 +71,13 @@ class Guest:
     def mounts(self) -> list[_mounts.Live]:
         """The live mounts."""
         return _mounts.parse_mountinfo(self.text("/proc/self/mountinfo") or "")
+
+    def wake(self, paths: Iterable[str]) -> dict[str, str]:
+        """Access the paths where systemd waits for the first access, as any use would: those that fail, and how."""
+        mounts = self.mounts()
+        waiting = [path for path in paths if any(map(_mounts.automounted, _mounts.stack(mounts, path)[-1:]))]
+        errors = {path: silence(self.at(path)) for path in waiting}
+        return {path: error for path, error in errors.items() if error}
 
     def driver_loaded(self) -> bool:
         """Whether the kernel can mount vboxsf now."""
@@ -152,6 +162,14 @@ class Guest:
     def fstab(self, path: str) -> dict[str, Any]:
         """The vboxsf entries of fstab, and the numbers of its malformed lines."""
         lines = _mounts.parse_fstab(_files.read(self.at(path)) or "")
+        places = {line.number: os.path.normpath(line.entry.path) for line in lines if line.entry}
+        errors = self.wake(places[line.number] for line in lines if line.entry and line.entry.type == _mounts.TYPE)
+        mounts = self.mounts()
+
+        def mounted(item: _mounts.Entry, place: str) -> bool:
+            top = _mounts.stack(mounts, place)[-1:]
+            return bool(top) and (top[0].type, top[0].source) == (_mounts.TYPE, item.source)
+
         return {
             "entries": [
                 {
@@ -160,6 +178,8 @@ class Guest:
                     "path": line.entry.path,
                     "options": list(line.entry.options),
                     "ours": line.entry.ours,
+                    "mounted": mounted(line.entry, places[line.number]),
+                    "error": errors.get(places[line.number]),
                 }
                 for line in lines
                 if line.entry and line.entry.type == _mounts.TYPE
@@ -223,6 +243,17 @@ class Guest:
         found["ready"] = bool(found["user"] and found["helper"] and found["sudoers"] and found["store"])
         return found
 
+    def zero_install(self) -> dict[str, str | None]:
+        """Paths of `0install` and `0store`, and the name of the distribution's `package` of them."""
+        found = {name: self.program(name) for name in ("0install", "0store")}
+        release = self.text("/etc/os-release") or self.text("/usr/lib/os-release") or ""
+        families = {
+            family
+            for value in re.findall(r"^ID(?:_LIKE)?=(.*)$", release, re.MULTILINE)
+            for family in value.strip().strip("\"'").split()
+        }
+        return {**found, "package": _PACKAGE if families & _FAMILIES_WITH_PACKAGE else None}
+
     def program(self, name: str) -> str | None:
         """Where a program is, in PATH and in the usual folders."""
         for folder in (os.environ.get("PATH", "") + ":" + SEARCH_PATH).split(":"):
@@ -247,12 +278,12 @@ class Guest:
             "virtualbox": self.virtualbox,
             "additions": lambda: self.additions(refused, tools),
             "driver": self.driver,
+            "fstab": lambda: self.fstab(fstab),  # before the mounts: it makes those that systemd waits to make
             "mounts": self.live,
-            "fstab": lambda: self.fstab(fstab),
             "stores": self.stores,
             "implementation_dirs": self.implementation_dirs,
             "sharing": lambda: self.sharing(sudoers),
-            "zero_install": lambda: {name: self.program(name) for name in ("0install", "0store")},
+            "zero_install": self.zero_install,
             "init": self.init,
         }
         found: dict[str, Any] = {}

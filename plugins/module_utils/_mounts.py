@@ -21,6 +21,8 @@ SYSTEM_STORE = "/var/cache" + _names.STORE
 STORE_LIST = "/etc/xdg/0install.net/injector/implementation-dirs"
 MODULES_LOAD = "/etc/modules-load.d/zeroinstall.virtualbox.conf"
 MODULES_LOAD_TEXT = "# VirtualBox shared folders. Written by the Ansible collection zeroinstall.virtualbox.\nvboxsf\n"
+UNITS = "/etc/systemd/system"
+RUNTIME_UNITS = "/run/systemd/system"
 
 _NUMBER = re.compile(r"[+-]?\d+", re.ASCII)
 _COUNT = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)  # the kernel takes 010 for 8, mount.vboxsf for 10
@@ -223,10 +225,13 @@ def mount_options(mount: Mount) -> tuple[str, ...]:
 def entry(mount: Mount, systemd: bool) -> Entry:
     """The fstab entry for a mount.
 
-    No boot waits for it or fails by it. systemd mounts it at the first access; elsewhere `_netdev` puts it with the
-    late mounts. `nofail` would be the usual way, and mount.vboxsf of Oracle's Guest Additions refuses it.
+    No boot waits for it or fails by it. systemd mounts it at the first access (`automount_text`). Elsewhere the boot
+    scripts mount it with the local file systems, after they have loaded the driver, and go on where that fails. Not
+    with those of the network (`_netdev`): Debian mounts those when ifupdown brings up an interface, OpenRC only if
+    netmount is in a runlevel. `nofail` would be the usual way, and mount.vboxsf of Oracle's Guest Additions refuses it.
+    Without it, the boot would fail by what `x-systemd.automount` makes, so that is not an option either.
     """
-    late = ("noauto", "x-systemd.automount") if systemd else ("_netdev",)
+    late = ("noauto",) if systemd else ()
     return Entry(mount.share, mount.path, TYPE, mount_options(mount) + late + (MARK,))
 
 
@@ -482,8 +487,13 @@ def driver_missing(virtualbox: bool) -> str:
     )
 
 
-def automount_unit(path: str) -> str:
-    """The name of systemd's automount unit for a path, as `systemd-escape --path --suffix=automount` gives it."""
+# --- systemd ------------------------------------------------------------------------------------------------------
+
+_WRITTEN = "# Written by the Ansible collection zeroinstall.virtualbox.\n"
+
+
+def unit(path: str, kind: str) -> str:
+    """The name of systemd's unit for a path, as `systemd-escape --path --suffix=KIND` gives it."""
     raw = path.strip("/").encode("utf-8", "surrogateescape")
     name = "".join(
         "-"
@@ -493,4 +503,44 @@ def automount_unit(path: str) -> str:
         else f"\\x{byte:02x}"
         for index, byte in enumerate(raw)
     )
-    return name + ".automount"
+    return f"{name}.{kind}"
+
+
+def automount_file(path: str) -> str:
+    """The file with the unit that waits for the first access to a path."""
+    return f"{UNITS}/{unit(path, 'automount')}"
+
+
+def automount_text(path: str) -> str:
+    """Its text."""
+    where = path.replace("%", "%%")
+    return (
+        f"{_WRITTEN}[Unit]\nStartLimitIntervalSec=0\n\n[Automount]\nWhere={where}\n\n"
+        "[Install]\nWantedBy=local-fs.target\n"
+    )
+
+
+def is_ours(text: object) -> bool:
+    """Whether a unit's text is one that this collection wrote."""
+    return isinstance(text, str) and text.startswith(_WRITTEN)
+
+
+def wanted_by(path: str) -> str:
+    """The link by which a boot wants that unit, and does not fail without it."""
+    return f"{UNITS}/local-fs.target.wants/{unit(path, 'automount')}"
+
+
+def mount_drop_in(path: str) -> str:
+    """The file with what fstab cannot say about the mount unit that systemd makes of the line."""
+    return f"{UNITS}/{unit(path, 'mount')}.d/zeroinstall.virtualbox.conf"
+
+
+MOUNT_DROP_IN_TEXT = _WRITTEN + (
+    "# Each access tries to mount. After five that failed within ten seconds, systemd would stop waiting for more,\n"
+    "# and the mount point would be an ordinary folder.\n[Unit]\nStartLimitIntervalSec=0\n"
+)
+
+
+def mount_files(path: str) -> list[str]:
+    """Files that would take the place of the mount unit that systemd makes of the fstab line."""
+    return [f"{folder}/{unit(path, 'mount')}" for folder in (UNITS, RUNTIME_UNITS)]

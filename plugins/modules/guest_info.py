@@ -182,6 +182,13 @@ guest:
             ours:
               description: Whether the line bears the mark of M(zeroinstall.virtualbox.mounts).
               type: bool
+            mounted:
+              description: Whether the share is mounted there.
+              type: bool
+            error:
+              description: What an access ended with where systemd waits for one to mount the share, or null.
+              type: str
+              sample: No such device
         malformed:
           description: Numbers of the lines that are no fstab lines.
           type: list
@@ -243,9 +250,11 @@ guest:
           description: Whether all of it is there.
           type: bool
     zero_install:
-      description: Paths of C(0install) and C(0store), or null.
+      description: >-
+        Paths of C(0install) and C(0store), or null; and the name of the C(package) that the guest's distribution has of
+        them, or null.
       type: dict
-      sample: {"0install": /usr/bin/0install, "0store": /usr/bin/0store}
+      sample: {"0install": /usr/bin/0install, "0store": /usr/bin/0store, "package": 0install-core}
     init:
       description: 'The init system: V(systemd), V(openrc), V(sysvinit) or V(other).'
       type: str

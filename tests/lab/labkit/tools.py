@@ -1,11 +1,12 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Debian packages that building the lab needs."""
+"""The Debian packages that building the lab needs, and installing such packages."""
 
 from __future__ import annotations
 
 import os
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 from .console import LabError, run, say, step
@@ -27,14 +28,14 @@ NEEDED = {
 APT_OPTIONS = ("-o", "Acquire::Check-Valid-Until=false", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3")
 
 
-def missing() -> list[str]:
+def missing(needed: Mapping[str, str] = NEEDED) -> list[str]:
     """Names of the packages that are not there."""
-    return sorted(package for file, package in NEEDED.items() if not Path(file).exists())
+    return sorted({package for file, package in needed.items() if not Path(file).exists()})
 
 
-def install() -> None:
+def install(needed: Mapping[str, str] = NEEDED) -> None:
     """Install what is missing.  Raises LabError where this is not possible."""
-    packages = missing()
+    packages = missing(needed)
     if not packages:
         return
     if not shutil.which("apt-get"):

@@ -19,8 +19,8 @@ FIXTURES = Path(__file__).parent / "fixtures"
 PROGRAMS = json.loads((FIXTURES / "guest_programs.json").read_text(encoding="utf-8"))
 STORE = "/var/cache/0install.net/implementations"
 WANTED = Mount("ZeroInstall", STORE)
-LINE = f"ZeroInstall {STORE} vboxsf ro,nodev,nosuid,noauto,x-systemd.automount,comment=zeroinstall.virtualbox 0 0\n"
-LINE_WITHOUT_SYSTEMD = f"ZeroInstall {STORE} vboxsf ro,nodev,nosuid,_netdev,comment=zeroinstall.virtualbox 0 0\n"
+LINE = f"ZeroInstall {STORE} vboxsf ro,nodev,nosuid,noauto,comment=zeroinstall.virtualbox 0 0\n"
+LINE_WITHOUT_SYSTEMD = f"ZeroInstall {STORE} vboxsf ro,nodev,nosuid,comment=zeroinstall.virtualbox 0 0\n"
 
 
 def change(text, *wanted, gone=(), exclusive=False, systemd=True):
@@ -101,8 +101,8 @@ def test_the_line_has_nothing_that_oracles_helper_refuses():
     for systemd in (True, False):
         options = set(_mounts.entry(Mount("s", "/p", True, ("uid=5",)), systemd).options)
         # what mount(8) keeps to itself, and what mount.vboxsf takes (reference: its usage)
-        swallowed = {"noauto", "x-systemd.automount", "comment=zeroinstall.virtualbox"}
-        assert options - swallowed <= {"rw", "ro", "nodev", "nosuid", "_netdev", "uid=5"}
+        swallowed = {"noauto", "comment=zeroinstall.virtualbox"}
+        assert options - swallowed <= {"rw", "ro", "nodev", "nosuid", "uid=5"}
 
 
 def test_our_line_is_left_as_it_is_written_while_it_says_the_same():
@@ -238,7 +238,11 @@ def test_no_virtualbox_guest_is_said_instead_of_a_missing_driver():
 
 @pytest.mark.parametrize("case", PROGRAMS["automount_units"], ids=lambda case: case["path"])
 def test_unit_names_are_those_of_systemd_escape(case):
-    assert _mounts.automount_unit(case["path"]) == case["output"]
+    assert _mounts.unit(case["path"], "automount") == case["output"]
+
+
+def test_a_unit_says_a_percent_sign_twice():
+    assert "\nWhere=/srv/100%% sure\n" in _mounts.automount_text("/srv/100% sure")
 
 
 # --- what the user asks for

@@ -1,0 +1,34 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The molecule scenario on containers: Debian releases with systemd, and guests without it."""
+
+from __future__ import annotations
+
+import hashlib
+import sys
+from pathlib import Path
+
+from programs import check
+from setup import REPOSITORY
+
+CONTAINERS = Path(__file__).with_name("containers.py")
+ACTIONS = ("create", "prepare", "converge", "idempotence", "verify", "side_effect", "cleanup", "destroy")
+
+
+def test_the_scenario_on_containers(tmp_path: Path) -> None:
+    """Every action, on every guest; nothing is left of a failure."""
+    name = "molecule-" + hashlib.sha256(str(REPOSITORY).encode()).hexdigest()[:8]
+    environment = {
+        "CONTAINERS_RUN": name,
+        "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path),
+        "NO_COLOR": "1",
+        "ANSIBLE_NOCOLOR": "1",
+    }
+    try:
+        command = ["molecule", "test", "--scenario-name", "containers"]
+        output = check(command, cwd=REPOSITORY, environment=environment, timeout=1800)
+    finally:
+        check([sys.executable, CONTAINERS, "--run", name, "down"], cwd=REPOSITORY, timeout=300)
+    for action in ACTIONS:
+        assert f"containers > {action}] Executed: Successful" in output, output
+    assert "Missing playbook" not in output  # molecule goes on without it
