@@ -46,7 +46,7 @@ ODD = "q\"u'o\\t,é"
 PROVABLE = ("default", "relative", "any")
 """The policies under which a package's links are kept: one points out of its own folder, and stays in the store."""
 
-# What the version file of a driver and the output of VBoxService are in other Guest Additions, and a host for them. The
+# The version file of a driver and what VBoxService --version prints in other Guest Additions, and a host for them. The
 # driver of the second has no version that can be read, so that the program's word counts.
 STAND_INS = [
     {"driver": "4.0.4", "program": "4.0.4r70112", "host": "7.2.22"},
@@ -133,8 +133,13 @@ def play(fleet: Fleet, properties: dict[str, str]) -> Play:
 
 
 def results(play: Play, task: str) -> list[dict[str, Any]]:
-    """The results of the tasks of a name, in their order."""
-    return [result for each in play.tasks if each["task"]["name"] == task for result in each["hosts"].values()]
+    """The results of the tasks of a name, in the playbook or in a role, in their order."""
+    return [
+        result
+        for each in play.tasks
+        if each["task"]["name"].rpartition(" : ")[2] == task
+        for result in each["hosts"].values()
+    ]
 
 
 def test_guest_and_host_tell_the_versions_that_virtualbox_tells(
@@ -155,7 +160,7 @@ def test_guest_and_host_tell_the_versions_that_virtualbox_tells(
 
 @pytest.mark.parametrize("number", range(len(STAND_INS)), ids=[stand_in["program"] for stand_in in STAND_INS])
 def test_other_guest_additions_are_refused_by_the_module_and_by_the_role(play: Play, number: int) -> None:
-    """By stand-ins for their driver's version file and their VBoxService."""
+    """By stand-ins for their driver's version file, VBoxService and VBoxControl."""
     version, origin, words = REFUSED[number]
     checked = results(play, "Check the stand-ins")[number]
     assert (checked["additions"]["version"], checked["additions"]["origin"]) == (version, origin)
@@ -351,38 +356,37 @@ def mounted(fleet: Fleet) -> dict[str, Path]:
     places = [mount.path for mount in (*late, *first, command)]
     script = f"""
         LC_ALL=C.UTF-8; export LC_ALL
+        driver=$1
         cd /mnt/lab/lines
-        mkdir -p {shlex.join([*places, *refused()])}
-        cp mount.vboxsf libc.so.6 ld-linux-x86-64.so.2 /run
-        for driver in {" ".join(DRIVERS)}; do
-            mkdir $driver
-            if [ $driver = helper ]; then
-                echo '#!/bin/sh' >/sbin/mount.vboxsf
-                echo 'exec /run/ld-linux-x86-64.so.2 --library-path /run /run/mount.vboxsf "$@"' >>/sbin/mount.vboxsf
-                chmod +x /sbin/mount.vboxsf
-            fi
-            {{
-                mount -a -T late || echo "late: status $?"
-                for place in {shlex.join(mount.path for mount in first)}; do
-                    mount -T first "$place" || echo "$place: status $?"
-                done
-                {by_command} || echo "by command: status $?"
-                cat /proc/self/mountinfo >$driver/mountinfo
-                for file in {shlex.join(MODES)}; do
-                    stat -c '%u %g %a %n' {" ".join(shlex.quote(place) + "$file" for place in places)}
-                done >$driver/stat
-                umount {shlex.join(places)}
-            }} >$driver/said 2>&1
-            echo "refused, $driver" >/dev/kmsg
-            mount -a -T refused >$driver/refused.said 2>&1
-            cat /proc/self/mountinfo >$driver/refused.mountinfo
-            dmesg | sed "1,/refused, $driver/d" >$driver/refused.dmesg
-            umount -q {shlex.join(refused())}
-        done
-        rm /sbin/mount.vboxsf
+        mkdir -p $driver {shlex.join([*places, *refused()])}
+        if [ $driver = helper ]; then
+            cp mount.vboxsf libc.so.6 ld-linux-x86-64.so.2 /run
+            echo '#!/bin/sh' >/sbin/mount.vboxsf
+            echo 'exec /run/ld-linux-x86-64.so.2 --library-path /run /run/mount.vboxsf "$@"' >>/sbin/mount.vboxsf
+            chmod +x /sbin/mount.vboxsf
+        fi
+        {{
+            mount -a -T late || echo "late: status $?"
+            for place in {shlex.join(mount.path for mount in first)}; do
+                mount -T first "$place" || echo "$place: status $?"
+            done
+            {by_command} || echo "by command: status $?"
+            cat /proc/self/mountinfo >$driver/mountinfo
+            for file in {shlex.join(MODES)}; do
+                stat -c '%u %g %a %n' {" ".join(shlex.quote(place) + "$file" for place in places)}
+            done >$driver/stat
+            umount {shlex.join(places)}
+        }} >$driver/said 2>&1
+        echo "refused, $driver" >/dev/kmsg
+        mount -a -T refused >$driver/refused.said 2>&1
+        cat /proc/self/mountinfo >$driver/refused.mountinfo
+        dmesg | sed "1,/refused, $driver/d" >$driver/refused.dmesg
+        umount -q {shlex.join(refused())}
+        rm -f /sbin/mount.vboxsf
         """
     (work / "script").write_text(script, encoding="utf-8")
-    fleet.guest("g1", "sh /mnt/lab/lines/script")
+    for driver in DRIVERS:
+        fleet.guest("g1", f"sh /mnt/lab/lines/script {driver}", timeout=1800)
     return {driver: work / driver for driver in DRIVERS}
 
 

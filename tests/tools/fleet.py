@@ -130,9 +130,9 @@ class Fleet:
         """What VBoxManage on the host prints."""
         return self.host("/usr/lib/virtualbox/VBoxManage", "-q", *arguments).stdout
 
-    def guest(self, name: str, line: str, check: bool = True) -> tuple[int, str]:
-        """Exit status and output of a shell line in a guest."""
-        status, output = agent.ask(self.work(name).parent, agent.in_userland(line))
+    def guest(self, name: str, line: str, check: bool = True, timeout: float = 600) -> tuple[int, str]:
+        """Exit status and output of a shell line in a guest, which may take some seconds."""
+        status, output = agent.ask(self.work(name).parent, agent.in_userland(line), timeout)
         if check and status:
             raise FleetError(f"{name}: {line}: exit status {status}\n{output}")
         return status, output
