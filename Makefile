@@ -12,12 +12,12 @@ help:
 	@echo 'make test-fast  gates and units only, no virtual machines'
 	@echo 'make lint       the gates that take seconds'
 	@echo 'make demo       a real host and real guests that share a cache'
-	@echo 'make benchmark  VBoxManage calls for 50 machines; verifying beside 0store audit'
+	@echo 'make benchmark  VBoxManage calls for 50 machines; verifying beside 0store audit; boots of guests'
 	@echo 'make clean      remove the cache'
-	@echo 'PYTEST_ARGUMENTS are handed to pytest, as in: make test PYTEST_ARGUMENTS="-k shares -x"'
+	@echo 'PYTEST_ARGUMENTS are options for pytest, as in: make test PYTEST_ARGUMENTS="-k shares -x"'
 
 test:
-	$(SETUP) pytest $(PYTEST_ARGUMENTS)
+	$(SETUP) python tests/tools/run_tests.py $(PYTEST_ARGUMENTS)
 
 test-fast:
 	$(SETUP) pytest tests/quality $(PYTEST_ARGUMENTS)
@@ -31,6 +31,7 @@ demo:
 benchmark:
 	$(SETUP) python tests/benchmarks/benchmark.py
 	$(SETUP) python tests/benchmarks/verify.py
+	$(SETUP) python tests/benchmarks/boots.py
 
 clean:
 	$(SETUP) --clean

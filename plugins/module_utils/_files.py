@@ -9,9 +9,8 @@ import contextlib
 import fcntl
 import os
 import stat
-import tempfile
 import time
-from typing import Iterator
+from typing import Iterator, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
@@ -23,6 +22,23 @@ def read(path: str) -> str | None:
             return file.read()
     except FileNotFoundError:
         return None
+
+
+class Link(NamedTuple):
+    """A symbolic link, as what is at a path."""
+
+    target: str
+
+
+def content(path: str) -> str | Link | None:
+    """What is at a path: a file's text, the link itself, or None where there is nothing. Failure: something else."""
+    if os.path.islink(path):
+        return Link(os.readlink(path))
+    if not os.path.lexists(path):
+        return None
+    if not stat.S_ISREG(os.lstat(path).st_mode):
+        raise Failure(f"{path} is no regular file. Move it away.")
+    return read(path)
 
 
 def real(path: str) -> str:
@@ -52,11 +68,11 @@ def real(path: str) -> str:
 
 
 def check_writable(path: str) -> None:
-    """Failure unless a file can be replaced: file system read-only, file immutable, or no right to."""
+    """Failure unless a file or a link can be replaced: file system read-only, file immutable, or no right to."""
     folder = os.path.dirname(path) or "."
     if not os.path.isdir(folder):
         raise Failure(f"{path} cannot be written: there is no folder {folder}.")
-    for name in (folder, path):
+    for name in (folder,) if os.path.islink(path) else (folder, path):
         if os.path.lexists(name) and not os.access(name, os.W_OK):
             if os.statvfs(name).f_flag & os.ST_RDONLY:
                 reason = "the file system is read-only. Mount it writable"
@@ -68,18 +84,25 @@ def check_writable(path: str) -> None:
 
 
 class Replacement:
-    """New text for a file: written beside it first, then put in its place by one rename.
+    """New text for a file, or a link: made beside it first, then put in its place by one rename.
 
-    Owner, mode and extended attributes stay. A `Replacement` that was made has changed nothing yet, and what would make
-    it fail has failed: `commit` puts it in place, `discard` drops it.
+    Owner, mode and extended attributes of a file stay. A `Replacement` that was made has changed nothing yet, and what
+    would make it fail has failed: `commit` puts it in place, `discard` drops it.
     """
 
-    def __init__(self, path: str, text: str, mode: int = 0o644) -> None:
+    def __init__(self, path: str, text: str | Link, mode: int = 0o644) -> None:
+        import tempfile  # where it is needed: it is slow to load
+
         self.path = path
         self._temporary = ""
         folder, name = os.path.split(path)
         try:
             descriptor, self._temporary = tempfile.mkstemp(prefix="." + name + ".", dir=folder or ".")
+            if isinstance(text, Link):
+                os.close(descriptor)
+                os.unlink(self._temporary)
+                os.symlink(text.target, self._temporary)
+                return
             with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 file.write(text)
                 file.flush()
@@ -90,11 +113,10 @@ class Replacement:
             raise Failure(f"{path} cannot be written: {error.strerror or error}.") from error
 
     def _like_the_old(self, descriptor: int, mode: int) -> None:
-        try:
-            old = os.stat(self.path)
-        except FileNotFoundError:
+        if os.path.islink(self.path) or not os.path.exists(self.path):
             os.fchmod(descriptor, mode)
             return
+        old = os.stat(self.path)
         if (old.st_uid, old.st_gid) != (os.geteuid(), os.getegid()):
             os.fchown(descriptor, old.st_uid, old.st_gid)
         os.fchmod(descriptor, stat.S_IMODE(old.st_mode))
@@ -124,8 +146,8 @@ class Replacement:
                 os.unlink(self._temporary)
 
 
-def replace(path: str, text: str, mode: int = 0o644) -> None:
-    """Replace a file's text at once and whole, `mode` being that of a new file. Failure: nothing was changed."""
+def replace(path: str, text: str | Link, mode: int = 0o644) -> None:
+    """Replace a file or a link at once and whole, `mode` being that of a new file. Failure: nothing was changed."""
     Replacement(path, text, mode).commit()
 
 

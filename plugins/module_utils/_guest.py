@@ -9,7 +9,7 @@ import os
 import pwd
 import re
 import subprocess
-from typing import Any, Callable
+from typing import Any, Callable, Iterable
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _files, _mounts, _names
 
@@ -71,6 +71,13 @@ class Guest:
     def mounts(self) -> list[_mounts.Live]:
         """The live mounts."""
         return _mounts.parse_mountinfo(self.text("/proc/self/mountinfo") or "")
+
+    def wake(self, paths: Iterable[str]) -> dict[str, str]:
+        """Access the paths where systemd waits for the first access, as any use would: those that fail, and how."""
+        mounts = self.mounts()
+        waiting = [path for path in paths if any(map(_mounts.automounted, _mounts.stack(mounts, path)[-1:]))]
+        errors = {path: silence(self.at(path)) for path in waiting}
+        return {path: error for path, error in errors.items() if error}
 
     def driver_loaded(self) -> bool:
         """Whether the kernel can mount vboxsf now."""
@@ -155,6 +162,14 @@ class Guest:
     def fstab(self, path: str) -> dict[str, Any]:
         """The vboxsf entries of fstab, and the numbers of its malformed lines."""
         lines = _mounts.parse_fstab(_files.read(self.at(path)) or "")
+        places = {line.number: os.path.normpath(line.entry.path) for line in lines if line.entry}
+        errors = self.wake(places[line.number] for line in lines if line.entry and line.entry.type == _mounts.TYPE)
+        mounts = self.mounts()
+
+        def mounted(item: _mounts.Entry, place: str) -> bool:
+            top = _mounts.stack(mounts, place)[-1:]
+            return bool(top) and (top[0].type, top[0].source) == (_mounts.TYPE, item.source)
+
         return {
             "entries": [
                 {
@@ -163,6 +178,8 @@ class Guest:
                     "path": line.entry.path,
                     "options": list(line.entry.options),
                     "ours": line.entry.ours,
+                    "mounted": mounted(line.entry, places[line.number]),
+                    "error": errors.get(places[line.number]),
                 }
                 for line in lines
                 if line.entry and line.entry.type == _mounts.TYPE
@@ -261,8 +278,8 @@ class Guest:
             "virtualbox": self.virtualbox,
             "additions": lambda: self.additions(refused, tools),
             "driver": self.driver,
+            "fstab": lambda: self.fstab(fstab),  # before the mounts: it makes those that systemd waits to make
             "mounts": self.live,
-            "fstab": lambda: self.fstab(fstab),
             "stores": self.stores,
             "implementation_dirs": self.implementation_dirs,
             "sharing": lambda: self.sharing(sudoers),

@@ -136,14 +136,15 @@ class Line(NamedTuple):
 
 
 _NUMBER = rb"(?:0|-?[1-9][0-9]{0,18})"
-_FORMS = {
-    (length, timed): re.compile(
+
+
+@functools.lru_cache(maxsize=None)
+def _form(length: int, timed: bool) -> re.Pattern[bytes]:
+    """What matches a line with digests of so many hexadecimal digits, and directories with or without times."""
+    return re.compile(
         rb"(?:([FX]) [0-9a-f]{%d} %b (0|[1-9][0-9]{0,18}) |(S) [0-9a-f]{%d} (0|[1-9][0-9]{0,18}) )([^/\x00\n]+)\n\Z"
         rb"|(D) %b((?:/[^/\x00\n]+)+)\n\Z" % (length, _NUMBER, length, _NUMBER + b" " if timed else b"")
     )
-    for length in (40, 64)
-    for timed in (False, True)
-}
 
 
 def parse_line(line: bytes, algorithm: Algorithm) -> Line:
@@ -151,7 +152,7 @@ def parse_line(line: bytes, algorithm: Algorithm) -> Line:
 
     ValueError: it is no line of a manifest by this algorithm.
     """
-    match = _FORMS[algorithm.hash().digest_size * 2, algorithm.one_pass].match(line)
+    match = _form(algorithm.hash().digest_size * 2, algorithm.one_pass).match(line)
     if not match:
         raise ValueError("%r is no line of a manifest of %s" % (line, algorithm.name))
     file, size, link, length, leaf, directory, path = match.groups()

@@ -23,6 +23,7 @@ RECORD = "/var/lib/zeroinstall.virtualbox/mounts.json"
 
 _PATIENCE = 120.0
 _SHOWN_ENTRIES = 3
+_MASKS = (_files.Link("/dev/null"), "")
 
 
 class Request(NamedTuple):
@@ -44,27 +45,31 @@ class Record(NamedTuple):
 
 
 class FileChange(NamedTuple):
-    """A file's text before and after; None where there is no file."""
+    """A file's text, or a link, before and after; None where there is nothing."""
 
     path: str
-    before: str | None
-    after: str | None
+    before: str | _files.Link | None
+    after: str | _files.Link | None
 
 
 class Unmounting(NamedTuple):
-    """What has to go from a path: its vboxsf mounts with their options, the visible one first, and systemd's unit.
+    """What has to go from a path: its vboxsf mounts with their options, the visible one first.
 
-    `silent`: the visible one does not answer.
+    `silent`: the visible one does not answer. `stop`: systemd is to wait for no more accesses.
     """
 
     layers: list[tuple[_mounts.Live, tuple[str, ...]]]
     silent: bool
-    unit: str | None
+    stop: bool
 
 
 class Plan(NamedTuple):
-    """What a run does, and what it reports. `reports`: path to share, state, changes and reasons."""
+    """What a run does, and what it reports.
 
+    `systemd`: it mounts, at the first access. `reports`: path to share, state, changes and reasons.
+    """
+
+    systemd: bool
     load_driver: bool
     files: list[FileChange]
     reload: bool
@@ -86,11 +91,11 @@ class Plan(NamedTuple):
     def commands(self) -> list[list[str]]:
         """The programs that it runs, in order, if nothing goes wrong."""
         found = [["modprobe", _mounts.TYPE]] if self.load_driver else []
-        found += [["systemctl", "daemon-reload"]] if self.reload else []
+        found += [_RELOAD] if self.reload else []
         for path, unmounting in self.unmount.items():
             found += [_umount(path)] * len(unmounting.layers)
-            found += [["systemctl", "stop", "--", unmounting.unit]] if unmounting.unit else []
-        return found + [_mount(mount.share, mount.path, _mounts.mount_options(mount)) for mount in self.mount]
+            found += [_stop(path), _forget(path)] if unmounting.stop else []
+        return found + [_start(mount.path) if self.systemd else _mount_as_wanted(mount) for mount in self.mount]
 
 
 def _umount(path: str) -> list[str]:
@@ -99,6 +104,26 @@ def _umount(path: str) -> list[str]:
 
 def _mount(share: str, path: str, options: Sequence[str]) -> list[str]:
     return ["mount", "-t", _mounts.TYPE, "-o", ",".join(options), "--", share, path]
+
+
+def _mount_as_wanted(mount: Mount) -> list[str]:
+    return _mount(mount.share, mount.path, _mounts.mount_options(mount))
+
+
+_RELOAD = ["systemctl", "daemon-reload"]
+
+
+def _start(path: str) -> list[str]:
+    return ["systemctl", "start", "--", _mounts.unit(path, "automount"), _mounts.unit(path, "mount")]
+
+
+def _stop(path: str) -> list[str]:
+    return ["systemctl", "stop", "--", _mounts.unit(path, "automount")]
+
+
+def _forget(path: str) -> list[str]:
+    """Systemd keeps a unit that failed in its list, even where nothing is left of it."""
+    return ["systemctl", "reset-failed", "--", _mounts.unit(path, "mount")]
 
 
 # --- looking and deciding -----------------------------------------------------------------------------------------
@@ -181,14 +206,6 @@ def _owner(path: str) -> tuple[int, int] | None:
     return status.st_uid, status.st_gid
 
 
-def _wake(mounts: Sequence[_mounts.Live], paths: Sequence[str]) -> bool:
-    """Access the paths where systemd waits for the first access, as any use of them would; whether there were any."""
-    waiting = [path for path in paths if any(map(_mounts.automounted, _mounts.stack(mounts, path)[-1:]))]
-    for path in waiting:
-        silence(path)
-    return bool(waiting)
-
-
 class _Survey:
     """One look at a guest; `plan` says what has to be done for a request."""
 
@@ -199,13 +216,15 @@ class _Survey:
         self.systemd = guest.init() == "systemd"
         self.virtualbox = bool(guest.virtualbox()["guest"])
         self.record, self.warnings = read_record()
+        guest.wake([mount.path for mount in request.wanted])
         self.mounts = guest.mounts()
-        if _wake(self.mounts, [mount.path for mount in request.wanted]):
-            self.mounts = guest.mounts()
         self.files: list[FileChange] = []
         self.unmount: dict[str, Unmounting] = {}
         self.make: list[str] = []
         self.to_mount: list[Mount] = []
+        self.units_change = False
+        self.waiting_before: list[str] = []
+        self.waiting_after: list[str] = []
         self.reports: dict[str, dict[str, Any]] = {}
         self.live_before: list[str] = []
         self.live_after: list[str] = []
@@ -218,10 +237,13 @@ class _Survey:
         for gone in request.gone:
             self._report(gone.path, gone.share or self.record.mounts.get(gone.path), "absent")
         fstab = self._fstab()
+        for mount in request.wanted:
+            self._units(mount.path, self.systemd)
         load = self._driver()
         for mount in request.wanted:
             self._want(mount)
         for gone in self._gone(fstab.removed):
+            self._units(gone.path, False)
             self._unwant(gone, any(_mounts.same_place(item, gone.path) for item in fstab.removed))
         if request.driver:
             self._file(_mounts.MODULES_LOAD, _mounts.MODULES_LOAD_TEXT if fstab.ours else None)
@@ -241,8 +263,10 @@ class _Survey:
             },
             stores,
         )
+        stop = any(unmounting.stop for unmounting in self.unmount.values())
+        reload = self.systemd and bool(fstab.changed or self.units_change or self.to_mount or stop)
         return Plan(
-            load, self.files, fstab.changed and self.systemd, self.unmount, self.make, self.to_mount, remove, record,
+            self.systemd, load, self.files, reload, self.unmount, self.make, self.to_mount, remove, record,
             self.reports, self._diff(load, remove), self.warnings,
         )  # fmt: skip
 
@@ -283,6 +307,43 @@ class _Survey:
             self.reports[place]["changes"].append("fstab line " + what)
         return change
 
+    def _units(self, path: str, wanted: bool) -> None:
+        """Plan systemd's files for a path. Failure: somebody else's are there."""
+        automount = _mounts.automount_file(path)
+        there = _files.content(automount)
+        ours = there is None or _mounts.is_ours(there)
+        if wanted:
+            for file in (automount, *_mounts.mount_files(path)):
+                found = _files.content(file)
+                if not (found is None or found in _MASKS or (file == automount and ours)):
+                    raise Failure(
+                        f"{file} is somebody else's unit for the mount point {path}. Remove it, or choose another path."
+                    )
+                if file != automount:
+                    self._unit_file(path, file, None, "mask")
+        if wanted or ours:
+            self._unit_file(path, automount, _mounts.automount_text(path) if wanted else None, "automount unit")
+            link = _mounts.wanted_by(path)
+            found = _files.content(link)
+            right = isinstance(found, _files.Link) and automount == os.path.normpath(
+                os.path.join(os.path.dirname(link), found.target)
+            )
+            if not (wanted and right):
+                self._unit_file(path, link, _files.Link(automount) if wanted else None, "link that enables it")
+        text = _mounts.MOUNT_DROP_IN_TEXT if wanted else None
+        self._unit_file(path, _mounts.mount_drop_in(path), text, "drop-in of the mount unit")
+
+    def _unit_file(self, path: str, file: str, after: str | _files.Link | None, what: str) -> None:
+        before = _files.content(file)
+        if before == after:
+            return
+        if os.path.isdir(os.path.dirname(file)):
+            _files.check_writable(file)
+        self.files.append(FileChange(file, before, after))
+        self.units_change = True
+        how = "added" if before is None else "removed" if after is None else "changed"
+        self.reports[path]["changes"].append(f"{what} {how}")
+
     def _driver(self) -> bool:
         """Whether the driver is to be loaded. Failure: it is not there, or this is no VirtualBox guest."""
         if not self.request.wanted:
@@ -300,6 +361,7 @@ class _Survey:
         layers = _mounts.stack(self.mounts, mount.path)
         foreign = [layer for layer in layers if layer.type != _mounts.TYPE and not _mounts.automounted(layer)]
         ours = [layer for layer in layers if layer.type == _mounts.TYPE]
+        waits = not self.systemd or any(map(_mounts.automounted, layers))
         if foreign and (not ours or foreign[-1] is layers[-1]):
             raise Failure(
                 f"path {mount.path}: {foreign[-1].source} ({foreign[-1].type}) is mounted there. Unmount it, or choose "
@@ -309,7 +371,6 @@ class _Survey:
         if not ours:
             if not missing and not layers:
                 _check_empty(mount.path)
-            self._unmount(mount.path, [], layers)
             self.make += [folder for folder in missing if folder not in self.make]
             report["changes"] += ["folder created"] * bool(missing) + ["mounted"]
             report["reasons"].append("it is not mounted")
@@ -321,6 +382,7 @@ class _Survey:
             report["reasons"] += ["its options are " + ",".join(has)] * (has != wish)
             report["reasons"] += [f"it does not answer: {error}"] * bool(error)
             report["reasons"] += [f"{len(ours)} shares are mounted over one another"] * (len(ours) > 1)
+            report["reasons"] += ["systemd does not wait for its first access"] * (not waits)
             if not report["reasons"]:
                 return
             if foreign:
@@ -331,6 +393,7 @@ class _Survey:
             self._unmount(mount.path, ours, layers)
             report["changes"] += ["unmounted", "mounted"]
         self.to_mount.append(mount)
+        self.waiting_after += [_mounts.unit(mount.path, "automount") + "\n"] * (not waits)
         self.live_after.append(_mounts.line_of(mount.share, mount.path, _mounts.wanted_options(mount)))
 
     def _gone(self, removed: Sequence[_mounts.Entry]) -> list[Gone]:
@@ -355,14 +418,16 @@ class _Survey:
                 break
             going.insert(0, layer)
         if going or had_line or gone.path in self.record.mounts:
-            self._unmount(gone.path, going, layers)
+            self._unmount(gone.path, going, layers, stop=any(map(_mounts.automounted, layers)))
         if going:
             self.reports[gone.path]["changes"].append("unmounted")
 
-    def _unmount(self, path: str, going: Sequence[_mounts.Live], layers: Sequence[_mounts.Live]) -> None:
-        unit = _mounts.automount_unit(path) if any(map(_mounts.automounted, layers)) else None
-        if not going and not unit:
+    def _unmount(
+        self, path: str, going: Sequence[_mounts.Live], layers: Sequence[_mounts.Live], stop: bool = False
+    ) -> None:
+        if not going and not stop:
             return
+        self.waiting_before += [_mounts.unit(path, "automount") + "\n"] * stop
         silent = bool(going) and silence(path) is not None
         found = []
         for layer in reversed(going):
@@ -372,7 +437,7 @@ class _Survey:
             found.append((layer, options))
             line = _mounts.line_of(layer.source, path, options)
             self.live_before.append("# does not answer: " + line if silent and visible else line)
-        self.unmount[path] = Unmounting(found, silent, unit)
+        self.unmount[path] = Unmounting(found, silent, stop)
 
     def _store_list(self) -> list[str]:
         before = _files.read(_mounts.STORE_LIST)
@@ -402,7 +467,7 @@ class _Survey:
                 continue
             layers = _mounts.stack(self.mounts, folder)
             unmounted = self.unmount.get(folder)
-            if layers and not (unmounted and len(unmounted.layers) + bool(unmounted.unit) >= len(layers)):
+            if layers and not (unmounted and len(unmounted.layers) + unmounted.stop >= len(layers)):
                 continue
             try:
                 names = [] if layers else os.listdir(folder)
@@ -415,13 +480,14 @@ class _Survey:
     def _diff(self, load: bool, remove: Sequence[str]) -> list[dict[str, str]]:
         found: list[tuple[str, str, str]] = []
         for change in self.files:
-            before, after = change.before or "", change.after or ""
+            before, after = map(_shown, (change.before, change.after))
             name = change.path
             if change.path == _files.real(self.request.fstab):
                 before, after = _mounts.only_vboxsf(before), _mounts.only_vboxsf(after)
                 name += f" (lines of type {_mounts.TYPE})"
             found.append((name, before, after))
         found.append(("driver", "not loaded\n" if load else "", "loaded\n" if load else ""))
+        found.append(("systemd waits for accesses", "".join(self.waiting_before), "".join(self.waiting_after)))
         found.append(("live mounts", "".join(self.live_before), "".join(self.live_after)))
         before, after = ("".join(path + "\n" for path in sorted(paths)) for paths in (remove, self.make))
         found.append(("folders", before, after))
@@ -430,6 +496,10 @@ class _Survey:
             for name, before, after in found
             if before != after
         ]
+
+
+def _shown(content: str | _files.Link | None) -> str:
+    return f"link to {content.target}\n" if isinstance(content, _files.Link) else content or ""
 
 
 def _printable(text: str) -> str:
@@ -458,7 +528,7 @@ class Run:
         self.plan = plan
         self.commands = commands
         self._undo: list[tuple[str, Callable[[], None]]] = []
-        self._stopped: list[str] = []
+        self._again: list[list[str]] = []
         self._dead: list[str] = []
 
     def carry_out(self) -> None:
@@ -485,7 +555,7 @@ class Run:
             self._make(folder)
         self._replace_files()
         if plan.reload:
-            self._must(["systemctl", "daemon-reload"])
+            self._must(_RELOAD)
         for path, unmounting in plan.unmount.items():
             self._unmount(path, unmounting)
         for mount in plan.mount:
@@ -502,7 +572,7 @@ class Run:
                     replacements.append(_files.Replacement(change.path, change.after))
             if plan.load_driver:
                 self._load_driver()
-            if plan.reload:
+            if plan.reload and (plan.files or plan.unmount):
                 self._later("systemd's units", self._reload_and_restart)
             for change in plan.files:
                 self._later(change.path, functools.partial(_put_back, change.path, change.before))
@@ -517,9 +587,9 @@ class Run:
                 replacement.discard()
 
     def _reload_and_restart(self) -> None:
-        self._must(["systemctl", "daemon-reload"])
-        for unit in self._stopped:
-            self._must(["systemctl", "start", "--", unit])
+        self._must(_RELOAD)
+        for command in reversed(self._again):
+            self._must(command)
 
     def _record(self, record: Record) -> None:
         before = _files.read(RECORD)
@@ -609,12 +679,15 @@ class Run:
                 raise Failure(f"{path} cannot be unmounted: {output.rstrip('.')}.{self._holders(path)}")
             if dead:
                 self._dead.append(f"share {layer.source} at {path}")
-            elif not unmounting.unit:
+            elif unmounting.stop:
+                self._again.append(_mount(layer.source, path, options))
+            else:
                 command = _mount(layer.source, path, options)
                 self._later(f"share {layer.source} at {path}", functools.partial(self._must, command))
-        if unmounting.unit:
-            self._must(["systemctl", "stop", "--", unmounting.unit])
-            self._stopped.append(unmounting.unit)
+        if unmounting.stop:
+            self._must(_stop(path))
+            self._again.append(_start(path)[:-1])
+            self._program(_forget(path))
 
     def _holders(self, path: str) -> str:
         found = []
@@ -635,28 +708,56 @@ class Run:
 
     def _mount(self, mount: Mount) -> None:
         _missing_folders(mount.path)
-        _check_empty(mount.path)
-        status, output = self._program(_mount(mount.share, mount.path, _mounts.mount_options(mount)))
-        top = _mounts.stack(self.guest.mounts(), mount.path)[-1:]
-        if top and top[0].type == _mounts.TYPE:
+        waited = self._waits(mount.path)
+        if not waited:
+            _check_empty(mount.path)
+        status, output = self._program(_start(mount.path) if self.plan.systemd else _mount_as_wanted(mount))
+        if self.plan.systemd and not waited:
+            self._later(f"systemd's unit for {mount.path}", lambda: self._end_waiting(mount.path))
+        waits = self._waits(mount.path) or not self.plan.systemd
+        if self.plan.systemd and waits and not self._visible(mount.path):
+            # What mount said to systemd is only in the journal.
+            status, output = self._program(_mount_as_wanted(mount))
+        top = self._visible(mount.path)
+        if top:
             self._later(f"the new mount at {mount.path}", lambda: self._must(_umount(mount.path)))
+        if not waits:
+            raise Failure(
+                "systemd does not wait for accesses to {}. It says: {}".format(
+                    mount.path, " ".join(output.split()) or "nothing."
+                )
+            )
         if status:
             raise Failure(_mounts.mount_failure(mount, output, bool(self.guest.virtualbox()["guest"])))
         wish = _mounts.wanted_options(mount)
         item = _mounts.entry(mount, systemd=False)
-        has = _mounts.effective(top[0], item, _owner(mount.path)) if top else ()
-        if not top or (top[0].type, top[0].source, has) != (_mounts.TYPE, mount.share, wish):
+        has = _mounts.effective(top, item, _owner(mount.path)) if top else ()
+        if not top or (top.source, has) != (mount.share, wish):
             raise Failure(
                 "share {} was mounted at {}, and the kernel shows something else there: {}.".format(
-                    mount.share, mount.path, f"{top[0].source} ({top[0].type}) {','.join(has)}" if top else "nothing"
+                    mount.share, mount.path, f"{top.source} ({top.type}) {','.join(has)}" if top else "nothing"
                 )
             )
         error = silence(mount.path)
         if error:
             raise Failure(f"share {mount.share} was mounted at {mount.path}, and does not answer: {error}.")
 
+    def _visible(self, path: str) -> _mounts.Live | None:
+        """The share that is mounted at a path, and seen there."""
+        top = _mounts.stack(self.guest.mounts(), path)[-1:]
+        return top[0] if top and top[0].type == _mounts.TYPE else None
 
-def _put_back(path: str, text: str | None) -> None:
+    def _waits(self, path: str) -> bool:
+        """Whether systemd waits for accesses to a path."""
+        return any(map(_mounts.automounted, _mounts.stack(self.guest.mounts(), path)))
+
+    def _end_waiting(self, path: str) -> None:
+        if self._waits(path):
+            self._must(_stop(path))
+        self._program(_forget(path))
+
+
+def _put_back(path: str, text: str | _files.Link | None) -> None:
     if text is None:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(path)

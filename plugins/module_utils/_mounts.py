@@ -21,12 +21,15 @@ SYSTEM_STORE = "/var/cache" + _names.STORE
 STORE_LIST = "/etc/xdg/0install.net/injector/implementation-dirs"
 MODULES_LOAD = "/etc/modules-load.d/zeroinstall.virtualbox.conf"
 MODULES_LOAD_TEXT = "# VirtualBox shared folders. Written by the Ansible collection zeroinstall.virtualbox.\nvboxsf\n"
+UNITS = "/etc/systemd/system"
+RUNTIME_UNITS = "/run/systemd/system"
 
 _NUMBER = re.compile(r"[+-]?\d+", re.ASCII)
-_ID = re.compile(r"\d+", re.ASCII)
+_COUNT = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)  # the kernel takes 010 for 8, mount.vboxsf for 10
+_MOST = 2**31 - 1
 _OCTAL = re.compile(r"[0-7]{1,4}")
 _WORD = re.compile(r"[A-Za-z0-9_.-]+")
-_BOTH_DRIVERS = {"uid": _ID, "gid": _ID, "ttl": _NUMBER, "nls": _WORD, "dmask": _OCTAL, "fmask": _OCTAL}
+_BOTH_DRIVERS = {"uid": _COUNT, "gid": _COUNT, "ttl": _COUNT, "nls": _WORD, "dmask": _OCTAL, "fmask": _OCTAL}
 _ORACLE_ONLY = {
     "umask": _OCTAL,
     "iocharset": _WORD,
@@ -37,7 +40,7 @@ _ORACLE_ONLY = {
     "dirbuf": _NUMBER,
     "cache": re.compile("default|none|strict|read|readwrite"),
 }
-_FLAGS = ("exec", "noexec", "dev", "nodev", "suid", "nosuid", "relatime")
+_FLAGS = ("exec", "noexec", "nodev", "suid", "nosuid", "relatime")
 _FATAL = "mount.vboxsf of Oracle's Guest Additions ends with an error on it"
 _FLATTENS = (
     "it gives every file the same mode, and whether a file is executable is part of an implementation's digest. "
@@ -50,6 +53,7 @@ _REFUSED = {
     "user": _FATAL,
     "users": _FATAL,
     "tag": _FATAL,
+    "dev": "a shared folder has no devices, and mount.vboxsf of Oracle's Guest Additions mounts with nodev anyway",
     "fmode": _FLATTENS,
     "dmode": _FLATTENS,
     "ro": "say it with 'writable: false'",
@@ -154,6 +158,10 @@ def check_path(path: str) -> None:
         )
 
 
+def _takes(pattern: re.Pattern[str], value: str) -> bool:
+    return pattern.fullmatch(value) is not None and not (pattern is _COUNT and int(value) > _MOST)
+
+
 def check_options(options: Sequence[str], mainline: bool = False) -> None:
     """Failure unless both drivers take these options and the x bit survives; `mainline`: only that driver counts."""
     seen = set()
@@ -163,8 +171,11 @@ def check_options(options: Sequence[str], mainline: bool = False) -> None:
         reason = _REFUSED.get(name)
         if name.startswith("x-"):
             reason = _OURS
-        elif reason is None and name in known and not (equals and known[name].fullmatch(value)):
-            reason = "its value is not one that vboxsf takes (numbers for uid and gid, octal digits for a mask)"
+        elif reason is None and name in known and not (equals and _takes(known[name], value)):
+            reason = (
+                "its value is not one that vboxsf takes (numbers for uid, gid and ttl, up to 2147483647 and without "
+                "leading zeros; octal digits for a mask)"
+            )
         elif reason is None and name not in known and (equals or name not in _FLAGS):
             reason = "vboxsf does not know it. It knows {}".format(
                 ", ".join(sorted(_FLAGS) + sorted(key + "=" for key in known))
@@ -214,12 +225,13 @@ def mount_options(mount: Mount) -> tuple[str, ...]:
 def entry(mount: Mount, systemd: bool) -> Entry:
     """The fstab entry for a mount.
 
-    No boot waits for it or fails by it. systemd mounts it at the first access. Elsewhere the boot scripts mount it with
-    the local file systems, after they have loaded the driver, and go on where that fails. Not with those of the network
-    (`_netdev`): Debian mounts those when ifupdown brings up an interface, OpenRC only if netmount is in a runlevel.
-    `nofail` would be the usual way, and mount.vboxsf of Oracle's Guest Additions refuses it.
+    No boot waits for it or fails by it. systemd mounts it at the first access (`automount_text`). Elsewhere the boot
+    scripts mount it with the local file systems, after they have loaded the driver, and go on where that fails. Not
+    with those of the network (`_netdev`): Debian mounts those when ifupdown brings up an interface, OpenRC only if
+    netmount is in a runlevel. `nofail` would be the usual way, and mount.vboxsf of Oracle's Guest Additions refuses it.
+    Without it, the boot would fail by what `x-systemd.automount` makes, so that is not an option either.
     """
-    late = ("noauto", "x-systemd.automount") if systemd else ()
+    late = ("noauto",) if systemd else ()
     return Entry(mount.share, mount.path, TYPE, mount_options(mount) + late + (MARK,))
 
 
@@ -475,8 +487,13 @@ def driver_missing(virtualbox: bool) -> str:
     )
 
 
-def automount_unit(path: str) -> str:
-    """The name of systemd's automount unit for a path, as `systemd-escape --path --suffix=automount` gives it."""
+# --- systemd ------------------------------------------------------------------------------------------------------
+
+_WRITTEN = "# Written by the Ansible collection zeroinstall.virtualbox.\n"
+
+
+def unit(path: str, kind: str) -> str:
+    """The name of systemd's unit for a path, as `systemd-escape --path --suffix=KIND` gives it."""
     raw = path.strip("/").encode("utf-8", "surrogateescape")
     name = "".join(
         "-"
@@ -486,4 +503,44 @@ def automount_unit(path: str) -> str:
         else f"\\x{byte:02x}"
         for index, byte in enumerate(raw)
     )
-    return name + ".automount"
+    return f"{name}.{kind}"
+
+
+def automount_file(path: str) -> str:
+    """The file with the unit that waits for the first access to a path."""
+    return f"{UNITS}/{unit(path, 'automount')}"
+
+
+def automount_text(path: str) -> str:
+    """Its text."""
+    where = path.replace("%", "%%")
+    return (
+        f"{_WRITTEN}[Unit]\nStartLimitIntervalSec=0\n\n[Automount]\nWhere={where}\n\n"
+        "[Install]\nWantedBy=local-fs.target\n"
+    )
+
+
+def is_ours(text: object) -> bool:
+    """Whether a unit's text is one that this collection wrote."""
+    return isinstance(text, str) and text.startswith(_WRITTEN)
+
+
+def wanted_by(path: str) -> str:
+    """The link by which a boot wants that unit, and does not fail without it."""
+    return f"{UNITS}/local-fs.target.wants/{unit(path, 'automount')}"
+
+
+def mount_drop_in(path: str) -> str:
+    """The file with what fstab cannot say about the mount unit that systemd makes of the line."""
+    return f"{UNITS}/{unit(path, 'mount')}.d/zeroinstall.virtualbox.conf"
+
+
+MOUNT_DROP_IN_TEXT = _WRITTEN + (
+    "# Each access tries to mount. After five that failed within ten seconds, systemd would stop waiting for more,\n"
+    "# and the mount point would be an ordinary folder.\n[Unit]\nStartLimitIntervalSec=0\n"
+)
+
+
+def mount_files(path: str) -> list[str]:
+    """Files that would take the place of the mount unit that systemd makes of the fstab line."""
+    return [f"{folder}/{unit(path, 'mount')}" for folder in (UNITS, RUNTIME_UNITS)]

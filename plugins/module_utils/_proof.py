@@ -12,19 +12,30 @@ import stat
 import tempfile
 from typing import Callable, NamedTuple
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest
+
 PREFIX = ".zeroinstall.virtualbox-proof-"
 TARGETS = ("plain", "../up/and over", "back\\slash", "Straße/ünïcode")
 """Targets of symbolic links: Guest Additions 5.0.0 wrote backslashes, 4.0.4 and later ones failed."""
-TIMES = (999_999_999, 1_000_000_007 * 10**9, 1_000_000_008 * 10**9 + 999_999_999, 2_000_000_001 * 10**9 + 500)
-"""Nanoseconds. Of an mtime, a digest has the whole seconds, truncated. 0 is not among them: vboxsf leaves it unset."""
+TIMES = (10**9, 1_000_000_007 * 10**9, 1_000_000_008 * 10**9 + 999_999_999, 2_000_000_001 * 10**9 + 500)
+"""Nanoseconds, as packages have them: odd and even seconds, and fractions that must not round up."""
+EARLY_TIMES = (0, 999_999_999, -3 * 10**9 // 2)
+"""Nanoseconds. vboxsf leaves a time in the first second of 1970 unset, and rounds down where a digest truncates."""
+ROOM = 1 << 16
+"""Bytes that a proof needs, and more."""
 NAMES = ("Ünïcode ☃", "A\u030a", "with space", "-dash", "quote'")
 
 
 class Finding(NamedTuple):
-    """What was tried: a code of the documented set, whether it was kept, and what is wrong and what to do, if not."""
+    """What was tried: where, a code of the documented set, whether it was kept, and if not, what is wrong.
 
+    `required`: a mount that does not keep it is not fit for packages.
+    """
+
+    path: str
     check: str
     kept: bool
+    required: bool
     detail: str | None
 
 
@@ -74,17 +85,36 @@ def _executable(folder: str) -> None:
 
 
 def _times(folder: str) -> None:
+    lost = _lost_time(folder, TIMES)
+    if lost:
+        raise Broken("%s. Keep the store on a file system with times of a second or finer." % lost)
+
+
+def _early_times(folder: str) -> None:
+    lost = _lost_time(folder, EARLY_TIMES)
+    if lost:
+        raise Broken(
+            "%s. Shared folders are known not to keep a time in the first second of 1970, nor fractions before it."
+            " Zero Install refuses a package that has one as corrupted where it unpacks it on this mount." % lost
+        )
+
+
+def _lost_time(folder: str, times: tuple[int, ...]) -> str | None:
+    """The first of these times, in nanoseconds, of which a digest would not get the same whole seconds."""
     path = os.path.join(folder, "time")
     with open(path, "wb"):
         pass
-    for time in TIMES:
+    for time in times:
         os.utime(path, ns=(time, time))
         found = os.stat(path).st_mtime_ns
-        if found // 10**9 != time // 10**9:
-            raise Broken(
-                "The time %d.%09d s became %d.%09d s. Keep the store on a file system with times of a second or finer."
-                % (*divmod(time, 10**9), *divmod(found, 10**9))
-            )
+        if _manifest.seconds(found) != _manifest.seconds(time):
+            return "The time %s s became %s s" % (_in_seconds(time), _in_seconds(found))
+    return None
+
+
+def _in_seconds(nanoseconds: int) -> str:
+    whole, rest = divmod(abs(nanoseconds), 10**9)
+    return "%s%d.%09d" % ("-" * (nanoseconds < 0), whole, rest)
 
 
 def _rename(folder: str) -> None:
@@ -114,9 +144,12 @@ CHECKS: dict[str, Callable[[str], None]] = {
     "symlinks": _links,
     "executable": _executable,
     "times": _times,
+    "early_times": _early_times,
     "rename": _rename,
     "names": _names,
 }
+LIMITS = ("early_times",)
+"""What no share was seen to keep: told, and no fault of this one."""
 
 
 def prove(path: str) -> list[Finding]:
@@ -124,18 +157,26 @@ def prove(path: str) -> list[Finding]:
 
     OSError: nothing can be written there, or what was written cannot be removed.
     """
+    room = os.statvfs(path)
+    if room.f_bavail * room.f_frsize < ROOM:
+        # With the driver of Linux 6.1, whoever writes to a shared folder on a full disk waits until he is killed.
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
     folder = tempfile.mkdtemp(prefix=PREFIX, dir=path)
     try:
-        return [_try(check, function, folder) for check, function in CHECKS.items()]
+        return [
+            Finding(path, check, detail is None, check not in LIMITS, detail)
+            for check, detail in ((check, _try(function, folder)) for check, function in CHECKS.items())
+        ]
     finally:
         shutil.rmtree(folder)
 
 
-def _try(check: str, function: Callable[[str], None], folder: str) -> Finding:
+def _try(function: Callable[[str], None], folder: str) -> str | None:
+    """What is wrong, or None."""
     try:
         function(folder)
     except Broken as broken:
-        return Finding(check, False, str(broken))
+        return str(broken)
     except OSError as error:
-        return Finding(check, False, "%s failed: %s." % (os.path.relpath(error.filename or "", folder), error.strerror))
-    return Finding(check, True, None)
+        return "%s failed: %s." % (os.path.relpath(error.filename or folder, folder), error.strerror)
+    return None

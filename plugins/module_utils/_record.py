@@ -95,7 +95,7 @@ class Stamp:
             or max(state[-1] for state in states) > self._started - RECENT
         ):
             return None
-        return hashlib.sha256(b"".join([_pack(*state) for state in sorted(states)])).hexdigest()
+        return hashlib.sha256(b"".join(sorted([_pack(*state) for state in states]))).hexdigest()
 
 
 def stamp_of(root: int) -> str | None:

@@ -16,7 +16,6 @@ import heapq
 import itertools
 import os
 import stat
-import tempfile
 from typing import Any, Callable, Generator, Iterator, NamedTuple, Optional, Tuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest
@@ -117,7 +116,7 @@ def _sorted_on_disk(chunk: list[bytes], names: Iterator[bytes]) -> Iterator[byte
     with contextlib.ExitStack() as stack:
         files = []
         while chunk:
-            files.append(stack.enter_context(tempfile.TemporaryFile()))
+            files.append(stack.enter_context(_temporary_file()))
             files[-1].writelines(name + b"\n" for name in chunk)
             files[-1].seek(0)
             chunk = sorted(itertools.islice(names, SORTED_NAMES))
@@ -142,6 +141,8 @@ def same_state(one: os.stat_result, other: os.stat_result) -> bool:
 
 
 def _temporary_file() -> Any:
+    import tempfile  # where it is needed: it is slow to load
+
     return tempfile.TemporaryFile()
 
 

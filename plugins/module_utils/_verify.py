@@ -11,36 +11,11 @@ import os
 import time
 from typing import Any, Callable, Iterable, NamedTuple
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _parts, _record, _store
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _answers, _manifest, _record, _store
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._parts import Batch, Shared
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._progress import Progress
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._record import Known, Record
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import Judge, Open, Verdict
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._tree import Problem
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._workers import Died, Tick, Workers
-
-WEIGHED = 1 << 24
-"""Bytes of a recorded manifest that are read to estimate the work; of a longer one, the work is not known."""
-COST_OF_A_FILE = 1 << 15
-"""Opening a file costs about as much as hashing so many bytes."""
-SHARED_OUT = 1 << 26
-"""An implementation that costs at least so much may be shared out among workers."""
-LOOKED_AT = 8
-"""Known implementations that a worker looks at in one go."""
-
-
-class Task(NamedTuple):
-    """An implementation to verify: position of its store, and name."""
-
-    store: int
-    name: str
-
-
-class Look(NamedTuple):
-    """Implementations to look at that are known to have been sound."""
-
-    known: list[tuple[Task, Known]]
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import Judge, Open, Task, Verdict
 
 
 def verify_one(path: str, name: str, most: int = 10) -> Verdict:
@@ -112,10 +87,8 @@ class _Run:
         self._warnings: list[str] = []
         self._records: list[Record | None] = []
         self._known_before: list[dict[str, Known]] = []
-        self._total = self._bytes_total = 0
-        self._large: list[Task] = []
-        self._whole: list[Task] = []
-        self._shared: dict[Task, Shared] = {}
+        self._total = 0
+        self._hashing: Any = None
 
     def report(self) -> Report:
         """Verify all."""
@@ -123,9 +96,8 @@ class _Run:
         tasks = self._choose(listed)
         known = self._known(tasks) if self._options.records else {}
         self._total = len(tasks)
-        with Workers(self._count, self._worker) as self._pool:
-            self._look(known)
-            self._hash([task for task in tasks if task not in self._verdicts])
+        self._look(known)
+        self._hash([task for task in tasks if task not in self._verdicts])
         self._record(listed)
         self._tell(finished=True)
         return Report(
@@ -185,88 +157,30 @@ class _Run:
         known = [(task, self._known_before[task.store].get(task.name)) for task in tasks]
         return {task: entry for task, entry in known if entry}
 
-    def _worker(self, tick: Tick) -> Callable[[Any], Any]:
-        judge = Judge(self._options.most, any(self._records), tick)
-
-        def work(task: Any) -> Any:
-            if isinstance(task, Look):
-                return [_store.unchanged(self._stores[one.store], one.name, known) for one, known in task.known]
-            if isinstance(task, Batch):
-                try:
-                    return list(_parts.hash_batch(self._stores, task, judge.reader))
-                except Problem:
-                    return None
-            return judge.verdict(self._stores[task.store], task.name)
-
-        return work
-
     def _look(self, known: dict[Task, Known]) -> None:
         """Look at what is known to be sound; what is doubtful has no verdict afterwards."""
-        ordered = sorted(known.items(), key=lambda item: -item[1].files)
-        chunks = iter([Look(ordered[at : at + LOOKED_AT]) for at in range(0, len(ordered), LOOKED_AT)])
-        for look, verdicts in self._pool.results(lambda busy: next(chunks, None), self._tell):
-            if isinstance(verdicts, list):
-                for (task, _known), verdict in zip(look.known, verdicts):
-                    if verdict:
-                        self._verdicts[task] = verdict
+
+        def unchanged(task: Task) -> bool:
+            return _store.unchanged(self._stores[task.store], task.name, known[task])
+
+        ordered = sorted(known, key=lambda task: -known[task].files)
+        for task, answer in _answers.answers(ordered, unchanged, self._count):
+            if answer:
+                self._verdicts[task] = Verdict(
+                    files=known[task].files, bytes=known[task].bytes, stamp=known[task].stamp, unchanged=True
+                )
+            self._tell()
 
     def _hash(self, tasks: list[Task]) -> None:
         if not tasks:
             return
+        # Loading it takes as long as looking at thousands of files: not where nothing is to be hashed.
+        from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._hashing import Hashing
+
         self._write_back()
-        weights = {task: _weigh(self._stores[task.store], task.name) for task in tasks}
-        self._bytes_total = sum(found[1] for found in weights.values() if found)
-        cost = {task: found[1] + found[0] * COST_OF_A_FILE if found else None for task, found in weights.items()}
-        share = max(SHARED_OUT, sum(filter(None, cost.values())) // (2 * self._count))
-        tasks.sort(key=lambda task: cost[task] or 0)
-        for task in tasks:
-            is_large = cost[task] is None or (cost[task] or 0) > share
-            (self._large if is_large and self._count > 1 else self._whole).append(task)
-        for task, result in self._pool.results(self._next, self._tell):
-            if isinstance(task, Batch):
-                shared = self._shared.get(Task(task.store, task.name))
-                if shared:
-                    shared.take(task, result)
-            elif isinstance(result, Died):
-                self._verdicts[task] = Verdict("error", "worker", "Not verified: %s." % result.reason, task.name)
-            else:
-                self._verdicts[task] = result
-            self._settle()
-
-    def _next(self, busy: bool) -> Task | Batch | None:
-        batch = self._next_batch()
-        if batch or busy or not self._whole:
-            return batch
-        return self._whole.pop()
-
-    def _next_batch(self) -> Batch | None:
-        while True:
-            for shared in list(self._shared.values()):
-                batch = shared.next()
-                if batch:
-                    return batch
-            self._settle()
-            if not self._large or any(not shared.walked for shared in self._shared.values()):
-                return None
-            task = self._large.pop()
-            try:
-                self._shared[task] = Shared(
-                    task.store, self._stores[task.store], task.name, any(self._records), 4 * self._count
-                )
-            except Problem:
-                self._whole.append(task)
-
-    def _settle(self) -> None:
-        """Take in those that were shared out and are done; what was not found sound goes to a single worker."""
-        for task, shared in list(self._shared.items()):
-            if shared.done:
-                del self._shared[task]
-                verdict = shared.verdict()
-                shared.close()
-                if verdict:
-                    self._verdicts[task] = verdict
-                else:
-                    self._whole.append(task)
+        self._hashing = Hashing(self._stores, tasks, self._count, self._options.most, any(self._records))
+        for task, verdict in self._hashing.verdicts(self._tell):
+            self._verdicts[task] = verdict
 
     def _write_back(self) -> None:
         for at, record in enumerate(self._records):
@@ -304,10 +218,11 @@ class _Run:
             return
         self._told = now
         unchanged = sum(verdict.bytes for verdict in self._verdicts.values() if verdict.unchanged)
-        total = unchanged + self._bytes_total
+        hashed, to_hash = (self._hashing.bytes, self._hashing.bytes_total) if self._hashing else (0, 0)
+        total = unchanged + to_hash
         self._options.progress(
             Progress(
-                len(self._verdicts), self._total, total if finished else min(total, unchanged + self._pool.bytes),
+                len(self._verdicts), self._total, total if finished else min(total, unchanged + hashed),
                 total, round(now - self._started, 3), finished,
             )
         )
@@ -324,19 +239,3 @@ class _Run:
             "bytes": sum(verdict.bytes for verdict in verdicts),
             "seconds": round(time.monotonic() - self._started, 3),
         }
-
-
-def _weigh(store: Open, name: str) -> tuple[int, int] | None:
-    """Files and bytes of an implementation by its recorded manifest, whoever wrote that; None if it does not tell."""
-    try:
-        root = _store.open_implementation(store, name)
-    except Problem:
-        return 0, 0
-    try:
-        with _store.recorded_manifest(root) as file:
-            text = file.read(WEIGHED + 1)
-    except (Problem, OSError):
-        return None
-    finally:
-        os.close(root)
-    return None if len(text) > WEIGHED else _manifest.weight(text)

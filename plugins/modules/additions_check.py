@@ -39,10 +39,12 @@ options:
     type: str
   path:
     description:
-      - A writable mount of a shared folder, to prove that it keeps symbolic links, executable bits, times, renaming and
-        names. This is done in a new folder there, which is removed. In check mode, nothing is written, and nothing
+      - Writable mounts of shared folders, to prove that they keep symbolic links, executable bits, times, renaming and
+        names. This is done in a new folder in each, which is removed. In check mode, nothing is written, and nothing
         proved.
-    type: path
+    type: list
+    elements: path
+    default: []
   fail_on_problem:
     description: Whether a problem is a failure.
     type: bool
@@ -82,12 +84,22 @@ proof:
   type: list
   elements: dict
   contains:
+    path:
+      description: The mount.
+      type: str
+      sample: /var/cache/0install.net/implementations
     check:
-      description: V(symlinks), V(executable), V(times), V(rename) or V(names).
+      description:
+        - V(symlinks), V(executable), V(times), V(early_times), V(rename) or V(names).
+        - V(early_times) are those in the first second of 1970 and fractions before it. Shared folders were not seen to
+          keep them, and packages hardly have them.
       type: str
       sample: symlinks
     kept:
       description: Whether the mount keeps it as it is.
+      type: bool
+    required:
+      description: Whether it is a problem if it is not kept; not with V(early_times).
       type: bool
     detail:
       description: What is wrong and what to do, or null.
@@ -112,7 +124,7 @@ def main():
             "minimum_version": {"type": "str", "default": _additions.MINIMUM},
             "bad_versions": {"type": "list", "elements": "str", "default": []},
             "host_version": {"type": "str"},
-            "path": {"type": "path"},
+            "path": {"type": "list", "elements": "path", "default": []},
             "fail_on_problem": {"type": "bool", "default": True},
         },
         supports_check_mode=True,
@@ -128,12 +140,12 @@ def main():
     if host:
         problems.append(_additions.distance(_additions.parse(additions["full"] or ""), additions["origin"], host))
     proof = []
-    if options["path"] and not module.check_mode:
+    for path in options["path"] if not module.check_mode else []:
         try:
-            proof = _proof.prove(options["path"])
+            proof += _proof.prove(path)
         except OSError as error:
-            problems.append("Nothing can be proved on {}: {}.".format(options["path"], error.strerror))
-        problems += ["{}: {}".format(options["path"], finding.detail) for finding in proof if not finding.kept]
+            problems.append(f"Nothing can be proved on {path}: {error.strerror}.")
+    problems += [f"{finding.path}: {finding.detail}" for finding in proof if finding.required and not finding.kept]
     problems = [problem for problem in problems if problem]
     result = {
         "changed": False,

@@ -182,6 +182,13 @@ guest:
             ours:
               description: Whether the line bears the mark of M(zeroinstall.virtualbox.mounts).
               type: bool
+            mounted:
+              description: Whether the share is mounted there.
+              type: bool
+            error:
+              description: What an access ended with where systemd waits for one to mount the share, or null.
+              type: str
+              sample: No such device
         malformed:
           description: Numbers of the lines that are no fstab lines.
           type: list

@@ -14,7 +14,9 @@ description:
     options, and whether it answers), not only whether something is mounted.
   - Writes the line in C(/etc/fstab), loads the driver now and at every boot, creates the mount point, and mounts.
   - The line works with the driver of the Linux kernel and with that of Oracle's Guest Additions, and no boot waits
-    for it or fails by it. With systemd the share is mounted at its first access after a boot.
+    for it or fails by it.
+  - With systemd, an automount unit in C(/etc/systemd/system) mounts the share at its first access after a boot. While
+    the share is gone, every access fails; the first one after it came back mounts it.
   - Everything is looked at before anything is changed. If a step fails, the steps before it are undone, and the
     message says so.
 author:
@@ -46,8 +48,7 @@ options:
         default: false
       options:
         description:
-          - More options of C(vboxsf), such as V(uid=1000). Devices and set-user-id programs are off unless V(dev) or
-            V(suid) is here.
+          - More options of C(vboxsf), such as V(uid=1000). Set-user-id programs are off unless V(suid) is here.
           - Options that one of the drivers refuses, and those by which files lose or get the right to be executed,
             are refused. That right is part of a Zero Install digest.
         type: list
@@ -97,6 +98,8 @@ notes:
     for byte. A line of type C(vboxsf) for a wanted mount point is taken over even without the mark.
   - The driver of the Linux kernel does not show C(dmask) and C(fmask) of a mount. There they are compared with the
     fstab line.
+  - Where systemd is the init system, a mask of the mount unit that it makes of the fstab line is taken away. A unit
+    file of somebody else's for a wanted mount point is refused.
   - Where systemd waits for the first access to a wanted mount, the module makes it, in check mode too.
 seealso:
   - module: zeroinstall.virtualbox.guest_info

@@ -25,7 +25,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "store"))
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
 import collection
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _record

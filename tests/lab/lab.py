@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import argparse
 import contextlib
-import shlex
 import sys
 from collections.abc import Iterator
 
@@ -131,13 +130,7 @@ def status(cache: Cache, _arguments: argparse.Namespace) -> None:
 def guest(cache: Cache, arguments: argparse.Namespace) -> int:
     """One shell line in the userland of a guest, in the environment of root's login."""
     lab = existing(cache, arguments)
-    environment = " ".join("%s=%s" % item for item in agent.LOGIN.items())
-    code, output = guests.ask(
-        lab,
-        arguments.name,
-        "env -i %s chroot %s /bin/sh -c %s" % (environment, agent.ROOT, shlex.quote("cd; " + arguments.line)),
-        arguments.timeout,
-    )
+    code, output = guests.ask(lab, arguments.name, agent.in_userland(arguments.line), arguments.timeout)
     sys.stdout.write(output)
     return code
 

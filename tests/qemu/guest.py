@@ -13,7 +13,8 @@ from machine import Machine
 
 HERE = Path(__file__).resolve().parent
 STORE = "/var/cache/0install.net/implementations"
-UNIT = "var-cache-0install.net-implementations"
+MOUNT = "var-cache-0install.net-implementations.mount"
+AUTOMOUNT = "var-cache-0install.net-implementations.automount"
 MOUNTS = "zeroinstall.virtualbox.mounts"
 GUEST_INFO = "zeroinstall.virtualbox.guest_info"
 EVERYTHING = (

@@ -8,11 +8,21 @@ import shlex
 import shutil
 from pathlib import Path
 
+from labkit import tools
 from labkit.cache import Cache, default_folder
 from labkit.console import run
 from labkit.recipes import _debian_root, _source, _texts
 
 HERE = Path(__file__).resolve().parent
+# the file that shows a package is there, and the package
+NEEDED = {
+    "/usr/bin/qemu-system-x86_64": "qemu-system-x86",
+    "/usr/bin/qemu-img": "qemu-utils",
+    "/usr/bin/ssh": "openssh-client",
+    "/usr/bin/setpriv": "util-linux",
+    "/sbin/mkfs.ext4": "e2fsprogs",
+    **{file: tools.NEEDED[file] for file in ("/usr/bin/mmdebstrap", "/usr/share/keyrings/debian-archive-keyring.gpg")},
+}
 SUITE = "bookworm"
 PACKAGES = (
     "linux-image-amd64",
@@ -32,6 +42,7 @@ WITHOUT = [f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man",
 
 def image() -> Path:
     """The folder with guest.ext4, vmlinuz, initrd.img and id, the private key of the guests' root."""
+    tools.install(NEEDED)
     cache = Cache(default_folder().with_name("qemu"))
     parts = [_source(_debian_root), _source(_build), SUITE, *PACKAGES, *WITHOUT]
     return cache.make(

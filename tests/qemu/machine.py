@@ -11,7 +11,7 @@ import shutil
 import socket
 import subprocess
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +42,9 @@ class Machine:
     def start(self, shares: Mapping[str, Path], product: str = "VirtualBox") -> None:
         """Boot, with host folders as read-only shares, as a machine that calls itself PRODUCT; returns at once."""
         devices: list[str] = []
-        for number, (name, path) in enumerate(shares.items()):
-            share = f"local,id=share{number},path={path},mount_tag={name},security_model=none,readonly=on"
-            devices += ["-virtfs", share]
+        for name, path in shares.items():
+            folder = f"local,id=folder-{name},path={path},security_model=none,readonly=on"
+            devices += ["-fsdev", folder, "-device", self._device(name)]
         # The death of whoever started it is the death of the machine.
         command = [
             *("setpriv", "--pdeathsig", "KILL", "qemu-system-x86_64"),
@@ -108,10 +108,38 @@ class Machine:
         console, log = ((self.folder / name).read_text(errors="replace")[-3000:] for name in ("console", "qemu.log"))
         return f"{what}\n--- console:\n{console}\n--- QEMU:\n{log}"
 
+    # --- shares
+
+    @staticmethod
+    def _device(name: str) -> str:
+        return f"virtio-9p-pci,id={name},fsdev=folder-{name},mount_tag={name}"
+
+    def has_share(self, name: str) -> bool:
+        """Whether the machine has a share that it was started with."""
+        return f"{name} (child<virtio-9p-pci>)" in self.monitor("qom-list /machine/peripheral")
+
+    def take_share(self, name: str) -> None:
+        """Take a share away while the machine runs. It must not be mounted: 9p would wait for that to end."""
+        self._command(f"device_del {name}")
+        self._await(lambda: not self.has_share(name), f"share {name} is still there")
+
+    def give_share(self, name: str) -> None:
+        """Give a share back, and return when the guest's kernel has it."""
+        self._command("device_add " + self._device(name))
+        line = "cat /sys/bus/virtio/devices/*/mount_tag 2>/dev/null | tr '\\0' '\\n' | grep -qx " + name
+        self._await(lambda: self.run(line).returncode == 0, f"the guest does not see share {name}")
+
+    def _await(self, happened: Callable[[], bool], otherwise: str) -> None:
+        patience = time.monotonic() + PATIENCE
+        while not happened():
+            if time.monotonic() > patience:
+                raise MachineError(self._seen(f"{otherwise} after {PATIENCE} s"))
+            time.sleep(0.3)
+
     # --- QEMU's monitor
 
-    def monitor(self, line: str) -> None:
-        """A command of QEMU's human monitor. All that are used here say nothing if they succeed."""
+    def monitor(self, line: str) -> str:
+        """What a command of QEMU's human monitor prints."""
         with socket.socket(socket.AF_UNIX) as connection:
             connection.settimeout(PATIENCE)
             connection.connect(str(self.folder / "monitor"))
@@ -125,19 +153,32 @@ class Machine:
                     answer: dict[str, Any] = {}
                     while "return" not in answer and "error" not in answer:
                         answer = json.loads(stream.readline())
-        if answer != {"return": ""}:
+        if "return" not in answer:
             raise MachineError(f"{line}: {answer}")
+        return answer["return"]
+
+    def _command(self, line: str) -> None:
+        """A command that says nothing if it succeeds."""
+        said = self.monitor(line)
+        if said:
+            raise MachineError(f"{line}: {said}")
+
+    def pause(self, seconds: float) -> None:
+        """Stop the machine for a time."""
+        self._command("stop")
+        time.sleep(seconds)
+        self._command("cont")
 
     def save(self, name: str) -> None:
         """Keep the state of machine and disk. Not possible while a share is mounted: QEMU's 9p cannot save that."""
         self.ask("sync")
         self.hang_up()
-        self.monitor(f"savevm {name}")
+        self._command(f"savevm {name}")
 
     def restore(self, name: str) -> None:
         """Go back to a state that was kept."""
         self.hang_up()
-        self.monitor(f"loadvm {name}")
+        self._command(f"loadvm {name}")
         self.ask("true")
 
     # --- ssh

@@ -38,10 +38,18 @@ sed -i 's/^MODULES=.*/MODULES=list/;s/^COMPRESS=.*/COMPRESS=lz4/;s/^BUSYBOX=.*/B
     "$root/etc/initramfs-tools/initramfs.conf"
 chroot "$root" update-initramfs -u
 
-# depmod takes what is in updates before the kernel's own modules; $release-mainline has the tables without it.
-chroot "$root" depmod "$release"
-mkdir "$root/root/mainline"
-cp "$root/lib/modules/$release"/modules.* "$root/root/mainline"
-mkdir -p "$root/lib/modules/$release/updates"
-mv "$root/root/vboxsf-standin.ko" "$root/lib/modules/$release/updates/vboxsf.ko"
-chroot "$root" depmod "$release"
+# The tables by which modprobe finds vboxsf, of three kernels, in /root/modules: "standin" has the stand-in, "mainline" the
+# kernel's own driver, "none" has no vboxsf at all.
+modules=$root/lib/modules/$release
+tables() {
+    chroot "$root" depmod "$release"
+    mkdir -p "$root/root/modules/$1"
+    cp "$modules"/modules.* "$root/root/modules/$1"
+}
+tables mainline
+mv "$modules/kernel/fs/vboxsf" "$root/root"
+tables none
+mv "$root/root/vboxsf" "$modules/kernel/fs"
+mkdir -p "$modules/updates"
+mv "$root/root/vboxsf-standin.ko" "$modules/updates/vboxsf.ko"
+tables standin

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import collection
 import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _record
 
 assert collection.FINDER, "it makes ansible_collections importable for the test modules"
 
@@ -31,6 +33,25 @@ def folder(space: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     path.chmod(0o755)
     yield path
     subprocess.run(["rm", "-rf", "--", path], check=False, timeout=300)
+
+
+@pytest.fixture(scope="session")
+def disk(space: Path) -> Iterator[Path]:
+    """A folder on a file system for which records are kept: that of temporary files, or else an image's."""
+    fd = os.open(space, os.O_RDONLY)
+    fits = _record.file_system(fd) in _record.FILE_SYSTEMS
+    os.close(fd)
+    disk = space / "disk"
+    disk.mkdir()
+    if not fits:
+        image = space / "image"
+        with image.open("wb") as file:
+            file.truncate(4 << 30)
+        subprocess.run(["mkfs.ext4", "-q", image], check=True, timeout=60)
+        subprocess.run(["mount", "-o", "loop", image, disk], check=True, timeout=60)
+    yield disk
+    if not fits:
+        subprocess.run(["umount", "--lazy", disk], check=True, timeout=60)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -30,25 +30,6 @@ RECENT = 200_000_000
 SEED = random.randrange(2**32)
 
 
-@pytest.fixture(scope="module")
-def disk(space: Path) -> Iterator[Path]:
-    """A folder on a file system for which records are kept: that of temporary files, or else an image's."""
-    fd = os.open(space, os.O_RDONLY)
-    fits = _record.file_system(fd) in _record.FILE_SYSTEMS
-    os.close(fd)
-    disk = space / "disk"
-    disk.mkdir()
-    if not fits:
-        image = space / "image"
-        with image.open("wb") as file:
-            file.truncate(4 << 30)
-        subprocess.run(["mkfs.ext4", "-q", image], check=True, timeout=60)
-        subprocess.run(["mount", "-o", "loop", image, disk], check=True, timeout=60)
-    yield disk
-    if not fits:
-        subprocess.run(["umount", "--lazy", disk], check=True, timeout=60)
-
-
 @pytest.fixture(autouse=True)
 def recent(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Wait less, but where a test is about that."""

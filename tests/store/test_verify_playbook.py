@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The playbook ``verify`` on this machine: real stores made by the real 0store, several hosts by connection local.
 
-The guests of these tests are a stand-in: folders of this machine in place of mounts in virtual machines.
+The guests of these tests are a stand-in: folders of this machine in place of mounts in virtual machines. One host is
+reached by real ssh, at an address of this machine.
 """
 
 from __future__ import annotations
@@ -10,9 +11,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -300,3 +303,90 @@ def test_a_long_run_tells_how_far_it_is(fleet: Fleet) -> None:
     assert told and told == sorted(told), output
     status, output = fleet.run(cache_verify_progress=0, cache_verify_workers=1)
     assert status == 0 and "verified" not in output.replace("not verified", ""), output
+
+
+USER, NUMBER = "verifier", 64_999
+PASSWD = f"root:x:0:0:root:{{ssh}}:/bin/sh\n{USER}:*:{NUMBER}:{NUMBER}::{{home}}:/bin/sh\n"
+"""The users as the ssh server of these tests sees them: root, whose key it takes, and one without rights."""
+
+
+@pytest.fixture
+def home(disk: Path) -> Iterator[Path]:
+    """The home of that user."""
+    path = disk / "home"
+    path.mkdir()
+    os.chown(path, NUMBER, NUMBER)
+    yield path
+    subprocess.run(["rm", "-rf", "--", path], check=True, timeout=60)
+
+
+@pytest.fixture
+def ssh(tmp_path: Path, home: Path) -> Iterator[dict[str, Any]]:
+    """Variables of a host that is reached by ssh."""
+    folder = tmp_path / "ssh"
+    (folder / ".ssh").mkdir(parents=True, mode=0o700)
+    key, host_key, log, control, passwd = (folder / name for name in ("key", "host", "log", "control", "passwd"))
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=60)
+    subprocess.run(["dropbearkey", "-t", "ed25519", "-f", host_key], check=True, capture_output=True, timeout=60)
+    key.with_suffix(".pub").rename(folder / ".ssh" / "authorized_keys")
+    passwd.write_text(PASSWD.format(ssh=folder, home=home), encoding="utf-8")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+    inside = 'mount --bind "$1" /etc/passwd && shift && exec "$@"'
+    server_options = ["-F", "-E", "-s", "-m", "-p", f"127.0.0.1:{port}", "-r", host_key]
+    with log.open("wb") as output, subprocess.Popen(
+        ["unshare", "--mount", "sh", "-c", inside, "sh", passwd, "dropbear", *server_options, "-P", folder / "pid"],
+        stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+    ) as process:  # fmt: skip
+        try:
+            patience = time.monotonic() + 60
+            while b"Not backgrounding" not in log.read_bytes():
+                assert process.poll() is None and time.monotonic() < patience, log.read_text()
+                time.sleep(0.05)
+            never = "-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes"
+            yield {
+                "ansible_connection": "ssh",
+                "ansible_host": "127.0.0.1",
+                "ansible_port": port,
+                "ansible_user": "root",
+                "ansible_ssh_private_key_file": str(key),
+                "ansible_ssh_common_args": f"{never} -o ControlPath={control}",
+                "ansible_become_method": "ansible.builtin.su",
+                "ansible_python_interpreter": "/usr/bin/python3",
+                "cache_host_store": "user",
+                "cache_host_user": USER,
+            }
+            hang_up = ["ssh", "-F", "none", "-q", "-o", f"ControlPath={control}", "-O", "exit", "host"]
+            subprocess.run(hang_up, check=False, capture_output=True, timeout=60)
+        finally:
+            process.terminate()
+
+
+def test_a_user_s_store_over_ssh(fleet: Fleet, home: Path, ssh: dict[str, Any]) -> None:
+    """As a user who may read nobody else's files: progress, the record of what was sound, and damage."""
+    store = zero.store_under(home / ".cache")
+    tree = fleet.root / "tree"
+    for number in range(4):
+        zero.build(os.fsencode(tree), Folder({b"file": File(bytes([number]) * 50_000_000)}))
+        zero.add(store, tree, "sha256new" if number else "sha256")
+        subprocess.run(["rm", "-rf", "--", tree], check=True, timeout=60)
+    subprocess.run(["chown", "-R", f"{NUMBER}:{NUMBER}", home], check=True, timeout=60)
+    fleet.inventory["zeroinstall_hosts"]["hosts"]["metal"] = ssh
+    time.sleep(4)  # what is younger is not recorded
+    options = {"cache_verify_mode": "changed", "cache_verify_workers": 1}
+
+    status, output = fleet.run(cache_verify_progress=0.05, **options)
+    assert status == 0, output
+    assert re.search(r"^metal: verified \d of 4 implementations, 0\.\d\d of 0\.20 GB", output, re.MULTILINE), output
+    warnings = re.findall(r"\[WARNING\]: (.*)", output)
+    assert [one for one in warnings if not one.startswith("Module remote_tmp ")] == [], output
+    records = home / ".local/state/zeroinstall.virtualbox/verified"
+    for path in (records, *records.iterdir()):
+        assert (path.stat().st_uid, path.stat().st_mode & 0o077) == (NUMBER, 0), path
+
+    status, output = fleet.run(**options)
+    assert status == 0 and "4 unchanged since they were verified" in summary(output)[0], output
+    name = damaged(store)
+    status, output = fleet.run(**options)
+    assert status == 2 and name in messages(output)["metal"], output
+    assert not list(home.glob(".ansible_async/*")), "left behind"

@@ -23,6 +23,9 @@ from typing import Any
 
 TESTS = Path(__file__).resolve().parents[1]
 LAB = TESTS / "lab" / "lab.py"
+sys.path.insert(0, str(LAB.parent))
+
+from labkit import agent  # noqa: E402
 
 
 class FleetError(Exception):
@@ -105,6 +108,10 @@ class Fleet:
         """The host's root folder."""
         return self.folder / "root"
 
+    def work(self, name: str) -> Path:
+        """The folder that a guest sees as /mnt/lab. It is emptied when the guest is started from the lab's state."""
+        return self.root / "srv" / "lab" / "guests" / name / "work"
+
     def host(self, *command: str, user: str = "root", check: bool = True) -> subprocess.CompletedProcess[str]:
         """Run a program in the host as one of its users."""
         words = command if user == "root" else ("runuser", "-u", user, "--", *command)
@@ -125,10 +132,10 @@ class Fleet:
 
     def guest(self, name: str, line: str, check: bool = True) -> tuple[int, str]:
         """Exit status and output of a shell line in a guest."""
-        done = self.lab("guest", name, line, check=False)
-        if check and done.returncode:
-            raise FleetError(f"{name}: {line}: exit status {done.returncode}\n{done.stdout}")
-        return done.returncode, done.stdout
+        status, output = agent.ask(self.work(name).parent, agent.in_userland(line))
+        if check and status:
+            raise FleetError(f"{name}: {line}: exit status {status}\n{output}")
+        return status, output
 
     def play(self, playbook: str, *options: str, inventory: Path | None = None) -> Play:
         """Run a playbook and read its results."""

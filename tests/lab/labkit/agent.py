@@ -13,6 +13,7 @@ import contextlib
 import fcntl
 import os
 import re
+import shlex
 import socket
 import time
 import uuid
@@ -34,6 +35,12 @@ LONGEST = 3800  # bytes: the guest's tty buffer holds 4096
 
 class AgentError(Exception):
     """The guest did not answer: what was asked of which guest, and why there is no answer."""
+
+
+def in_userland(line: str) -> str:
+    """A shell line as the agent runs it in the guest's userland, in the environment of root's login."""
+    environment = " ".join("%s=%s" % item for item in LOGIN.items())
+    return "env -i %s chroot %s /bin/sh -c %s" % (environment, ROOT, shlex.quote("cd; " + line))
 
 
 def ask(guest: Path, command: str, timeout: float = 600) -> tuple[int, str]:

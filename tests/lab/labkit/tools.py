@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Debian packages that building the lab needs."""
+"""The Debian packages that building the lab needs, and installing such packages."""
 
 from __future__ import annotations
 
@@ -28,9 +28,9 @@ NEEDED = {
 APT_OPTIONS = ("-o", "Acquire::Check-Valid-Until=false", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3")
 
 
-def missing(needed: Mapping[str, str]) -> list[str]:
+def missing(needed: Mapping[str, str] = NEEDED) -> list[str]:
     """Names of the packages that are not there."""
-    return sorted(package for file, package in needed.items() if not Path(file).exists())
+    return sorted({package for file, package in needed.items() if not Path(file).exists()})
 
 
 def install(needed: Mapping[str, str] = NEEDED) -> None:

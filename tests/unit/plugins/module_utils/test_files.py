@@ -57,6 +57,26 @@ def test_a_new_file_has_the_mode_that_is_asked_for(tmp_path):
     assert stat.S_IMODE((tmp_path / "f").stat().st_mode) == 0o600
 
 
+def test_a_link_is_replaced_and_never_followed(tmp_path):
+    target, link = tmp_path / "target", str(tmp_path / "link")
+    target.write_text("theirs")
+    target.chmod(0o600)
+    _files.replace(link, _files.Link(str(target)))
+    assert _files.content(link) == _files.Link(str(target))
+    _files.replace(link, "ours")
+    assert (_files.content(link), target.read_text()) == ("ours", "theirs")
+    assert stat.S_IMODE(os.stat(link).st_mode) == 0o644
+    _files.replace(link, _files.Link("/nowhere"))
+    assert os.readlink(link) == "/nowhere"
+    assert sorted(os.listdir(str(tmp_path))) == ["link", "target"]
+
+
+def test_what_is_at_a_path(tmp_path):
+    assert _files.content(str(tmp_path / "none")) is None
+    with pytest.raises(Failure, match="is no regular file"):
+        _files.content(str(tmp_path))
+
+
 def test_nothing_is_changed_before_the_commit_nor_by_a_discard(tmp_path):
     file = tmp_path / "f"
     file.write_text("old")

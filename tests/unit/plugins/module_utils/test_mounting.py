@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Making mounts, with the real kernel, mount(8) and umount(8), in a mount namespace of the test's own.
 
-Stand-ins: tmpfs takes the place of vboxsf (its source is kept and shown like a share's name), and systemctl and
-modprobe are not run but answered.
+Stand-ins: tmpfs takes the place of vboxsf (its source is kept and shown like a share's name), and modprobe is not run
+but answered. So is systemctl: `Systemd` does what systemd was seen to do (tests/qemu has the real one).
 """
 
 from __future__ import annotations
@@ -94,6 +94,56 @@ class StandIn(Guest):
     def is_there(self, path):
         return path == "/sys/module/vboxsf" or super().is_there(path)
 
+    def waits(self, path):
+        return any(map(_mounts.automounted, _mounts.stack(self.mounts(), path)))
+
+
+class Systemd:
+    """systemctl, as far as it is used here: a ramfs with the name of systemd's automounts lies under the mounts."""
+
+    def __init__(self, place):
+        self.place = place
+        self.loaded = {}
+        self.failed = set()
+
+    def __call__(self, command):
+        return getattr(self, command[1].replace("-", "_"))(*command[3:])
+
+    def daemon_reload(self):
+        lines = _mounts.parse_fstab(self.place.fstab.read_text(encoding="utf-8", errors="surrogateescape"))
+        self.loaded = {}
+        for entry in (line.entry for line in lines if line.entry and line.entry.type == "tmpfs"):
+            automount = _files.content(_mounts.automount_file(entry.path))
+            wanted = _files.content(_mounts.wanted_by(entry.path))
+            if automount and wanted and not any(map(os.path.lexists, _mounts.mount_files(entry.path))):
+                assert f"Where={entry.path}\n" in automount
+                self.loaded[_mounts.unit(entry.path, "automount")] = entry
+        return 0, ""
+
+    def start(self, automount, mount=None):
+        if automount not in self.loaded:
+            return 5, f"Failed to start {automount}: Unit {automount} not found."
+        entry = self.loaded[automount]
+        if not self.place.guest.waits(entry.path):
+            os.makedirs(entry.path, exist_ok=True)
+            self.place.by_hand("mount", "-t", "ramfs", "systemd-1", entry.path)
+        if mount and not self.place.live(entry.path)[1:]:
+            options = ",".join(option for option in entry.options if not option.startswith(("noauto", "comment=")))
+            line = ["mount", "-t", entry.type, "-o", options, entry.source, entry.path]
+            if subprocess.run(line, stderr=subprocess.DEVNULL).returncode:
+                self.failed.add(mount)
+                return 1, f"Job for {mount} failed."
+        return 0, ""
+
+    def stop(self, automount):
+        (path,) = {live.path for live in self.place.guest.mounts() if _mounts.unit(live.path, "automount") == automount}
+        self.place.by_hand("umount", path)
+        return 0, ""
+
+    def reset_failed(self, mount):
+        self.failed.discard(mount)
+        return 1, "Unit is not loaded."
+
 
 class Place:
     """A folder for a guest's files, and what a run does to it."""
@@ -104,6 +154,7 @@ class Place:
         self.path = str(root / "var/store")
         self.guest = StandIn()
         self.answers = {}
+        self.systemd = Systemd(self)
 
     def mount(self, share="cache", path=None, writable=False, options=(), store=False):
         return Mount(share, path or self.path, writable, options, store)
@@ -147,7 +198,7 @@ class Place:
         for folder, folders, names in os.walk(str(self.root)):
             for name in folders + names:
                 path = os.path.join(folder, name)
-                text = _files.read(path) if os.path.isfile(path) else None
+                text = None if os.path.isdir(path) else _files.content(path)
                 files[path] = (oct(os.lstat(path).st_mode), text)
         mounts = [
             (live.path, live.type, live.source, live.flags, live.details)
@@ -166,6 +217,8 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(_mounts, "TYPE", "tmpfs")
     monkeypatch.setattr(_mounts, "MODULES_LOAD", str(tmp_path / "etc/modules-load.d/zeroinstall.virtualbox.conf"))
     monkeypatch.setattr(_mounts, "STORE_LIST", str(tmp_path / "etc/implementation-dirs"))
+    monkeypatch.setattr(_mounts, "UNITS", str(tmp_path / "etc/systemd/system"))
+    monkeypatch.setattr(_mounts, "RUNTIME_UNITS", str(tmp_path / "run/systemd/system"))
     monkeypatch.setattr(_mounting, "RECORD", str(tmp_path / "lib/mounts.json"))
     real = _mounting.Run._program
 
@@ -175,6 +228,8 @@ def place(tmp_path, monkeypatch):
         run.commands.append(list(command))
         if command[0] == "modprobe" and command[-1] not in there.answers:
             there.guest.loaded = True
+        if command[0] == "systemctl" and command[-1] not in there.answers:
+            return there.systemd(command)
         return there.answers.get(command[-1], (0, ""))
 
     monkeypatch.setattr(_mounting.Run, "_program", program)
@@ -468,11 +523,158 @@ def test_without_the_driver_option_nothing_is_loaded_at_boot(place):
 # --- systemd
 
 
-def test_systemd_is_told_of_a_new_line(place):
+@pytest.fixture
+def with_systemd(place, monkeypatch):
     place.guest = StandIn("systemd")
-    plan = place.survey(place.mount())
-    assert plan.commands[0] == ["systemctl", "daemon-reload"]
-    assert "noauto,x-systemd.automount,comment=zeroinstall.virtualbox" in plan.diff[0]["after"]
+    monkeypatch.setattr(_mounts, "automounted", lambda live: live.source == "systemd-1")
+    return place
+
+
+def units(path):
+    return _mounts.unit(path, "automount"), _mounts.unit(path, "mount")
+
+
+@in_namespace
+def test_systemd_waits_for_accesses_and_the_undoing_leaves_nothing(with_systemd):
+    place = with_systemd
+    before = place.state()
+    automount, mount = units(place.path)
+    plan = place.run(place.mount())
+    assert plan.commands == [["systemctl", "daemon-reload"], ["systemctl", "start", "--", automount, mount]]
+    assert plan.reports[place.path]["changes"] == [
+        "fstab line added",
+        "automount unit added",
+        "link that enables it added",
+        "drop-in of the mount unit added",
+        "folder created",
+        "mounted",
+    ]
+    assert place.live() == [("systemd-1", "rw"), ("cache", "ro,nodev,nosuid")]
+    assert "\nStartLimitIntervalSec=0\n" in _files.read(_mounts.mount_drop_in(place.path))
+    plan = place.run(exclusive=True)
+    assert plan.commands == [
+        ["systemctl", "daemon-reload"],
+        ["umount", "--", place.path],
+        ["systemctl", "stop", "--", automount],
+        ["systemctl", "reset-failed", "--", mount],
+    ]
+    after = place.state()
+    assert after[1] == before[1]
+    before[0][str(place.fstab)] = after[0][str(place.fstab)]  # its last line has a newline now
+    assert after[0] == before[0]
+
+
+@in_namespace
+@pytest.mark.parametrize(
+    ("harm", "shown"),
+    [
+        (lambda path: os.unlink(_mounts.mount_drop_in(path)), "StartLimitIntervalSec=0"),
+        (lambda path: os.unlink(_mounts.automount_file(path)), "[Automount]"),
+        (lambda path: os.unlink(_mounts.wanted_by(path)), "link to "),
+        (lambda path: _files.replace(_mounts.automount_file(path), _files.Link("/dev/null")), "link to /dev/null"),
+        (lambda path: os.symlink("/dev/null", _mounts.mount_files(path)[0]), "link to /dev/null"),
+        (lambda path: _files.replace(_mounts.automount_file(path), _mounts.automount_text("/other")), "Where=/other"),
+    ],
+    ids=["drop-in", "automount", "not enabled", "automount masked", "mount masked", "edited"],
+)
+def test_drift_of_systemds_files_is_shown_and_put_right(with_systemd, harm, shown):
+    place = with_systemd
+    place.run(place.mount())
+    before = place.state()
+    harm(place.path)
+    plan = place.run(place.mount())
+    (diff,) = plan.diff
+    assert shown in diff["before"] + diff["after"]
+    assert plan.commands == [["systemctl", "daemon-reload"]]
+    assert place.state() == before
+
+
+@in_namespace
+def test_a_share_that_systemd_does_not_wait_for_is_mounted_anew(with_systemd):
+    place = with_systemd
+    place.run(place.mount())
+    for _layer in "12":
+        place.by_hand("umount", place.path)
+    place.by_hand("mount", "-t", "tmpfs", "-o", "ro,nodev,nosuid", "cache", place.path)
+    plan = place.run(place.mount())
+    assert plan.reports[place.path]["reasons"] == ["systemd does not wait for its first access"]
+    assert ("systemd waits for accesses", "", units(place.path)[0] + "\n") in [
+        (diff["before_header"], diff["before"], diff["after"]) for diff in plan.diff
+    ]
+    assert [source for source, _options in place.live()] == ["systemd-1", "cache"]
+
+
+@in_namespace
+def test_a_link_that_systemctl_made_enables_as_well(with_systemd):
+    place = with_systemd
+    place.run(place.mount())
+    link = Path(_mounts.wanted_by(place.path))
+    link.unlink()
+    link.symlink_to("../" + link.name)
+    assert not place.survey(place.mount()).changed
+
+
+@in_namespace
+def test_a_link_to_a_unit_that_is_gone_is_removed(with_systemd):
+    place = with_systemd
+    place.run(place.mount())
+    os.unlink(_mounts.automount_file(place.path))
+    place.run(exclusive=True)
+    assert not os.path.lexists(_mounts.UNITS)
+
+
+@in_namespace
+def test_a_unit_of_somebody_elses_is_refused_and_stays(with_systemd):
+    place = with_systemd
+    for file in (_mounts.automount_file(place.path), *_mounts.mount_files(place.path)):
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        for theirs in ("[Unit]\n", _files.Link("/srv/unit")):
+            _files.replace(file, theirs)
+            message, commands = place.fail(place.mount(), match="somebody else's unit for the mount point")
+            assert message.startswith(file) and commands == []
+            assert not place.survey(gone=[Gone(place.path)]).changed
+        os.unlink(file)
+
+
+@in_namespace
+def test_a_mount_that_fails_under_systemd_says_what_mount_says_and_undoes_all(with_systemd):
+    place = with_systemd
+    wrong = place.mount(options=("ttl=5",))  # tmpfs knows no ttl
+    automount = units(place.path)[0]
+    message, commands = place.fail(wrong, match="mount said: mount: .*wrong fs type, bad option")
+    assert message.endswith("What this run had done before was undone.")
+    assert ["systemctl", "stop", "--", automount] in commands
+    assert place.systemd.failed == set()
+    place.run(place.mount("old"))
+    place.fail(wrong, match="mount said")
+    assert [source for source, _options in place.live()] == ["systemd-1", "old"]
+
+
+@in_namespace
+def test_a_removal_that_fails_under_systemd_mounts_again(with_systemd, monkeypatch):
+    place = with_systemd
+    place.run(place.mount())
+    monkeypatch.setattr(_mounting, "_write_record", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
+    place.fail(exclusive=True, match="No space left")
+
+
+@in_namespace
+def test_an_automount_that_systemd_cannot_start_is_said(with_systemd):
+    place = with_systemd
+    place.answers[units(place.path)[1]] = (1, "Unit type automount is not supported.")
+    place.fail(place.mount(), match="systemd does not wait for .* says: Unit type automount")
+
+
+@in_namespace
+def test_without_systemd_its_files_go(with_systemd):
+    place = with_systemd
+    place.run(place.mount())
+    place.by_hand("umount", place.path)
+    place.by_hand("umount", place.path)
+    place.guest = StandIn("sysvinit")
+    place.run(place.mount())
+    assert not os.path.exists(_mounts.UNITS)
+    assert place.live() == [("cache", "ro,nodev,nosuid")]
 
 
 @pytest.fixture
@@ -484,6 +686,13 @@ def booted(place):
         (FIXTURES / "guest_systemd_mountinfo.txt").read_text(encoding="utf-8")
     )
     place.fstab.write_text(_mounts.render(_mounts.entry(place.mount(path=path), True)))
+    for file, text in (
+        (_mounts.automount_file(path), _mounts.automount_text(path)),
+        (_mounts.wanted_by(path), _files.Link(_mounts.automount_file(path))),
+        (_mounts.mount_drop_in(path), _mounts.MOUNT_DROP_IN_TEXT),
+    ):
+        os.makedirs(os.path.dirname(file), exist_ok=True)
+        _files.replace(file, text)
     return place, path
 
 
@@ -494,17 +703,15 @@ def test_what_systemd_mounted_is_right(booted, monkeypatch):
     assert not plan.changed
 
 
-def test_systemds_unit_is_stopped_before_another_share_is_mounted(booted, monkeypatch):
+def test_another_share_is_mounted_where_systemd_waits(booted, monkeypatch):
     place, path = booted
     monkeypatch.setattr(_mounting, "silence", lambda _: None)
-    stop = ["systemctl", "stop", "--", "var-cache-zi-implementations.automount"]
+    automount, mount = units(path)
     assert place.survey(place.mount("other", path), driver=False).commands == [
         ["systemctl", "daemon-reload"],
         ["umount", "--", path],
-        stop,
-        ["mount", "-t", "tmpfs", "-o", "ro,nodev,nosuid", "--", "other", path],
+        ["systemctl", "start", "--", automount, mount],
     ]
-    assert place.survey(exclusive=True).commands == [["systemctl", "daemon-reload"], ["umount", "--", path], stop]
 
 
 # --- removing

@@ -19,7 +19,7 @@ FIXTURES = Path(__file__).parent / "fixtures"
 PROGRAMS = json.loads((FIXTURES / "guest_programs.json").read_text(encoding="utf-8"))
 STORE = "/var/cache/0install.net/implementations"
 WANTED = Mount("ZeroInstall", STORE)
-LINE = f"ZeroInstall {STORE} vboxsf ro,nodev,nosuid,noauto,x-systemd.automount,comment=zeroinstall.virtualbox 0 0\n"
+LINE = f"ZeroInstall {STORE} vboxsf ro,nodev,nosuid,noauto,comment=zeroinstall.virtualbox 0 0\n"
 LINE_WITHOUT_SYSTEMD = f"ZeroInstall {STORE} vboxsf ro,nodev,nosuid,comment=zeroinstall.virtualbox 0 0\n"
 
 
@@ -101,7 +101,7 @@ def test_the_line_has_nothing_that_oracles_helper_refuses():
     for systemd in (True, False):
         options = set(_mounts.entry(Mount("s", "/p", True, ("uid=5",)), systemd).options)
         # what mount(8) keeps to itself, and what mount.vboxsf takes (reference: its usage)
-        swallowed = {"noauto", "x-systemd.automount", "comment=zeroinstall.virtualbox"}
+        swallowed = {"noauto", "comment=zeroinstall.virtualbox"}
         assert options - swallowed <= {"rw", "ro", "nodev", "nosuid", "uid=5"}
 
 
@@ -208,7 +208,7 @@ def test_oracles_driver_shows_its_own_options_and_fstab_does_not_count(path, opt
     [
         (Mount("s", "/p"), ("ro", "nodev", "nosuid")),
         (Mount("s", "/p", True), ("rw", "nodev", "nosuid")),
-        (Mount("s", "/p", False, ("dev", "suid", "noexec")), ("ro", "noexec")),
+        (Mount("s", "/p", False, ("suid", "noexec")), ("ro", "nodev", "noexec")),
         (Mount("s", "/p", False, ("umask=022", "uid=0")), ("ro", "nodev", "nosuid", "dmask=022", "fmask=022")),
         (Mount("s", "/p", False, ("ttl=5", "gid=0010")), ("ro", "nodev", "nosuid", "gid=10")),
     ],
@@ -238,7 +238,11 @@ def test_no_virtualbox_guest_is_said_instead_of_a_missing_driver():
 
 @pytest.mark.parametrize("case", PROGRAMS["automount_units"], ids=lambda case: case["path"])
 def test_unit_names_are_those_of_systemd_escape(case):
-    assert _mounts.automount_unit(case["path"]) == case["output"]
+    assert _mounts.unit(case["path"], "automount") == case["output"]
+
+
+def test_a_unit_says_a_percent_sign_twice():
+    assert "\nWhere=/srv/100%% sure\n" in _mounts.automount_text("/srv/100% sure")
 
 
 # --- what the user asks for
@@ -292,6 +296,10 @@ def test_bad_paths(path, reason):
         ("_netdev", "sets it itself"),
         ("uid=vagrant", "numbers for uid"),
         ("uid", "numbers for uid"),
+        ("uid=010", "without leading zeros"),
+        ("gid=2147483648", "up to 2147483647"),
+        ("ttl=-1", "numbers for uid, gid and ttl"),
+        ("dev", "no devices"),
         ("fmask=9", "octal"),
         ("bogus", "does not know it"),
         ("nodev=1", "does not know it"),
@@ -320,7 +328,8 @@ def test_an_option_of_oracles_driver_only():
 
 
 def test_good_options():
-    _mounts.check([Mount("s", "/p", False, ("uid=1000", "gid=0", "dmask=022", "fmask=0022", "nls=utf8", "ttl=-1"))], [])
+    _mounts.check([Mount("s", "/p", False, ("uid=1000", "gid=0", "dmask=022", "fmask=0022", "nls=utf8", "ttl=0"))], [])
+    _mounts.check([Mount("s", "/p", False, ("uid=2147483647", "dcachettl=-1"))], [])
 
 
 def test_one_path_twice_and_one_in_another():

@@ -11,7 +11,7 @@ import os
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _proof
 
-CHECKS = ["symlinks", "executable", "times", "rename", "names"]
+CHECKS = ["symlinks", "executable", "times", "early_times", "rename", "names"]
 
 
 def not_kept(path):
@@ -26,8 +26,8 @@ def refuse(number):
 
 
 def test_a_plain_file_system_keeps_everything_and_is_left_as_it_was(tmp_path):
-    assert [(finding.check, finding.kept) for finding in _proof.prove(str(tmp_path))] == [
-        (check, True) for check in CHECKS
+    assert _proof.prove(str(tmp_path)) == [
+        _proof.Finding(str(tmp_path), check, True, check != "early_times", None) for check in CHECKS
     ]
     assert os.listdir(str(tmp_path)) == []
 
@@ -55,11 +55,31 @@ def test_modes_that_are_flattened(tmp_path, monkeypatch, set_):
     assert "fmode" in not_kept(tmp_path)["executable"]
 
 
-def test_coarse_times(tmp_path, monkeypatch):
+def utime_by(change):
     real = os.utime
+    return lambda path, ns: real(path, ns=tuple(map(change, ns)))
+
+
+def test_coarse_times(tmp_path, monkeypatch):
     even = 2 * 10**9
-    monkeypatch.setattr(os, "utime", lambda path, ns: real(path, ns=tuple(time // even * even for time in ns)))
-    assert "0.999999999 s" not in not_kept(tmp_path)["times"] and "became" in not_kept(tmp_path)["times"]
+    monkeypatch.setattr(os, "utime", utime_by(lambda time: time // even * even))
+    assert "The time 1.000000000 s became 0.000000000 s" in not_kept(tmp_path)["times"]
+
+
+def test_times_that_are_rounded_up(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "utime", utime_by(lambda time: round(time, -9)))
+    assert "The time 1000000008.999999999 s became 1000000009.000000000 s" in not_kept(tmp_path)["times"]
+
+
+def test_early_times_as_vboxsf_keeps_them(tmp_path, monkeypatch):
+    """Whole seconds, rounded down; 0 is taken for no time at all. It is told, and no mount is blamed for it."""
+    now = 1_700_000_000 * 10**9
+    monkeypatch.setattr(os, "utime", utime_by(lambda time: time // 10**9 * 10**9 or now))
+    (lost,) = (finding for finding in _proof.prove(str(tmp_path)) if not finding.kept)
+    assert (lost.check, lost.required) == ("early_times", False)
+    assert "The time 0.000000000 s became 1700000000.000000000 s" in lost.detail
+    monkeypatch.setattr(_proof, "EARLY_TIMES", (-3 * 10**9 // 2,))
+    assert "The time -1.500000000 s became -2.000000000 s" in not_kept(tmp_path)["early_times"]
 
 
 def test_normalised_names(tmp_path, monkeypatch):
@@ -71,3 +91,11 @@ def test_normalised_names(tmp_path, monkeypatch):
 def test_a_folder_that_cannot_be_written(tmp_path):
     with pytest.raises(OSError, match="No such file"):
         _proof.prove(str(tmp_path / "none"))
+
+
+def test_a_full_disk_is_not_written_to(tmp_path, monkeypatch):
+    full = os.statvfs_result((4096, 4096, 1000, 500, 15, 9, 9, 9, 0, 255))
+    monkeypatch.setattr(os, "statvfs", lambda _path: full)
+    monkeypatch.setattr(_proof.tempfile, "mkdtemp", lambda **_options: pytest.fail("it wrote something"))
+    with pytest.raises(OSError, match="No space left"):
+        _proof.prove(str(tmp_path))

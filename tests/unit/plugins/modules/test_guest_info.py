@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _guest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import guest_info
 
@@ -164,11 +164,34 @@ def test_fstab(root):
                 "path": "/mnt/a",
                 "options": ["ro", "comment=zeroinstall.virtualbox"],
                 "ours": True,
+                "mounted": False,
+                "error": None,
             },
-            {"line": 5, "share": "hand", "path": "/mnt/h", "options": ["ro"], "ours": False},
+            {
+                "line": 5,
+                "share": "hand",
+                "path": "/mnt/h",
+                "options": ["ro"],
+                "ours": False,
+                "mounted": False,
+                "error": None,
+            },
         ],
         "malformed": [2],
     }
+
+
+def test_fstab_tells_what_is_mounted_and_why_systemd_could_not(root, monkeypatch):
+    put(root, "etc/fstab", "gstrw /mnt/b vboxsf ro 0 0\ncache /mnt/b/ vboxsf ro 0 0\nz /zi vboxsf noauto 0 0\n")
+    waiting = "94 26 0:74 / /zi rw,relatime - autofs systemd-1 rw,fd=40,pgrp=1,timeout=0,direct\n"
+    put(root, "proc/self/mountinfo", FILES["/proc/self/mountinfo"] + waiting)
+    monkeypatch.setattr(_guest, "silence", lambda path: "No such device" if path.endswith("/zi") else None)
+    entries = read(root)["fstab"]["entries"]
+    assert [(entry["mounted"], entry["error"]) for entry in entries] == [
+        (True, None),
+        (False, None),
+        (False, "No such device"),
+    ]
 
 
 # What is in os-release: Debian 12, Ubuntu 24.04, Linux Mint 22, Raspberry Pi OS, Fedora 41, Alpine 3.20, openSUSE Leap.

@@ -17,6 +17,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._mounts imp
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import mounts
 
 PLAN = _mounting.Plan(
+    systemd=False,
     load_driver=True,
     files=[],
     reload=False,

@@ -1,0 +1,67 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Short questions to many things, asked by several processes. They start in a hundredth of the time of `_workers`."""
+
+from __future__ import annotations
+
+import os
+import select
+import signal
+from typing import Any, Callable, Iterator, Sequence
+
+_YES, _NO = b"\1", b"\0"
+
+
+def answers(items: Sequence[Any], ask: Callable[[Any], bool], count: int) -> Iterator[tuple[Any, bool]]:
+    """Each item with the answer of ``ask``, in whatever order, asked by ``count`` processes, of which this is one.
+
+    An item whose process ended before it answered is left out.
+    """
+    shares = [iter(items[at::count]) for at in range(count)]
+    children: dict[int, tuple[int, Iterator[Any]]] = {}
+    try:
+        for share in shares[1:]:
+            fd, pid = _fork(share, ask)
+            children[fd] = (pid, share)
+        yield from _collect(shares[0], ask, {fd: share for fd, (_pid, share) in children.items()})
+    finally:
+        for fd, (pid, _share) in children.items():
+            os.close(fd)
+            os.kill(pid, signal.SIGKILL)
+            os.waitpid(pid, 0)
+
+
+def _fork(share: Iterator[Any], ask: Callable[[Any], bool]) -> tuple[int, int]:
+    """What to read a child's answers from, a byte for each item of its share, and the child's process id."""
+    read, write = os.pipe()
+    pid = os.fork()
+    if pid:
+        os.close(write)
+        return read, pid
+    try:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.close(read)
+        for item in share:
+            os.write(write, _YES if ask(item) else _NO)  # fails, and so ends the child, once nobody reads
+    finally:
+        os._exit(0)
+
+
+def _collect(
+    own: Iterator[Any], ask: Callable[[Any], bool], others: dict[int, Iterator[Any]]
+) -> Iterator[tuple[Any, bool]]:
+    waiting = True
+    while waiting or others:
+        waiting = False
+        for item in own:
+            yield item, ask(item)
+            waiting = True
+            break
+        ready = select.select(list(others), [], [], 0 if waiting else None)[0] if others else []
+        for fd in ready:
+            said = os.read(fd, 1 << 16)
+            for answer in said:
+                yield next(others[fd]), answer == _YES[0]
+            if not said:
+                del others[fd]
