@@ -91,10 +91,12 @@ class Plan(NamedTuple):
     def commands(self) -> list[list[str]]:
         """The programs that it runs, in order, if nothing goes wrong."""
         found = [["modprobe", _mounts.TYPE]] if self.load_driver else []
+        for path, unmounting in self.unmount.items():
+            if unmounting.stop:
+                found += [_umount(path)] * len(unmounting.layers) + [_stop(path), _forget(path)]
         found += [_RELOAD] if self.reload else []
         for path, unmounting in self.unmount.items():
-            found += [_umount(path)] * len(unmounting.layers)
-            found += [_stop(path), _forget(path)] if unmounting.stop else []
+            found += [] if unmounting.stop else [_umount(path)] * len(unmounting.layers)
         return found + [_start(mount.path) if self.systemd else _mount_as_wanted(mount) for mount in self.mount]
 
 
@@ -557,7 +559,8 @@ class Run:
         if plan.reload:
             self._must(_RELOAD)
         for path, unmounting in plan.unmount.items():
-            self._unmount(path, unmounting)
+            if not unmounting.stop:
+                self._unmount(path, unmounting)
         for mount in plan.mount:
             self._mount(mount)
         kept = [folder for folder in plan.remove if not self._remove(folder)]
@@ -574,6 +577,10 @@ class Run:
                 self._load_driver()
             if plan.reload and (plan.files or plan.unmount):
                 self._later("systemd's units", self._reload_and_restart)
+            # systemd 262 forgets an automount unit without its file, and then it cannot be stopped any more.
+            for path, unmounting in plan.unmount.items():
+                if unmounting.stop:
+                    self._unmount(path, unmounting)
             for change in plan.files:
                 self._later(change.path, functools.partial(_put_back, change.path, change.before))
                 if change.after is None:

@@ -553,10 +553,10 @@ def test_systemd_waits_for_accesses_and_the_undoing_leaves_nothing(with_systemd)
     assert "\nStartLimitIntervalSec=0\n" in _files.read(_mounts.mount_drop_in(place.path))
     plan = place.run(exclusive=True)
     assert plan.commands == [
-        ["systemctl", "daemon-reload"],
         ["umount", "--", place.path],
         ["systemctl", "stop", "--", automount],
         ["systemctl", "reset-failed", "--", mount],
+        ["systemctl", "daemon-reload"],
     ]
     after = place.state()
     assert after[1] == before[1]
