@@ -15,6 +15,7 @@ from collections.abc import Iterator
 
 import pytest
 from fleet import Fleet
+from labkit import oracle, recipes
 from labkit.cache import Cache
 
 STORE = "/var/cache/0install.net/implementations"
@@ -71,7 +72,8 @@ def test_share_tells_that_the_driver_on_disk_is_another_one(fleet: Fleet) -> Non
 
 
 def test_share_mounts_the_store_by_oracles_driver_and_helper(fleet: Fleet) -> None:
-    (artefact,) = {path.parent for path in (Cache().artefacts).glob("oracle-*/modules")}
+    cache = Cache()
+    artefact = oracle.oracle(cache, recipes.host(cache), recipes._userland(cache))
     for part in ("modules", "opt"):
         shutil.copytree(artefact / part, fleet.work("o1") / part, symlinks=True)
     fleet.guest("o1", PLACE)
