@@ -61,7 +61,7 @@ def _collect(
         ready = select.select(list(others), [], [], 0 if waiting else None)[0] if others else []
         for fd in ready:
             said = os.read(fd, 1 << 16)
-            for answer in said:
-                yield next(others[fd]), answer == _YES[0]
+            for answer, item in zip(said, others[fd]):
+                yield item, answer == _YES[0]
             if not said:
                 del others[fd]

@@ -19,7 +19,7 @@ from labkit.console import LabError, end_with_signals, say, step
 
 def build(cache: Cache, arguments: argparse.Namespace) -> None:
     """Make what is missing in the cache."""
-    tools.install()
+    tools.install(tools.NEEDED)
     if arguments.host_only:
         recipes.host(cache)
     else:
@@ -30,7 +30,7 @@ def build(cache: Cache, arguments: argparse.Namespace) -> None:
 def up(cache: Cache, arguments: argparse.Namespace) -> None:
     """A new run with host and guests."""
     names = [name for name in arguments.guests.split(",") if name]
-    tools.install()
+    tools.install(tools.NEEDED)
     ansible = warm.find_ansible(arguments.ansible_python) if names else None
     recipe = oracle.guest_template if arguments.driver == "oracle" else recipes.guest_template
     host, template = recipe(cache, ansible) if ansible else (recipes.host(cache), None)
@@ -173,7 +173,8 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("names", nargs=each, metavar="NAME", help="a machine (default: all guests)")
         return sub
 
-    command("tools", lambda cache, arguments: tools.install()).description = "Install the packages that building needs."
+    install = command("tools", lambda cache, arguments: tools.install(tools.NEEDED))
+    install.description = "Install the packages that building needs."
     for name, function in (("build", build), ("up", up)):
         command(name, function).add_argument(
             "--ansible-python",

@@ -142,7 +142,7 @@ def warnings(play: Play) -> str:
 @pytest.fixture(scope="module")
 def cache() -> Cache:
     """The lab's cache, and what building needs."""
-    tools.install()
+    tools.install(tools.NEEDED)
     return Cache()
 
 

@@ -28,12 +28,12 @@ NEEDED = {
 APT_OPTIONS = ("-o", "Acquire::Check-Valid-Until=false", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3")
 
 
-def missing(needed: Mapping[str, str] = NEEDED) -> list[str]:
+def missing(needed: Mapping[str, str]) -> list[str]:
     """Names of the packages that are not there."""
     return sorted({package for file, package in needed.items() if not Path(file).exists()})
 
 
-def install(needed: Mapping[str, str] = NEEDED) -> None:
+def install(needed: Mapping[str, str]) -> None:
     """Install what is missing.  Raises LabError where this is not possible."""
     packages = missing(needed)
     if not packages:

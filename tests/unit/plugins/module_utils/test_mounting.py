@@ -130,7 +130,7 @@ class Systemd:
         if mount and not self.place.live(entry.path)[1:]:
             options = ",".join(option for option in entry.options if not option.startswith(("noauto", "comment=")))
             line = ["mount", "-t", entry.type, "-o", options, entry.source, entry.path]
-            if subprocess.run(line, stderr=subprocess.DEVNULL).returncode:
+            if subprocess.run(line, stderr=subprocess.DEVNULL, check=False).returncode:
                 self.failed.add(mount)
                 return 1, f"Job for {mount} failed."
         return 0, ""
@@ -380,11 +380,11 @@ def test_two_runs_side_by_side_lose_nothing(place):
 
 @in_namespace
 def test_a_mount_that_fails_undoes_the_whole_run(place):
-    place.run(place.mount("old", options=("dev",)))
+    place.run(place.mount("old", options=("suid",)))
     wrong = place.mount("b", str(place.root / "x/y"), options=("ttl=5",))  # tmpfs knows no ttl
     message, commands = place.fail(place.mount("new"), wrong, match="share b cannot be mounted")
     assert message.endswith("What this run had done before was undone.")
-    assert ["mount", "-t", "tmpfs", "-o", "ro,nosuid", "--", "old", place.path] == commands[-1]
+    assert ["mount", "-t", "tmpfs", "-o", "ro,nodev", "--", "old", place.path] == commands[-1]
 
 
 @in_namespace
@@ -654,7 +654,11 @@ def test_a_mount_that_fails_under_systemd_says_what_mount_says_and_undoes_all(wi
 def test_a_removal_that_fails_under_systemd_mounts_again(with_systemd, monkeypatch):
     place = with_systemd
     place.run(place.mount())
-    monkeypatch.setattr(_mounting, "_write_record", lambda _: (_ for _ in ()).throw(OSError(28, "No space left")))
+
+    def full(_record):
+        raise OSError(28, "No space left")
+
+    monkeypatch.setattr(_mounting, "_write_record", full)
     place.fail(exclusive=True, match="No space left")
 
 
