@@ -26,8 +26,9 @@ UNSHARE = "zeroinstall.virtualbox.unshare"
 VERIFY = "zeroinstall.virtualbox.verify"
 VERIFIED = "zeroinstall.virtualbox.store_verify"
 SHARES, MOUNTS = "zeroinstall.virtualbox.shares", "zeroinstall.virtualbox.mounts"
+TOPS = "/etc /usr/local /var/cache /var/lib/zeroinstall.virtualbox"
 FILES = (
-    "for top in /etc /usr/local /var/cache /var/lib/zeroinstall.virtualbox; do [ ! -e $top ] || find $top -xdev"
+    f"for top in {TOPS}; do [ ! -e $top ] || find $top -xdev"
     " -type d -printf '%p d %m %u\\n' -o -printf '%p %y %m %u %s %l\\n'; done | sort;"
     " find /etc /usr/local -xdev -type f -exec cksum {} + | sort"
 )
@@ -272,13 +273,14 @@ AGAIN = f"mount -t vboxsf -o ro,nodev,nosuid ZeroInstall {STORE}"
 def test_bad_input_in_a_guest_is_refused_and_nothing_is_changed(
     fleet: Fleet, harm: str, options: tuple[str, ...], words: tuple[str, ...], mend: str
 ) -> None:
-    look = f"cat /etc/fstab; grep vboxsf /proc/self/mounts; ls -lan {STORE}; {FILES}"
-    fleet.guest("g1", harm)
-    found = fleet.guest("g1", look)[1]
+    look = f"cat /etc/fstab; stat -c '%a %u' /etc/fstab; grep vboxsf /proc/self/mounts; ls -lan {STORE}"
+    found = fleet.guest("g1", f"{harm} && {{ {look}; touch /tmp/now; }}")[1]
     try:
         message = refused(fleet, "g1", "--limit", "g1", *options)
         assert all(word in message for word in words), message
-        assert fleet.guest("g1", look)[1] == found
+        touched = f"for top in {TOPS}; do [ ! -e $top ] || find $top -xdev -cnewer /tmp/now; done"
+        put_back = "/etc\n/etc/fstab\n" if "cache_guest_share=nosuch" in options else ""
+        assert fleet.guest("g1", f"{look}; {touched}")[1] == found + put_back
     finally:
         fleet.guest("g1", mend)
 
