@@ -33,7 +33,7 @@ DISTRIBUTIONS = {
     "debian": Distribution(
         "Debian",
         ("virtualbox-guest-utils",),
-        "Debian unstable, component contrib; Debian's stable releases do not have it",
+        "Debian unstable, component contrib; Debian 12 and 13 do not have it",
         kernel="linux-image-amd64; linux-image-cloud-amd64 does not have it",
         build=_DEBIAN,
     ),
