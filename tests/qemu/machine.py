@@ -244,6 +244,7 @@ class Machine:
             "ansible_python_interpreter": "/usr/bin/python3",
             "cache_guest_host": "none",
             "cache_guest_machine": "guest",
+            "cache_guest_zero_install": "ignored",
         }
         path = self.folder / "inventory.json"
         path.write_text(json.dumps({"all": {"hosts": {"guest": guest}}}), encoding="utf-8")
