@@ -21,7 +21,7 @@ EVERYTHING = (
     "find /etc /var/cache /var/lib -xdev -path /var/cache/ldconfig -prune -o -path /var/lib/systemd -prune -o"
     " -type d -printf '%p d %m %u\\n' -o -printf '%p %y %m %u %s %l\\n' | sort;"
     " find /etc -xdev -type f -exec cksum {} + | sort;"
-    " cut -d' ' -f5,9- /proc/self/mountinfo | sort;"
+    " cut -d' ' -f5,9- /proc/self/mountinfo | sed -E 's/(fd|pgrp|pipe_ino)=[0-9]+/\\1/g' | sort;"
     " systemctl list-units --all --plain --no-legend --type=mount,automount,target"
     " | awk '{print $1, $2, $3, $4}' | sort"
 )
