@@ -13,18 +13,29 @@ from typing import Any, Callable, Iterator, Sequence
 _YES, _NO = b"\1", b"\0"
 
 
-def answers(items: Sequence[Any], ask: Callable[[Any], bool], count: int) -> Iterator[tuple[Any, bool]]:
-    """Each item with the answer of ``ask``, in whatever order, asked by ``count`` processes, of which this is one.
+def answers(
+    items: Sequence[Any], ask: Callable[[Any], bool], count: int, idle: Callable[[], None]
+) -> Iterator[tuple[Any, bool]]:
+    """Each item with the answer of ``ask``, in whatever order, asked by ``count`` processes.
 
-    An item whose process ended before it answered is left out.
+    An item whose process ended before it answered is left out. ``idle`` is called at least once a second.
     """
-    shares = [iter(items[at::count]) for at in range(count)]
     children: dict[int, tuple[int, Iterator[Any]]] = {}
     try:
-        for share in shares[1:]:
+        for at in range(min(count, len(items))):
+            share = iter(items[at::count])
             fd, pid = _fork(share, ask)
             children[fd] = (pid, share)
-        yield from _collect(shares[0], ask, {fd: share for fd, (_pid, share) in children.items()})
+        waiting = {fd: share for fd, (_pid, share) in children.items()}
+        while waiting:
+            ready = select.select(list(waiting), [], [], 1.0)[0]
+            idle()
+            for fd in ready:
+                said = os.read(fd, 1 << 16)
+                for answer, item in zip(said, waiting[fd]):
+                    yield item, answer == _YES[0]
+                if not said:
+                    del waiting[fd]
     finally:
         for fd, (pid, _share) in children.items():
             os.close(fd)
@@ -46,22 +57,3 @@ def _fork(share: Iterator[Any], ask: Callable[[Any], bool]) -> tuple[int, int]:
             os.write(write, _YES if ask(item) else _NO)  # fails, and so ends the child, once nobody reads
     finally:
         os._exit(0)
-
-
-def _collect(
-    own: Iterator[Any], ask: Callable[[Any], bool], others: dict[int, Iterator[Any]]
-) -> Iterator[tuple[Any, bool]]:
-    waiting = True
-    while waiting or others:
-        waiting = False
-        for item in own:
-            yield item, ask(item)
-            waiting = True
-            break
-        ready = select.select(list(others), [], [], 0 if waiting else None)[0] if others else []
-        for fd in ready:
-            said = os.read(fd, 1 << 16)
-            for answer, item in zip(said, others[fd]):
-                yield item, answer == _YES[0]
-            if not said:
-                del others[fd]

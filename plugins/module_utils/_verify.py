@@ -164,12 +164,11 @@ class _Run:
             return _store.unchanged(self._stores[task.store], task.name, known[task])
 
         ordered = sorted(known, key=lambda task: -known[task].files)
-        for task, answer in _answers.answers(ordered, unchanged, self._count):
+        for task, answer in _answers.answers(ordered, unchanged, self._count, self._tell):
             if answer:
                 self._verdicts[task] = Verdict(
                     files=known[task].files, bytes=known[task].bytes, stamp=known[task].stamp, unchanged=True
                 )
-            self._tell()
 
     def _hash(self, tasks: list[Task]) -> None:
         if not tasks:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import os
 import signal
+import time
 
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _answers
@@ -20,56 +21,59 @@ def no_child_is_left() -> bool:
     return False
 
 
+def idle():
+    """Nothing to do meanwhile."""
+
+
 @pytest.mark.parametrize("count", [1, 2, 5])
 @pytest.mark.parametrize("items", [[], [1], list(range(1000))])
 def test_every_item_is_answered_once(count, items):
-    found = list(_answers.answers(items, lambda item: item % 3 == 0, count))
+    found = list(_answers.answers(items, lambda item: item % 3 == 0, count, idle))
     assert sorted(found) == [(item, item % 3 == 0) for item in items]
     assert no_child_is_left()
 
 
-def test_the_processes_share_the_work():
-    asked = []
-
+def test_so_many_processes_share_the_work(tmp_path):
     def ask(item):
-        asked.append(item)
+        (tmp_path / f"{os.getpid()} {item}").touch()
         return True
 
-    assert len(list(_answers.answers(list(range(100)), ask, 2))) == 100
-    assert len(asked) == 50
+    assert len(list(_answers.answers(list(range(99)), ask, 3, idle))) == 99
+    asked = [path.name.split()[0] for path in tmp_path.iterdir()]
+    assert [asked.count(process) for process in set(asked)] == [33, 33, 33]
+
+
+def test_whoever_waits_is_called_meanwhile():
+    called = []
+    found = list(_answers.answers([1], lambda item: not time.sleep(2.5), 1, lambda: called.append(1)))
+    assert found == [(1, True)] and len(called) >= 2
 
 
 @pytest.mark.parametrize("ending", ["killed", "raised"])
 def test_what_an_ended_process_did_not_answer_is_left_out(ending):
-    parent = os.getpid()
-
     def ask(item):
-        if item == 5 and os.getpid() != parent:
+        if item == 5:
             if ending == "killed":
                 os.kill(os.getpid(), signal.SIGKILL)
             raise ValueError(item)
         return True
 
-    found = sorted(item for item, _answer in _answers.answers(list(range(10)), ask, 2))
+    found = sorted(item for item, _answer in _answers.answers(list(range(10)), ask, 2, idle))
     assert found == [0, 1, 2, 3, 4, 6, 8]
     assert no_child_is_left()
 
 
-def test_an_error_in_the_asking_process_ends_the_others():
-    parent = os.getpid()
+def test_an_error_of_whoever_waits_ends_the_processes():
+    def stop():
+        raise ValueError("stop")
 
-    def ask(item):
-        if os.getpid() != parent:
-            signal.pause()
-        raise ValueError(item)
-
-    with pytest.raises(ValueError, match="0"):
-        list(_answers.answers(list(range(10)), ask, 3))
+    with pytest.raises(ValueError, match="stop"):
+        list(_answers.answers(list(range(10)), lambda item: signal.pause(), 3, stop))
     assert no_child_is_left()
 
 
-def test_whoever_stops_listening_ends_the_others():
-    answers = _answers.answers(list(range(10)), bool, 3)
+def test_whoever_stops_listening_ends_the_processes():
+    answers = _answers.answers(list(range(10)), bool, 3, idle)
     next(answers)
     answers.close()
     assert no_child_is_left()
