@@ -21,7 +21,7 @@ from guest import AUTOMOUNT, STORE, Guest  # noqa: E402
 from image import image  # noqa: E402
 from machine import Machine, machine  # noqa: E402
 
-ROUNDS = 5
+ROUNDS = 3
 LIMIT = 2.0  # seconds
 BASE = "without the entry"
 BOOTS = {BASE: True, "with the entry and its share": True, "with the entry, share gone": False, "share back": True}
