@@ -308,8 +308,8 @@ def test_a_change_that_hides_its_time_is_found(
             assert problems(look(known, records)) == {name: "contents"}
     finally:
         for mounted in (known / name / "lib", known):
-            if os.path.ismount(mounted):
-                subprocess.run(["umount", "--lazy", mounted], check=True)
+            # os.path.ismount does not know a folder of the same file system that is mounted there.
+            subprocess.run(["umount", "--lazy", mounted], check=False, capture_output=True)
 
 
 def test_two_implementations_that_change_places_are_found(known: Path, records: Path) -> None:
