@@ -63,14 +63,10 @@ def generate(store: Path, implementations: int, files: int, size: int) -> None:
         root.rename(store / algorithm.implementation(algorithm.hash(text).digest()))
 
 
-def measure(command: list[str], byte_code: Path | None = None) -> tuple[float, float, str]:
-    """Wall and CPU seconds of a process with its children, and its output. ``byte_code``: where Python keeps that."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
-    environment["PYTHONPYCACHEPREFIX"] = str(byte_code or os.devnull)
+def measure(command: list[str]) -> tuple[float, float, str]:
+    """Wall and CPU seconds of a process with its children, and its output."""
     started = time.monotonic()
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
-    ) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
         assert process.stdout
         output = process.stdout.read()
         _pid, status, usage = os.wait4(process.pid, 0)
@@ -106,7 +102,7 @@ def bench(folder: Path) -> tuple[dict[str, list[tuple[float, float]]], dict[str,
     summary: dict[str, Any] = {}
     for round_ in range(ROUNDS + 1):
         for way, command in ways.items():
-            wall, cpu, output = measure(command, folder / "bytecode")
+            wall, cpu, output = measure(command)
             if way != "0store audit":
                 said = json.loads(output)
                 expected = {"full": (200, 0), ONE: (1, 0), "changed": (200, 200 if round_ else 0)}[way]
@@ -116,7 +112,7 @@ def bench(folder: Path) -> tuple[dict[str, list[tuple[float, float]]], dict[str,
             if round_:
                 found[way].append((wall, cpu))
                 print(f"{way}: {wall:.2f} s, {cpu:.2f} s of CPU", flush=True)
-    large = json.loads(measure(ours(stores["large"]), folder / "bytecode")[2])
+    large = json.loads(measure(ours(stores["large"]))[2])
     return found, {"store": summary["megabytes"], "large": large["megabytes"]}, summary
 
 
@@ -172,6 +168,8 @@ def main() -> int:
         return 0
     folder = Path(os.environ["ZEROINSTALL_VIRTUALBOX_CACHE"]) / "benchmark"
     shutil.rmtree(folder, ignore_errors=True)
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+    os.environ["PYTHONPYCACHEPREFIX"] = str(folder / "bytecode")
     try:
         found, memory, summary = bench(folder)
     finally:
