@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import os
 import re
+import shlex
 import socket
 import subprocess
 import sys
@@ -287,7 +288,7 @@ def test_problems_are_selected_by_the_documented_example(fleet: Fleet) -> None:
     assert shown[2] == 0
 
 
-def test_a_long_run_tells_how_far_it_is(fleet: Fleet) -> None:
+def test_a_long_run_tells_how_far_it_is(fleet: Fleet, slow_python: Path) -> None:
     store = zero.store_under(fleet.root / "long")
     tree = fleet.root / "tree"
     for number in range(6):
@@ -295,7 +296,9 @@ def test_a_long_run_tells_how_far_it_is(fleet: Fleet) -> None:
         zero.add(store, tree, "sha256new")
         subprocess.run(["rm", "-rf", "--", tree], check=True, timeout=60)
     fleet.inventory["zeroinstall_hosts"]["hosts"]["long"] = {"cache_host_path": str(store)}
-    status, output = fleet.run(cache_verify_progress=0.05, cache_verify_workers=1)
+    status, output = fleet.run(
+        cache_verify_progress=0.05, cache_verify_workers=1, ansible_python_interpreter=str(slow_python)
+    )
     assert status == 0, output
     told = re.findall(
         r"^long: verified (\d) of 6 implementations, 0\.\d\d of 0\.30 GB(?:, about \d+ s left)?$", output, re.MULTILINE
@@ -303,6 +306,27 @@ def test_a_long_run_tells_how_far_it_is(fleet: Fleet) -> None:
     assert told and told == sorted(told), output
     status, output = fleet.run(cache_verify_progress=0, cache_verify_workers=1)
     assert status == 0 and "verified" not in output.replace("not verified", ""), output
+
+
+SLOW_DISK = """
+import os, time
+readv = os.readv
+def slow(*arguments):
+    time.sleep(0.001)
+    return readv(*arguments)
+os.readv = slow
+"""
+"""A stand-in for a slow disk, as Python's ``sitecustomize``: a run takes seconds however fast the machine is."""
+
+
+@pytest.fixture
+def slow_python(folder: Path) -> Path:
+    """A Python that reads from a slow disk."""
+    (folder / "sitecustomize.py").write_text(SLOW_DISK, encoding="utf-8")
+    program = folder / "python"
+    program.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(folder))} exec /usr/bin/python3 "$@"\n', encoding="utf-8")
+    program.chmod(0o755)
+    return program
 
 
 USER, NUMBER = "verifier", 64_999
@@ -362,7 +386,7 @@ def ssh(tmp_path: Path, home: Path) -> Iterator[dict[str, Any]]:
             process.terminate()
 
 
-def test_a_user_s_store_over_ssh(fleet: Fleet, home: Path, ssh: dict[str, Any]) -> None:
+def test_a_user_s_store_over_ssh(fleet: Fleet, home: Path, ssh: dict[str, Any], slow_python: Path) -> None:
     """As a user who may read nobody else's files: progress, the record of what was sound, and damage."""
     store = zero.store_under(home / ".cache")
     tree = fleet.root / "tree"
@@ -375,7 +399,9 @@ def test_a_user_s_store_over_ssh(fleet: Fleet, home: Path, ssh: dict[str, Any]) 
     time.sleep(4)  # what is younger is not recorded
     options = {"cache_verify_mode": "changed", "cache_verify_workers": 1}
 
-    status, output = fleet.run(cache_verify_progress=0.05, **options)
+    status, output = fleet.run(
+        cache_verify_progress=0.05, ansible_python_interpreter=str(slow_python), **options
+    )
     assert status == 0, output
     assert re.search(r"^metal: verified \d of 4 implementations, 0\.\d\d of 0\.20 GB", output, re.MULTILINE), output
     warnings = re.findall(r"\[WARNING\]: (.*)", output)
