@@ -20,10 +20,10 @@ test:
 	$(SETUP) python tests/tools/run_tests.py $(PYTEST_ARGUMENTS)
 
 test-fast:
-	$(SETUP) pytest tests/quality $(PYTEST_ARGUMENTS)
+	$(SETUP) python tests/tools/run_tests.py tests/quality $(PYTEST_ARGUMENTS)
 
 lint:
-	$(SETUP) pytest tests/quality -m lint $(PYTEST_ARGUMENTS)
+	$(SETUP) pytest tests/quality/test_gates.py -m lint $(PYTEST_ARGUMENTS)
 
 demo:
 	$(SETUP) python tests/demo.py

@@ -96,11 +96,12 @@ def run(request: Request, moved: list[dict[str, str]], dry: bool = False) -> Non
     with contextlib.ExitStack() as stack:
         store = _store.open_store(request.store).fd
         stack.callback(os.close, store)
+        entries = os.listdir(store)  # before the folder is opened: what another run moves away meanwhile is in it
         aside = _open_folder(request.folder, store)
         if aside is not None:
             stack.callback(os.close, aside)
         if aside is None or dry:
-            planned = plan(request, os.listdir(store), [] if aside is None else os.listdir(aside))
+            planned = plan(request, entries, [] if aside is None else os.listdir(aside))
             if dry or not planned:
                 moved += [_report(request, move) for move in planned]
                 return

@@ -5,22 +5,19 @@
 from __future__ import annotations
 
 import json
-import os
 import tarfile
-import warnings
 from pathlib import Path
 
 import pytest
 import yaml
 from packaging.specifiers import SpecifierSet
 from programs import check
-from setup import REPOSITORY, Setup
+from setup import REPOSITORY
 
 TOP_LEVEL = {
     *("FILES.json", "MANIFEST.json"),
     *("LICENSES", "README.md", "changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
 }
-QUIET_PIP = {"PIP_QUIET": "1", "PIP_PROGRESS_BAR": "off", "PIP_NO_WARN_SCRIPT_LOCATION": "1"}
 
 
 @pytest.fixture
@@ -29,67 +26,6 @@ def tarball(tree: Path, tmp_path: Path) -> Path:
     check(["ansible-galaxy", "collection", "build", "--output-path", tmp_path], cwd=tree)
     (path,) = tmp_path.glob("zeroinstall-virtualbox-*.tar.gz")
     return path
-
-
-def ansible_test_environment(setup: Setup, environment: Path) -> dict[str, str]:
-    """Environment variables for ansible-test: a home of its own, and every Python under its plain name in PATH.
-
-    The interpreters' own folders come before the rest, where a version manager may have shims that do not work.
-    """
-    folders = [str(environment / "bin"), *(os.path.dirname(python) for python in setup.pythons.values())]
-    return {"HOME": setup.home, "PATH": os.pathsep.join([*dict.fromkeys(folders), os.environ["PATH"]]), **QUIET_PIP}
-
-
-def supported_pythons(environment: Path) -> set[str]:
-    """The versions of Python that the environment's ansible-test knows as targets."""
-    code = (
-        "from ansible_test._util.target.common import constants as c;"
-        "print(*c.REMOTE_ONLY_PYTHON_VERSIONS, *c.CONTROLLER_PYTHON_VERSIONS)"
-    )
-    return set(check([environment / "bin" / "python", "-c", code], cwd=environment).split())
-
-
-def as_numbers(version: str) -> tuple[int, ...]:
-    """A version for comparison."""
-    return tuple(map(int, version.split(".")))
-
-
-def test_ansible_test_sanity(tree: Path, setup: Setup, environment: Path) -> None:
-    output = check(
-        [environment / "bin" / "ansible-test", "sanity", "--color", "no"],
-        cwd=tree,
-        environment=ansible_test_environment(setup, environment),
-        timeout=1200,
-    )
-    assert 'Running sanity test "shellcheck"' in output
-    skipped = {line for line in output.splitlines() if "Skipping" in line}
-    absent = {line for line in skipped if line.endswith("because it could not be found.") and " on Python 3." in line}
-    assert skipped - absent == set()
-    if absent:
-        warnings.warn("this machine does not have every Python: " + " ".join(sorted(absent)), stacklevel=1)
-
-
-def test_nothing_is_excepted_from_ansible_test_sanity() -> None:
-    assert not list(REPOSITORY.glob("tests/sanity/ignore*"))
-
-
-def test_ansible_test_units(tree: Path, setup: Setup, environment: Path) -> None:
-    """In all target Pythons with the oldest ansible-core; with the newest, in the oldest and newest that it knows."""
-    known = supported_pythons(environment)
-    targets = {version: path for version, path in setup.targets.items() if version in known}
-    if str(environment) != setup.environments["oldest"]:
-        ends = (min(targets, key=as_numbers), max(targets, key=as_numbers))
-        targets = {version: targets[version] for version in ends}
-    chosen = [word for version, path in targets.items() for word in ("--target-python", f"{version}@{path}/bin/python")]
-    output = check(
-        [environment / "bin" / "ansible-test", "units", "--requirements", "--color", "no", *chosen],
-        cwd=tree,
-        environment=ansible_test_environment(setup, environment),
-        timeout=1200,
-    )
-    for version in targets:
-        assert f"with Python {version}\n" in output
-    assert not [line for line in output.splitlines() if line.startswith(("SKIPPED", "XFAIL"))]
 
 
 @pytest.mark.lint

@@ -81,6 +81,15 @@ def test_options_are_for_all_parts_and_some_test_has_to_run(tmp_path: Path) -> N
     assert (status, lines[-1]) == (1, "0 passed, 0 failed, 0 skipped")
 
 
+def test_folders_choose_parts(tmp_path: Path) -> None:
+    tests = {"tests/a/test_a.py": PASSES, "tests/ab/test_b.py": PASSES + "def test_other(): pass\n"}
+    status, lines = run(tmp_path, tests, "tests/ab", "-k", "other")
+    assert (status, lines[-1]) == (0, "1 passed, 0 failed, 0 skipped")
+    assert not any(line.startswith("a/") for line in lines)
+    status, lines = run(tmp_path, tests, "tests/none")
+    assert (status, lines) == (2, ["There are no tests in tests/none."])
+
+
 def test_an_interruption_lets_what_runs_clean_up(tmp_path: Path) -> None:
     process = start(tmp_path, {"tests/a/test_a.py": HELD})
     patience = time.monotonic() + 60

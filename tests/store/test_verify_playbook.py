@@ -324,7 +324,9 @@ def slow_python(folder: Path) -> Path:
     """A Python that reads from a slow disk."""
     (folder / "sitecustomize.py").write_text(SLOW_DISK, encoding="utf-8")
     program = folder / "python"
-    program.write_text(f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(folder))} exec /usr/bin/python3 "$@"\n', encoding="utf-8")
+    program.write_text(
+        f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(folder))} exec /usr/bin/python3 "$@"\n', encoding="utf-8"
+    )
     program.chmod(0o755)
     return program
 
@@ -399,9 +401,7 @@ def test_a_user_s_store_over_ssh(fleet: Fleet, home: Path, ssh: dict[str, Any], 
     time.sleep(4)  # what is younger is not recorded
     options = {"cache_verify_mode": "changed", "cache_verify_workers": 1}
 
-    status, output = fleet.run(
-        cache_verify_progress=0.05, ansible_python_interpreter=str(slow_python), **options
-    )
+    status, output = fleet.run(cache_verify_progress=0.05, ansible_python_interpreter=str(slow_python), **options)
     assert status == 0, output
     assert re.search(r"^metal: verified \d of 4 implementations, 0\.\d\d of 0\.20 GB", output, re.MULTILINE), output
     warnings = re.findall(r"\[WARNING\]: (.*)", output)

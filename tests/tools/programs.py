@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run a program in a test."""
+"""Run programs in tests: any, and ansible-test."""
 
 from __future__ import annotations
 
@@ -10,7 +10,9 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import pytest
-from setup import program
+from setup import Setup, program
+
+QUIET_PIP = {"PIP_QUIET": "1", "PIP_PROGRESS_BAR": "off", "PIP_NO_WARN_SCRIPT_LOCATION": "1"}
 
 
 def check(
@@ -38,3 +40,12 @@ def check(
     if process.returncode:
         pytest.fail(f"{line}\nended with status {process.returncode}:\n{output}", pytrace=False)
     return output
+
+
+def ansible_test_environment(setup: Setup, environment: Path) -> dict[str, str]:
+    """Environment variables for ansible-test: a home of its own, and every Python under its plain name in PATH.
+
+    The interpreters' own folders come before the rest, where a version manager may have shims that do not work.
+    """
+    folders = [str(environment / "bin"), *(os.path.dirname(python) for python in setup.pythons.values())]
+    return {"HOME": setup.home, "PATH": os.pathsep.join([*dict.fromkeys(folders), os.environ["PATH"]]), **QUIET_PIP}

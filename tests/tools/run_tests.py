@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run all tests, several parts of them at once, and sum up.
 
-    python3 tests/tools/setup.py python tests/tools/run_tests.py [PYTEST-OPTION...]
+    python3 tests/tools/setup.py python tests/tools/run_tests.py [FOLDER...] [PYTEST-OPTION...]
 
-The parts are pytest's ``testpaths`` in pyproject.toml, started in their order; each is a pytest of its own, whose lines
-are shown as they come. As many run at once as there are processors, and two at least, for much of their time goes into
-waiting. The last line has the numbers of all parts. After Ctrl-C or SIGTERM, each part cleans up before this ends.
+The parts, with folders only those in them, are pytest's ``testpaths`` in pyproject.toml, started in their order; each
+is a pytest of its own, whose lines are shown as they come. As many run at once as there are processors, and two at
+least, for much of their time goes into waiting. The last line has the numbers of all parts. After Ctrl-C or SIGTERM,
+each part cleans up before this ends.
 """
 
 from __future__ import annotations
 
 import asyncio
 import dataclasses
+import itertools
 import os
 import signal
 import sys
@@ -61,10 +63,11 @@ class Part:
                 self.passed += 1
 
 
-def parts() -> list[Part]:
-    """All parts, in the order of their start."""
+def parts(folders: Sequence[str] = ()) -> list[Part]:
+    """All parts, or those in these folders, in the order of their start."""
     settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-    return [Part(path) for path in settings["tool"]["pytest"]["ini_options"]["testpaths"]]
+    paths = settings["tool"]["pytest"]["ini_options"]["testpaths"]
+    return [Part(path) for path in paths if not folders or any(map(Path(path).is_relative_to, folders))]
 
 
 def table(done: Sequence[Part]) -> list[str]:
@@ -124,9 +127,14 @@ class Runner:
                 part.read(report)
 
 
-async def run(options: Sequence[str]) -> int:
-    """Run all parts and print what came out; the exit status."""
-    chosen = parts()
+async def run(arguments: Sequence[str]) -> int:
+    """Run the parts and print what came out; the exit status."""
+    folders = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
+    options = arguments[len(folders) :]
+    chosen = parts(folders)
+    if not chosen:
+        print(f"There are no tests in {' '.join(folders)}.", file=sys.stderr)
+        return 2
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(max(2, os.cpu_count() or 1), options, Path(folder))
         for number in (signal.SIGINT, signal.SIGTERM):

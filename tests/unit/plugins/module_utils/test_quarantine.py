@@ -316,6 +316,20 @@ def test_another_file_system_is_refused_before_anything_is_moved(store, tmp_path
     assert names(other) == []
 
 
+def test_another_run_that_makes_the_folder_meanwhile(store, monkeypatch):
+    open_folder = _quarantine._open_folder
+
+    def then_another_run(*arguments):
+        found = open_folder(*arguments)
+        monkeypatch.undo()
+        assert len(store.run(A, B)) == 2
+        return found
+
+    monkeypatch.setattr(_quarantine, "_open_folder", then_another_run)
+    assert store.run(A, B) == []
+    assert names(store.aside) == [A, B]
+
+
 def test_two_runs_at_once_take_turns(store):
     many = ["sha1=" + f"{number:040x}" for number in range(60)]
     for name in many:
