@@ -5,9 +5,11 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shlex
 import shutil
+import signal
 import subprocess
 import time
 from collections.abc import Iterator
@@ -20,6 +22,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _mou
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._mounts import Mount
 from fleet import Fleet, Play
+from labkit import guests, runs
+from labkit.cache import Cache
 
 assert collection.FINDER, "it makes ansible_collections importable"
 
@@ -282,6 +286,21 @@ def test_a_share_removed_while_mounted_is_told_and_mounted_again_when_it_is_back
     assert back.status == 0, back.messages("g1")
     assert back.results("g1", MOUNTS)[0]["mounts"][0]["changes"] == ["mounted"]
     assert fleet.guest("g1", f"cat {STORE}/file; umount {STORE}")[1] == "there\n"
+
+
+def test_a_mount_goes_on_after_its_machine_was_saved_and_its_host_restarted(fleet: Fleet) -> None:
+    """The host's restart is one of all of VirtualBox's processes."""
+    fleet.guest("g1", "touch /mnt/default/before")
+    fleet.vbox("controlvm", "g1", "savestate")
+    machine = runs.Run(Cache(), fleet.name)
+    guests.await_state(machine, "g1", ("saved",))
+    for process in machine.processes():
+        os.kill(process, signal.SIGKILL)
+    (fleet.root / "srv/default/meanwhile").write_text("by the host\n", encoding="utf-8")
+    fleet.lab("start", "g1")
+    line = "cd /mnt/default; cat meanwhile; touch after; ls before meanwhile after"
+    assert fleet.guest("g1", line)[1].split() == ["by", "the", "host", "after", "before", "meanwhile"]
+    fleet.host("sh", "-c", "cd /srv/default; rm before meanwhile after")
 
 
 # --- lines of fstab -----------------------------------------------------------------------------------------------

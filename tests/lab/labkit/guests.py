@@ -198,13 +198,13 @@ def start_plain(lab: Run, name: str) -> None:
 def stop(lab: Run, name: str) -> None:
     """Switch a machine off and wait until its shares can be changed again; nothing to do if it is off."""
     lab.vbox("controlvm", name, "poweroff", check=False)
-    _await_end(lab, name, ("poweroff", "aborted"))
+    await_state(lab, name, ("poweroff", "aborted"))
 
 
 def save(lab: Run, name: str, target: Path) -> None:
     """Save a running machine's state and move the file to TARGET."""
     lab.vbox("controlvm", name, "savestate", timeout=300)
-    _await_end(lab, name, ("saved",))
+    await_state(lab, name, ("saved",))
     information = lab.vbox("showvminfo", name, "--machinereadable").stdout
     settings = re.search(r'^CfgFile="/(.*)"$', information, re.MULTILINE)
     if not settings:
@@ -248,7 +248,8 @@ def compiled(lab: Run, name: str) -> list[str]:
     return ask(lab, name, "cat %s/run/warm-compiled" % agent.ROOT)[1].split()
 
 
-def _await_end(lab: Run, name: str, states: tuple[str, ...]) -> None:
+def await_state(lab: Run, name: str, states: tuple[str, ...]) -> None:
+    """Wait until a machine's process has ended and it is in one of these states."""
     end = time.monotonic() + 60
     while _alive(lab, name) or state(lab, name) not in states:
         if time.monotonic() > end:
