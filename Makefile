@@ -9,7 +9,7 @@ PYTEST_ARGUMENTS ?=
 
 help:
 	@echo 'make test       all tests: gates, units, real VirtualBox, integration (root, Debian)'
-	@echo 'make test-fast  gates and units only, no virtual machines'
+	@echo 'make test-fast  gates and units only, in the oldest and newest Python; no virtual machines'
 	@echo 'make lint       the gates that take seconds'
 	@echo 'make demo       a real host and real guests that share a cache'
 	@echo 'make benchmark  VBoxManage calls for 50 machines; verifying beside 0store audit; boots of guests'
@@ -20,7 +20,7 @@ test:
 	$(SETUP) python tests/tools/run_tests.py $(PYTEST_ARGUMENTS)
 
 test-fast:
-	$(SETUP) python tests/tools/run_tests.py tests/quality $(PYTEST_ARGUMENTS)
+	$(SETUP) python tests/tools/run_tests.py tests/quality -m 'not thorough' $(PYTEST_ARGUMENTS)
 
 lint:
 	$(SETUP) pytest tests/quality/test_gates.py -m lint $(PYTEST_ARGUMENTS)

@@ -69,6 +69,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Let a termination clean up as Ctrl-C does."""
     config.addinivalue_line("markers", "lint: reads the sources only, takes seconds")
+    config.addinivalue_line("markers", "thorough: left out of what is run often")
     config.addinivalue_line("markers", "optional: may be skipped in CI as well")
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
