@@ -38,6 +38,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_arc
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_boxes import Box, Request
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_tree import Limits
 
+BOXES = "/var/lib/zeroinstall.virtualbox/boxes"
 SUFFIX = ".staging"
 """What the name of the folder beside a store has after that of the store."""
 TEMPORARY = "tmp-import-"
