@@ -85,7 +85,7 @@ def open_boxes(path: str, warnings: list[str]) -> list[Box]:
         folder = os.open(path, _tree.DIRECTORY)
     except OSError as error:
         raise Failure(
-            "The folder of the boxes %s cannot be opened: %s. Correct boxes, or set the host up." % (path, error.strerror)
+            "The boxes' folder %s cannot be opened: %s. Correct boxes, or set the host up." % (path, error.strerror)
         ) from error
     boxes = []
     try:

@@ -98,7 +98,7 @@ def described(folder, path, status):
 
 def pack(tree, output):
     """Write the archive of an open directory."""
-    with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8", errors="strict") as archive:
+    with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
         for folder, path, status in entries(tree):
             info = described(folder, path, status)
             if info.type != tarfile.REGTYPE:
@@ -151,9 +151,8 @@ def read_answer(box, name):
 def stores(store):
     """Where the host's store may be mounted."""
     found = [store]
-    with contextlib.suppress(OSError, UnicodeDecodeError):
-        with open(DIRECTORIES, encoding="utf-8") as file:
-            found += [line for line in file.read().split("\n") if line.startswith("/")]
+    with contextlib.suppress(OSError, UnicodeDecodeError), open(DIRECTORIES, encoding="utf-8") as file:
+        found += [line for line in file.read().split("\n") if line.startswith("/")]
     return found
 
 
