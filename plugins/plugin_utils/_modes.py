@@ -19,6 +19,7 @@ OWNER = "zeroinst"
 
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _LONGEST_NAME = 255
+_HIDDEN = ("/home/", "/root/", "/run/", "/tmp/", "/var/tmp/")
 
 
 class Host(t.NamedTuple):
@@ -124,7 +125,7 @@ MODES = {
     "readonly": Mode((_STORE,), "wished", movable=True),
     "trusted": Mode((_TRUSTED,), "own", host_store="user"),
     "guests": Mode((_STORE_BESIDE, _GUESTS), "own", movable=True),
-    "verified": Mode((_STORE, _DROP_BOX), "box", host_store="system"),
+    "verified": Mode((_STORE, _DROP_BOX), "box", host_store="system", movable=True),
 }
 
 _NEEDS = {
@@ -228,6 +229,11 @@ def machines(
                 check_folder(host.groups, "cache_host_groups_path")
             if _DROP_BOX in mode.parts:
                 check_folder(host.boxes, "cache_host_boxes_path")
+                for path, variable in ((host.store, "cache_host_path"), (host.boxes, "cache_host_boxes_path")):
+                    if path.startswith(_HIDDEN):
+                        raise ValueError(
+                            f"guest '{name}' has mode 'verified', and '{path}' of its host '{host_name}' is below one of"
+                            f" {', '.join(_HIDDEN)}, which the import service does not see. Correct {variable}.")
                 if host.user == OWNER:
                     raise ValueError(
                         f"guest '{name}' has mode 'verified', and the machines of its host '{host_name}' belong to user"
