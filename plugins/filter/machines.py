@@ -46,6 +46,26 @@ options:
     description: Whether the guests are to have shares at all.
     type: bool
     default: true
+  kind:
+    description: Whose the store is, as the variable C(cache_host_store) of the role C(cache_host) has it.
+    type: str
+    choices: [system, user]
+    default: system
+  groups:
+    description: Folder of the stores that groups of guests share. Needed for guests of mode V(guests).
+    type: path
+    default: ""
+  boxes:
+    description: Folder of the guests' boxes. Needed for guests of mode V(verified).
+    type: path
+    default: ""
+  user:
+    description: Who registered the machines with VirtualBox.
+    type: str
+    default: ""
+seealso:
+  - plugin: zeroinstall.virtualbox.host_folders
+    plugin_type: filter
 """
 
 EXAMPLES = r"""
@@ -54,7 +74,8 @@ EXAMPLES = r"""
     machines: >-
       {{ groups['zeroinstall_guests'] | zeroinstall.virtualbox.machines(hostvars=hostvars, host=inventory_hostname,
       store='/var/cache/0install.net/implementations',
-      defaults={'cache_guest_mode': 'readonly', 'cache_guest_share': 'ZeroInstall'}) }}
+      defaults={'cache_guest_mode': 'readonly', 'cache_guest_share': 'ZeroInstall', 'cache_guest_path': '',
+      'cache_guest_group': 'default'}) }}
 """
 
 RETURN = r"""
@@ -64,8 +85,6 @@ _value:
   elements: dict
 """
 
-VARIABLES = ("cache_guest_machine", "cache_guest_mode", "cache_guest_share")
-
 
 def machines(
     names: list[str],
@@ -74,22 +93,22 @@ def machines(
     store: str,
     defaults: dict[str, t.Any],
     wanted: bool = True,
+    kind: str = "system",
+    groups: str = "",
+    boxes: str = "",
+    user: str = "",
 ) -> list[dict[str, t.Any]]:
     """The machines and shares of the guests of C(host)."""
-    guests = {
-        name: {**defaults, **{key: hostvars[name][key] for key in VARIABLES if key in hostvars[name]}}
-        for name in names
-        if hostvars[name].get("cache_guest_host") == host
-    }
+    guests = _modes.guests_of(names, hostvars, host, defaults)
     try:
-        return _modes.machines(guests, store, wanted)
+        return _modes.machines(guests, _modes.Host(store, kind, groups, boxes, user), wanted, host)
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 
 
 class FilterModule:
-    """The collection's filters."""
+    """The collection's filter."""
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        """Names and functions."""
+        """Name and function."""
         return {"machines": machines}

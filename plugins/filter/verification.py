@@ -82,6 +82,14 @@ def differences(variables: t.Mapping[str, t.Any]) -> list[str]:
     return told
 
 
+def merged(variables: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[dict[str, t.Any]]]:
+    """Numbers and problems of a host's own store, or a guest's, and of the stores that groups of guests share."""
+    results = [variables.get(f"cache_verify_{part}result") or {} for part in ("", "group_")]
+    summaries = [result["summary"] for result in results if result.get("summary")]
+    summary = {key: sum(one[key] for one in summaries) for key in (summaries[0] if summaries else {})}
+    return summary, [one for result in results for one in result.get("problems") or []]
+
+
 def problem(problems: list[dict[str, t.Any]], variables: t.Mapping[str, t.Any], check_mode: bool) -> str:
     """The message for a host or guest with problems, empty if it has none."""
     told = []
@@ -112,12 +120,11 @@ def verification(
     hosts = [name for name in names if name not in guests]
     for name in hosts + compared:
         variables = hostvars[name]
-        result = variables.get("cache_verify_result") or {}
-        summary = result.get("summary") or {}
+        summary, problems = merged(variables)
         if not summary and not variables.get("cache_verify_failure"):
             found[name] = "not reached, so nothing is known of its store."
         else:
-            text = problem(list(result.get("problems") or []), variables, check_mode)
+            text = problem(problems, variables, check_mode)
             if text:
                 found[name] = text
         if name not in guests:

@@ -121,7 +121,7 @@ class Applier:
                 self._carry_out(machine, change)
             outcome.done.append(change)
             started = machine.state not in _shares.OFFLINE
-            if started and after and after.symlinks != _shares.may_symlink(machine, change.name):
+            if started and _shares.symlinks_change(machine, change):
                 outcome.restart.append(change)
             return
         outcome.pending.append((change, reason))

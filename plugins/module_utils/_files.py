@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import fcntl
 import os
 import stat
@@ -13,6 +14,9 @@ import time
 from typing import Iterator, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+
+NO_REPLACE = 1
+"""RENAME_NOREPLACE of renameat2(2)."""
 
 
 def read(path: str) -> str | None:
@@ -183,3 +187,20 @@ def locked(
         yield
     finally:
         os.close(descriptor)
+
+
+def rename_new(name: str, folder: int, new_name: str, new_folder: int) -> None:
+    """Rename from one open folder to another, replacing nothing, where C library, kernel and file system can.
+
+    OSError: nothing was renamed; FileExistsError where the new name is taken.
+    """
+    import ctypes  # where it is needed: it is slow to load, and may be missing
+
+    with contextlib.suppress(AttributeError):
+        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
+        if renameat2(folder, os.fsencode(name), new_folder, os.fsencode(new_name), ctypes.c_uint(NO_REPLACE)) == 0:
+            return
+        number = ctypes.get_errno()
+        if number not in (errno.ENOSYS, errno.EINVAL):
+            raise OSError(number, os.strerror(number))
+    os.rename(name, new_name, src_dir_fd=folder, dst_dir_fd=new_folder)

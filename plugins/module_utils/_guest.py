@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import pwd
 import re
@@ -271,13 +272,25 @@ class Guest:
         store = self.store(_mounts.SYSTEM_STORE)
         helper = self.program(HELPER)
         found = {
+            "sudo": self.program("visudo") is not None,
             "user": user is not None,
             "helper": helper,
-            "ours": helper is not None and MARK in (self.text(helper) or ""),
+            "ours": any(MARK in (self.text(path) or "") for path in (helper, sudoers) if path),
             "sudoers": self.is_there(sudoers),
             "store": user is not None and store["owner"] == "zeroinst" and store["mode"] == "0755",
         }
         found["ready"] = bool(found["user"] and found["helper"] and found["sudoers"] and found["store"])
+        return found
+
+    def checksums(self, paths: Iterable[str]) -> dict[str, str | None]:
+        """The SHA-256 of each of these files; None where there is none, or where it cannot be read."""
+        found: dict[str, str | None] = {}
+        for path in paths:
+            try:
+                with open(self.at(path), "rb") as file:
+                    found[path] = hashlib.sha256(file.read()).hexdigest()
+            except OSError:
+                found[path] = None
         return found
 
     def zero_install(self) -> dict[str, str | None]:
@@ -305,7 +318,9 @@ class Guest:
             return "sysvinit"
         return "other"
 
-    def everything(self, refused: _additions.Limits, fstab: str, sudoers: str, tools: bool) -> dict[str, Any]:
+    def everything(
+        self, refused: _additions.Limits, fstab: str, sudoers: str, tools: bool, files: Iterable[str] = ()
+    ) -> dict[str, Any]:
         """All of it. A part that cannot be read is None, and `errors` says why; the others stay."""
         parts: dict[str, Callable[[], Any]] = {
             "virtualbox": self.virtualbox,
@@ -316,6 +331,7 @@ class Guest:
             "stores": self.stores,
             "implementation_dirs": self.implementation_dirs,
             "sharing": lambda: self.sharing(sudoers),
+            "checksums": lambda: self.checksums(files),
             "zero_install": self.zero_install,
             "init": self.init,
             "system": self.system,

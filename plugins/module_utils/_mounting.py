@@ -155,7 +155,9 @@ def read_record() -> tuple[Record, list[str]]:
 
 def _write_record(record: Record) -> None:
     if any(record):
-        os.makedirs(os.path.dirname(RECORD), mode=0o755, exist_ok=True)
+        if not os.path.isdir(os.path.dirname(RECORD)):
+            os.makedirs(os.path.dirname(RECORD))
+            os.chmod(os.path.dirname(RECORD), 0o755)  # a mount point may be in it
         _files.replace(RECORD, json.dumps(record._asdict(), indent=1, sort_keys=True) + "\n")
     else:
         with contextlib.suppress(FileNotFoundError):
@@ -195,8 +197,8 @@ def _check_empty(path: str) -> None:
         some = ", ".join(map(repr, names[:_SHOWN_ENTRIES])) + ", …" * bool(names[_SHOWN_ENTRIES:])
         raise Failure(
             f"path {path} is not empty: a mount would hide its {len(names)} entries ({some}). Move them away, or "
-            "choose another path. If they are Zero Install packages of the guest's own, set cache_guest_sharing: true, "
-            "which mounts the host's store beside them."
+            "choose another path. If they are Zero Install packages of the guest's own, they can stay with "
+            "cache_guest_mode: readonly and cache_guest_sharing: true, which mounts the host's store beside them."
         )
 
 
@@ -258,7 +260,7 @@ class _Survey:
             if path in self.reports:
                 self.reports[path]["changes"].append("folder removed")
         record = Record(
-            sorted({*self.record.directories, *self.make} - set(remove)),
+            sorted({*self.record.directories, *self.make} - {*remove, os.path.dirname(RECORD)}),
             {
                 **{path: share for path, share in self.record.mounts.items() if self._stays(path)},
                 **{mount.path: mount.share for mount in request.wanted},

@@ -66,6 +66,7 @@ _REFUSED = {
     "remount": "a remount keeps the old share. The module unmounts and mounts anew where that is needed",
 }
 _READ_AND_EXECUTE = 0o555
+_OF_THE_OWNER = 0o700
 
 
 class Mount(NamedTuple):
@@ -162,8 +163,11 @@ def _takes(pattern: re.Pattern[str], value: str) -> bool:
     return pattern.fullmatch(value) is not None and not (pattern is _COUNT and int(value) > _MOST)
 
 
-def check_options(options: Sequence[str], mainline: bool = False) -> None:
-    """Failure unless both drivers take these options and the x bit survives; `mainline`: only that driver counts."""
+def check_options(options: Sequence[str], mainline: bool = False, store: bool = True) -> None:
+    """Failure unless both drivers take these options and the x bit survives; `mainline`: only that driver counts.
+
+    What is no `store` may be kept from everybody but its owner.
+    """
     seen = set()
     for option in options:
         name, equals, value = option.partition("=")
@@ -180,7 +184,9 @@ def check_options(options: Sequence[str], mainline: bool = False) -> None:
             reason = "vboxsf does not know it. It knows {}".format(
                 ", ".join(sorted(_FLAGS) + sorted(key + "=" for key in known))
             )
-        elif name in ("fmask", "dmask", "umask") and int(value, 8) & _READ_AND_EXECUTE:
+        elif name in ("fmask", "dmask", "umask") and int(value, 8) & _READ_AND_EXECUTE & (
+            0o777 if store else _OF_THE_OWNER
+        ):
             reason = "it takes away the right to read or to execute. Use a mask that only takes away writing, as 022"
         elif mainline and name in _ORACLE_ONLY:
             reason = "only Oracle's driver knows it, and this guest has that of the Linux kernel"
@@ -198,7 +204,7 @@ def check(wanted: Sequence[Mount], gone: Sequence[Gone], mainline: bool = False)
     for mount in wanted:
         _names.check_share_name(mount.share)
         check_path(mount.path)
-        check_options(mount.options, mainline)
+        check_options(mount.options, mainline, mount.store)
         paths.append(mount.path)
     for absent in gone:
         check_path(absent.path)

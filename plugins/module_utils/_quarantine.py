@@ -9,8 +9,6 @@ Whoever can write the store may change it meanwhile: everything goes through ope
 from __future__ import annotations
 
 import contextlib
-import ctypes
-import errno
 import os
 import re
 import stat
@@ -23,8 +21,6 @@ SUFFIX = ".quarantine"
 """What the default folder's name has after that of the store."""
 LOCK = ".lock"
 """File in the folder. It is no name of an implementation."""
-NO_REPLACE = 1
-"""RENAME_NOREPLACE of renameat2(2)."""
 _COPY = re.compile(r"(?s)(.*)\.(0|[1-9][0-9]*)\Z")
 
 
@@ -246,7 +242,7 @@ def _carry_out(request: Request, move: Move, store: int, aside: int) -> None:
         source, target = ((move.inside, store), (move.aside, aside))
     try:
         with _movable(*source):
-            _rename(*source, *target)
+            _files.rename_new(*source, *target)
     except OSError as error:
         raise Failure(
             f"{_store.shown(move.inside)} of the store {request.store} could not be moved:"
@@ -276,15 +272,3 @@ def _movable(name: str, folder: int) -> Iterator[None]:
             os.chmod(itself, mode)
     finally:
         os.close(descriptor)
-
-
-def _rename(name: str, folder: int, new_name: str, new_folder: int) -> None:
-    """renameat2(2), which replaces nothing; rename(2) where C library, kernel or file system does not have it."""
-    with contextlib.suppress(AttributeError):
-        renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
-        if renameat2(folder, os.fsencode(name), new_folder, os.fsencode(new_name), ctypes.c_uint(NO_REPLACE)) == 0:
-            return
-        number = ctypes.get_errno()
-        if number not in (errno.ENOSYS, errno.EINVAL):
-            raise OSError(number, os.strerror(number))
-    os.rename(name, new_name, src_dir_fd=folder, dst_dir_fd=new_folder)

@@ -130,6 +130,14 @@ def may_symlink(machine: Machine, name: str) -> bool:
     return dict(machine.extradata).get(SYMLINKS_KEY + name) == "1"
 
 
+def symlinks_change(machine: Machine, change: Change) -> bool:
+    """Whether a change is about which symlinks the guest may create, which a running machine takes over at its start."""
+    before, after = change.before, change.after
+    if after is None or after.symlinks != may_symlink(machine, change.name):
+        return after is not None
+    return after.symlinks and before is not None and before.symlink_policy != after.symlink_policy
+
+
 def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> list[Change]:
     """The changes that make a machine's shares as wanted, in the order in which they are to be made.
 

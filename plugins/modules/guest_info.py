@@ -43,6 +43,11 @@ options:
     description: The sudoers drop-in that lets the users of the guest share a store.
     type: path
     default: /etc/sudoers.d/zeroinstall
+  checksums:
+    description: Files whose checksums are wanted, as they are compared with files of the controller.
+    type: list
+    elements: str
+    default: []
 notes:
   - A share that its host made read-only does not show as such in the guest. Only an attempt to write shows it.
   - Whether a mount answers is found by listing its folder, and a store is listed to see whether it is empty. Where
@@ -248,6 +253,9 @@ guest:
       description: Whether the users of the guest share a store of the guest's own.
       type: dict
       contains:
+        sudo:
+          description: Whether there is C(visudo), by which a sudoers drop-in is checked.
+          type: bool
         user:
           description: Whether there is a user C(zeroinst).
           type: bool
@@ -255,7 +263,7 @@ guest:
           description: Path of C(0store-secure-add-helper), or null.
           type: str
         ours:
-          description: Whether the helper bears the mark of this collection.
+          description: Whether the helper or O(sudoers) bears the mark of this collection.
           type: bool
         sudoers:
           description: Whether O(sudoers) is there.
@@ -266,6 +274,9 @@ guest:
         ready:
           description: Whether all of it is there.
           type: bool
+    checksums:
+      description: The SHA-256 of each file in O(checksums), or null if there is none.
+      type: dict
     zero_install:
       description: >-
         Paths of C(0install) and C(0store), or null; and the name of the C(package) that the guest's distribution has of
@@ -318,6 +329,7 @@ def main():
             "tools": {"type": "bool", "default": True},
             "fstab": {"type": "path", "default": "/etc/fstab"},
             "sudoers": {"type": "path", "default": "/etc/sudoers.d/zeroinstall"},
+            "checksums": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -326,7 +338,8 @@ def main():
         refused = _additions.limits(options["minimum_version"], options["bad_versions"])
     except ValueError as error:
         module.fail_json(msg=str(error))
-    guest = Guest().everything(refused, options["fstab"], options["sudoers"], options["tools"])
+    guest = Guest().everything(
+        refused, options["fstab"], options["sudoers"], options["tools"], options["checksums"])
     restart = (guest["additions"] or {}).get("restart")
     if restart:
         module.warn(restart)

@@ -51,9 +51,16 @@ options:
           - More options of C(vboxsf), such as V(uid=1000). Set-user-id programs are off unless V(suid) is here.
           - Options that one of the drivers refuses, and those by which files lose or get the right to be executed,
             are refused. That right is part of a Zero Install digest.
+          - A mask may keep other users than the owner from reading if O(mounts[].store=false).
         type: list
         elements: str
         default: []
+      owner:
+        description:
+          - User of the guest to whom everything in it belongs, and to whose primary group; as the options C(uid) and
+            C(gid), without their numbers having to be known.
+          - In check mode, one who is not there yet is left out, with a warning.
+        type: str
       store:
         description:
           - Whether this is a store of Zero Install. Its path is then added to
@@ -165,6 +172,7 @@ commands:
 """
 
 import contextlib
+import pwd
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _mounting
@@ -177,25 +185,44 @@ MOUNT = {
     "path": {"type": "str", "required": True},
     "writable": {"type": "bool", "default": False},
     "options": {"type": "list", "elements": "str", "default": []},
+    "owner": {"type": "str"},
     "store": {"type": "bool", "default": False},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
 
-def request(params):
-    """What the user asks for."""
+def owner_options(entry, missing):
+    """The options that give a mount its owner. C(missing) gets the names of users who are not there."""
+    if not entry["owner"]:
+        return ()
+    try:
+        user = pwd.getpwnam(entry["owner"])
+    except KeyError:
+        missing.append(entry["owner"])
+        return ()
+    return ("uid=%d" % user.pw_uid, "gid=%d" % user.pw_gid)
+
+
+def request(params, check_mode=False):
+    """What the user asks for, and warnings. Failure: a mount's owner is not there, unless in check mode."""
     entries = params["mounts"]
+    missing = []
+    owners = [owner_options(entry, missing) for entry in entries]
+    if missing and not check_mode:
+        raise Failure("There is no user '%s', to whom a mount is to belong. Create the user first." % missing[0])
+    warnings = ["There is no user '%s' yet, whose numbers the options of a mount will have." % name
+                for name in dict.fromkeys(missing)]
     return _mounting.Request(
         [
-            Mount(entry["share"], entry["path"], entry["writable"], tuple(entry["options"]), entry["store"])
-            for entry in entries
+            Mount(entry["share"], entry["path"], entry["writable"], (*entry["options"], *owner), entry["store"])
+            for entry, owner in zip(entries, owners)
             if entry["state"] == "present"
         ],
         [Gone(entry["path"], entry["share"]) for entry in entries if entry["state"] == "absent"],
         params["exclusive"],
         params["driver"],
         params["fstab"],
-    )
+    ), warnings
 
 
 def main():
@@ -219,14 +246,15 @@ def main():
     commands = []
     try:
         with contextlib.nullcontext() if module.check_mode else _files.locked(_mounting.LOCK):
-            plan = _mounting.survey(guest, request(module.params))
+            asked, warnings = request(module.params, module.check_mode)
+            plan = _mounting.survey(guest, asked)
             commands = plan.commands
             if plan.changed and not module.check_mode:
                 commands = []
                 _mounting.Run(guest, plan, commands).carry_out()
     except Failure as failure:
         module.fail_json(msg=str(failure), commands=commands)
-    for warning in plan.warnings:
+    for warning in warnings + plan.warnings:
         module.warn(warning)
     module.exit_json(changed=plan.changed, mounts=list(plan.reports.values()), commands=commands, diff=plan.diff)
 

@@ -1,21 +1,137 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What each mode of a guest means for its host: the one table of arrangements."""
+"""What each mode means for a guest and for its host: the one table of arrangements."""
 
 from __future__ import annotations
 
+import os
+import re
 import typing as t
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+
+SYSTEM_STORE = "/var/cache" + _names.STORE
+BESIDE = "/var/cache/0install.net/host-implementations"
+BOX = "/var/lib/zeroinstall.virtualbox/box"
+OWNER = "zeroinst"
+
+_GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_LONGEST_NAME = 255
+_HIDDEN = ("/home/", "/root/", "/run/", "/tmp/", "/var/tmp/")
 
 
-def _readonly(guest: dict[str, t.Any], store: str) -> list[dict[str, t.Any]]:
-    return [{"name": guest["cache_guest_share"], "path": store}]
+class Host(t.NamedTuple):
+    """What a host shares.
+
+    C(store): its store's path; C(kind): C(system) or C(user), as C(cache_host_store) has it; C(groups), C(boxes): where
+    the stores of groups and the guests' boxes are; C(user): who registered the machines.
+    """
+
+    store: str
+    kind: str = "system"
+    groups: str = ""
+    boxes: str = ""
+    user: str = ""
 
 
-SHARES: dict[str, t.Callable[[dict[str, t.Any], str], list[dict[str, t.Any]]]] = {"readonly": _readonly}
-"""For each mode: the shares of a guest with these variables, given the path of its host's store."""
+class Part(t.NamedTuple):
+    """One share of a guest, and where the guest mounts it.
+
+    C(folder): on the host; C(path): in the guest, where a store's may be elsewhere; C(options): of the mount.
+    """
+
+    name: str
+    folder: t.Callable[[str, dict[str, t.Any], Host], str]
+    path: str
+    writable: bool = False
+    symlinks: bool = False
+    store: bool = True
+    options: tuple[str, ...] = ()
+
+
+class Mode(t.NamedTuple):
+    """C(parts) of a mode; C(host_store): the C(cache_host_store) that it needs, if it needs one.
+
+    C(helper): how the guest's users add packages. C(own): to the guest's own store. C(box): by the guest's box.
+    C(wished): to its own store, if the guest wants it so. C(movable): whether C(cache_guest_path) may be set.
+    """
+
+    parts: tuple[Part, ...]
+    helper: str
+    host_store: str = ""
+    movable: bool = False
+
+
+VARIABLES = ("cache_guest_machine", "cache_guest_mode", "cache_guest_share", "cache_guest_group", "cache_guest_path")
+"""The variables of a guest that say what its host shares with it."""
+
+
+def guests_of(
+    names: t.Iterable[str],
+    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
+    host: str,
+    defaults: dict[str, t.Any],
+) -> dict[str, dict[str, t.Any]]:
+    """The guests of a host among these names, with those of their variables that count here."""
+    return {
+        name: {**defaults, **{key: hostvars[name][key] for key in VARIABLES if key in hostvars[name]}}
+        for name in names
+        if hostvars[name].get("cache_guest_host") == host
+    }
+
+
+def group_store(groups: str, group: str) -> str:
+    """The store of a group of guests."""
+    return f"{groups}/{group}{_names.STORE}"
+
+
+def box_name(guest: str) -> str:
+    """The name of a guest's box: its inventory name, with what could mean something in a path or a unit as %XX."""
+    name = re.sub(
+        rb"[^A-Za-z0-9_.-]|\A\.",
+        lambda found: b"%%%02X" % found.group()[0],
+        guest.encode("utf-8", "surrogateescape"),
+    ).decode("ascii")
+    if not name or len(name) > _LONGEST_NAME:
+        raise ValueError(f"guest '{guest}': its inventory name is too long for the name of its box. Shorten it.")
+    return name
+
+
+def _host_store(_name: str, _guest: dict[str, t.Any], host: Host) -> str:
+    return host.store
+
+
+def _group_store(_name: str, guest: dict[str, t.Any], host: Host) -> str:
+    return group_store(host.groups, str(guest["cache_guest_group"]))
+
+
+def _box(name: str, _guest: dict[str, t.Any], host: Host) -> str:
+    return f"{host.boxes}/{box_name(name)}"
+
+
+_SHARE, _GROUP_VARIABLE = "{cache_guest_share}", "{cache_guest_group}"
+
+# The names differ by kind: VirtualBox may lose a share that is replaced by one of the same name while it is mounted.
+_STORE = Part(_SHARE, _host_store, SYSTEM_STORE)
+_STORE_BESIDE = _STORE._replace(path=BESIDE)
+_TRUSTED = Part(_SHARE + "-trusted", _host_store, SYSTEM_STORE, writable=True, symlinks=True)
+_GUESTS = Part(_SHARE + "-guests-" + _GROUP_VARIABLE, _group_store, SYSTEM_STORE, writable=True, symlinks=True)
+_DROP_BOX = Part(
+    _SHARE + "-box", _box, BOX, writable=True, store=False, options=("dmask=0077", "fmask=0077"))
+
+MODES = {
+    "readonly": Mode((_STORE,), "wished", movable=True),
+    "trusted": Mode((_TRUSTED,), "own", host_store="user"),
+    "guests": Mode((_STORE_BESIDE, _GUESTS), "own", movable=True),
+    "verified": Mode((_STORE, _DROP_BOX), "box", host_store="system", movable=True),
+}
+
+_NEEDS = {
+    "user": "the host user's own store, which VirtualBox can write: set cache_host_store: user for its host '{host}'",
+    "system": "a store that VirtualBox cannot write: leave cache_host_store: system for its host '{host}'",
+}
 
 
 def check_store(path: str) -> str:
@@ -27,25 +143,132 @@ def check_store(path: str) -> str:
     return path
 
 
-def machines(guests: dict[str, dict[str, t.Any]], store: str, wanted: bool = True) -> list[dict[str, t.Any]]:
+def check_folder(path: str, variable: str) -> None:
+    """ValueError unless this is a folder that stores or boxes can be in."""
+    if not path.startswith("/") or os.path.normpath(path) != path or path == "/":
+        raise ValueError(f"'{path}' cannot be a folder for shares: write an absolute path without '..', '.', doubled or"
+                         f" trailing slashes. Correct {variable}.")
+
+
+def mode_of(name: str, guest: dict[str, t.Any]) -> Mode:
+    """The mode of a guest, whose variables fit it. ValueError names the guest, and says what does not."""
+    word = guest["cache_guest_mode"]
+    if word not in MODES:
+        raise ValueError(f"guest '{name}' has the unknown mode '{word}': set cache_guest_mode to one of"
+                         f" {', '.join(MODES)}.")
+    mode = MODES[word]
+    if _GUESTS in mode.parts and not _GROUP.fullmatch(str(guest["cache_guest_group"])):
+        raise ValueError(f"guest '{name}' has the group '{guest['cache_guest_group']}', which cannot name a folder and"
+                         " a share: set cache_guest_group to at most 64 letters, digits, '.', '_' and '-', beginning"
+                         " with a letter or digit.")
+    path = guest["cache_guest_path"]
+    if path and not mode.movable and path != SYSTEM_STORE:
+        raise ValueError(f"guest '{name}' has mode '{word}' and cache_guest_path '{path}': in this mode Zero Install"
+                         f" adds packages by {SYSTEM_STORE}. Remove cache_guest_path.")
+    if path == SYSTEM_STORE and _STORE_BESIDE in mode.parts:
+        raise ValueError(f"guest '{name}' has mode '{word}' and cache_guest_path '{path}', where this mode mounts the"
+                         " store that the guests share. Remove cache_guest_path, or choose another path.")
+    for part in mode.parts:
+        try:
+            _names.check_share_name(share_name(part, guest))
+        except Failure as error:
+            raise ValueError(f"guest '{name}': {error} Correct cache_guest_share.") from error
+    return mode
+
+
+def check_kind(name: str, guest: dict[str, t.Any], mode: Mode, kind: str, host: str) -> None:
+    """ValueError if a guest's mode needs another store on its host."""
+    if mode.host_store and kind != mode.host_store:
+        raise ValueError(f"guest '{name}' has mode '{guest['cache_guest_mode']}', which needs"
+                         f" {_NEEDS[mode.host_store].format(host=host)}, or choose another cache_guest_mode.")
+
+
+def share_name(part: Part, guest: dict[str, t.Any]) -> str:
+    """The name of a share of a guest."""
+    return part.name.replace(_GROUP_VARIABLE, str(guest["cache_guest_group"])).replace(
+        _SHARE, str(guest["cache_guest_share"]), 1)
+
+
+def share(part: Part, name: str, guest: dict[str, t.Any], host: Host) -> dict[str, t.Any]:
+    """A share of a guest as the module C(shares) takes it."""
+    found = {"name": share_name(part, guest), "path": part.folder(name, guest, host)}
+    if part.writable:
+        found["writable"] = True
+    if part.symlinks:
+        found.update(symlinks=True, symlink_policy="relative")
+    return found
+
+
+def _machine(name: str, guest: dict[str, t.Any], entries: dict[str, str]) -> str:
+    machine = guest.get("cache_guest_machine")
+    if not machine or not isinstance(machine, str):
+        raise ValueError(f"guest '{name}' does not name its machine: set cache_guest_machine to the name or UUID"
+                         " that VirtualBox knows it by.")
+    if machine in entries:
+        raise ValueError(f"guests '{entries[machine]}' and '{name}' name the same machine '{machine}':"
+                         " correct cache_guest_machine.")
+    entries[machine] = name
+    return machine
+
+
+def machines(
+    guests: dict[str, dict[str, t.Any]], host: Host, wanted: bool = True, host_name: str = ""
+) -> list[dict[str, t.Any]]:
     """The option C(machines) of the module C(shares) for these guests (inventory name to variables) of one host.
 
     Unless C(wanted), the machines have no shares. ValueError names the guest whose variables are wrong.
     """
-    check_store(store)
+    check_store(host.store)
     entries: dict[str, str] = {}
     result = []
     for name, guest in guests.items():
-        machine, mode = guest.get("cache_guest_machine"), guest["cache_guest_mode"]
-        if not machine or not isinstance(machine, str):
-            raise ValueError(f"guest '{name}' does not name its machine: set cache_guest_machine to the name or UUID"
-                             " that VirtualBox knows it by.")
-        if mode not in SHARES:
-            raise ValueError(f"guest '{name}' has the unknown mode '{mode}': set cache_guest_mode to one of"
-                             f" {', '.join(SHARES)}.")
-        if machine in entries:
-            raise ValueError(f"guests '{entries[machine]}' and '{name}' name the same machine '{machine}':"
-                             " correct cache_guest_machine.")
-        entries[machine] = name
-        result.append({"machine": machine, "shares": SHARES[mode](guest, store) if wanted else []})
+        machine, mode = _machine(name, guest, entries), mode_of(name, guest)
+        if wanted:
+            check_kind(name, guest, mode, host.kind, host_name)
+            if _GUESTS in mode.parts:
+                check_folder(host.groups, "cache_host_groups_path")
+            if _DROP_BOX in mode.parts:
+                check_folder(host.boxes, "cache_host_boxes_path")
+                for path, variable in ((host.store, "cache_host_path"), (host.boxes, "cache_host_boxes_path")):
+                    if path.startswith(_HIDDEN):
+                        raise ValueError(
+                            f"guest '{name}' has mode 'verified', and '{path}' of its host '{host_name}' is below one of"
+                            f" {', '.join(_HIDDEN)}, which the import service does not see. Correct {variable}.")
+                if host.user == OWNER:
+                    raise ValueError(
+                        f"guest '{name}' has mode 'verified', and the machines of its host '{host_name}' belong to user"
+                        f" '{OWNER}', who owns the store: their VirtualBox could write it. Let another user have them.")
+        result.append({"machine": machine, "shares": [
+            share(part, name, guest, host) for part in mode.parts] if wanted else []})
     return result
+
+
+def folders(guests: dict[str, dict[str, t.Any]]) -> dict[str, list[str]]:
+    """The C(groups) and the C(boxes), by name, that these guests need on their host."""
+    modes = {name: mode_of(name, guest) for name, guest in guests.items()}
+    return {
+        "groups": sorted({
+            str(guests[name]["cache_guest_group"]) for name, mode in modes.items() if _GUESTS in mode.parts}),
+        "boxes": sorted(box_name(name) for name, mode in modes.items() if _DROP_BOX in mode.parts),
+    }
+
+
+def arrangement(name: str, guest: dict[str, t.Any], sharing: bool, options: t.Sequence[str] = ()) -> dict[str, t.Any]:
+    """What a guest has of its mode.
+
+    C(path): where it has its host's store; C(mounts): the option of the module C(mounts); C(helper): C(none), C(own) or
+    C(box). C(options) are mount options of the user's, for stores.
+    """
+    mode = mode_of(name, guest)
+    helper = mode.helper if mode.helper != "wished" else "own" if sharing else "none"
+    mounts = []
+    for number, part in enumerate(mode.parts):
+        path = part.path
+        if number == 0:
+            path = guest["cache_guest_path"] or (BESIDE if mode.helper == "wished" and sharing else part.path)
+        mount = {"share": share_name(part, guest), "path": path, "store": part.store,
+                 "options": [*part.options, *(options if part.store else ())]}
+        if part.writable:
+            mount.update(writable=True, owner=OWNER)
+        mounts.append(mount)
+    return {"path": mounts[0]["path"], "mounts": mounts, "helper": helper}

@@ -6,10 +6,18 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleFilterError
+from ansible_collections.zeroinstall.virtualbox.plugins.filter.host_folders import host_folders
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.machines import machines
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes
 
 STORE = "/var/cache/0install.net/implementations"
-DEFAULTS = {"cache_guest_mode": "readonly", "cache_guest_share": "ZeroInstall", "cache_guest_path": ""}
+DEFAULTS = {
+    "cache_guest_mode": "readonly",
+    "cache_guest_share": "ZeroInstall",
+    "cache_guest_path": "",
+    "cache_guest_group": "default",
+}
+FOLDERS = {"groups": "/home/vm/groups", "boxes": "/var/lib/boxes"}
 
 
 def derived(hostvars, store=STORE, **options):
@@ -69,3 +77,92 @@ def test_two_guests_with_one_machine_are_refused():
 def test_only_a_store_of_implementations_may_be_shared(path):
     with pytest.raises(AnsibleFilterError, match="is not a store of implementations"):
         derived({"w": {"cache_guest_host": "metal", "cache_guest_machine": "w"}}, store=path)
+
+
+def guest(mode, **variables):
+    """The variables of one guest of host metal."""
+    return {"cache_guest_host": "metal", "cache_guest_machine": "m", "cache_guest_mode": mode, **variables}
+
+
+LINKS = {"writable": True, "symlinks": True, "symlink_policy": "relative"}
+
+
+@pytest.mark.parametrize("variables, kind, shares", [
+    (guest("trusted"), "user", [{"name": "ZeroInstall-trusted", "path": STORE, **LINKS}]),
+    (guest("guests"), "system", [
+        {"name": "ZeroInstall", "path": STORE},
+        {"name": "ZeroInstall-guests-default", "path": "/home/vm/groups/default/0install.net/implementations", **LINKS},
+    ]),
+    (guest("guests", cache_guest_group=7), "user", [
+        {"name": "ZeroInstall", "path": STORE},
+        {"name": "ZeroInstall-guests-7", "path": "/home/vm/groups/7/0install.net/implementations", **LINKS},
+    ]),
+    (guest("verified", cache_guest_share="{cache_guest_group}"), "system", [
+        {"name": "{cache_guest_group}", "path": STORE},
+        {"name": "{cache_guest_group}-box", "path": "/var/lib/boxes/w", "writable": True},
+    ]),
+])
+def test_the_shares_of_each_mode(variables, kind, shares):
+    assert derived({"w": variables}, kind=kind, **FOLDERS) == [{"machine": "m", "shares": shares}]
+
+
+def test_no_two_modes_have_different_folders_under_one_name():
+    """A share that is replaced by one of its name while it is mounted may be lost."""
+    found = {}
+    for mode, kind in [("readonly", "system"), ("trusted", "user"), ("guests", "system"), ("verified", "system")]:
+        for share in derived({"w": guest(mode)}, kind=kind, **FOLDERS)[0]["shares"]:
+            assert found.setdefault(share["name"], share) == share
+
+
+@pytest.mark.parametrize("variables, options, words", [
+    (guest("trusted"), {"kind": "system"}, "guest 'w' has mode 'trusted'.*set cache_host_store: user for .* 'metal'"),
+    (guest("verified"), {"kind": "user"}, "guest 'w' has mode 'verified'.*cache_host_store: system for .* 'metal'"),
+    (guest("verified"), {"user": "zeroinst"}, "guest 'w' .* 'metal' belong to user 'zeroinst', who owns the store"),
+    (guest("verified"), {"boxes": "/home/x/boxes"}, "guest 'w' .*'/home/x/boxes'.*Correct cache_host_boxes_path"),
+    (guest("verified"), {"store": "/home/x/0install.net/implementations"}, "guest 'w'.*Correct cache_host_path"),
+    (guest("verified"), {"boxes": "boxes"}, "'boxes' cannot be a folder.*cache_host_boxes_path"),
+    (guest("guests"), {"groups": "/srv/../x"}, "'/srv/../x' cannot be a folder.*cache_host_groups_path"),
+    (guest("guests", cache_guest_group="../x"), {}, "guest 'w' has the group '../x'.*set cache_guest_group"),
+    (guest("guests", cache_guest_group=""), {}, "guest 'w' has the group ''"),
+    (guest("guests", cache_guest_group="a\n"), {}, "guest 'w' has the group 'a\n'"),
+    (guest("guests", cache_guest_group="x" * 65), {}, "guest 'w' has the group 'x+'"),
+    (guest("guests", cache_guest_path=STORE), {}, "guest 'w' has mode 'guests' and cache_guest_path"),
+    (guest("trusted", cache_guest_path="/srv"), {"kind": "user"}, "guest 'w' has mode 'trusted' and cache_guest_path"),
+    (guest("readonly", cache_guest_share="a b"), {}, "guest 'w': share name 'a b' .* Correct cache_guest_share"),
+    (guest("guests", cache_guest_share="x" * 250), {}, "guest 'w': share name .* longer than 255"),
+])
+def test_what_does_not_fit_together_is_refused_by_name(variables, options, words):
+    options = {**FOLDERS, **options}
+    with pytest.raises(AnsibleFilterError, match=words):
+        derived({"w": variables}, **options)
+
+
+def test_what_a_mode_needs_is_not_asked_for_when_nothing_is_shared_any_more():
+    assert derived({"w": guest("trusted")}, kind="system", wanted=False) == [{"machine": "m", "shares": []}]
+
+
+def test_the_default_group_and_the_boxes_are_the_hosts_folders():
+    hostvars = {"a": guest("guests"), "b": guest("guests", cache_guest_group="g"), "c": guest("verified"),
+                "d": guest("readonly"), "e": {**guest("verified"), "cache_guest_host": "copper"}}
+    assert host_folders(list(hostvars), hostvars, "metal", DEFAULTS) == {"groups": ["default", "g"], "boxes": ["c"]}
+    with pytest.raises(AnsibleFilterError, match="guest 'w' has the group"):
+        host_folders(["w"], {"w": guest("guests", cache_guest_group="/")}, "metal", DEFAULTS)
+
+
+@pytest.mark.parametrize("name, box", [
+    ("web1.example.com", "web1.example.com"),
+    (".hidden", "%2Ehidden"),
+    ("..", "%2E."),
+    ("a/b", "a%2Fb"),
+    ("a%2Fb", "a%252Fb"),
+    ("a b*[x]?", "a%20b%2A%5Bx%5D%3F"),
+    ("gäst", "g%C3%A4st"),
+    ("a\nb", "a%0Ab"),
+])
+def test_a_box_is_named_by_its_guest(name, box):
+    assert _modes.box_name(name) == box
+
+
+def test_a_name_that_is_too_long_for_a_box_is_refused():
+    with pytest.raises(AnsibleFilterError, match="too long for the name of its box"):
+        derived({"ä" * 43: guest("verified")}, **FOLDERS)

@@ -39,6 +39,13 @@ def test_sound_hosts_have_a_line_each_and_there_are_totals():
     }
 
 
+def test_the_stores_of_groups_are_counted_with_the_hosts_own():
+    groups = {"cache_verify_group_result": result("g", implementations=5)["cache_verify_result"]}
+    found = summed_up(["m1"], {"m1": {**result(), **groups}})
+    assert found["problems"] == {"m1": "1 implementation not sound: /s/g: g is bad."}
+    assert found["lines"][-1].startswith("1 host: 204 of 205 implementations sound, 1 corrupt")
+
+
 def test_the_first_problems_are_named_and_the_others_counted():
     found = summed_up(["m1", "m2"], {"m1": result(*"abcde"), "m2": result("f")})
     assert found["problems"] == {

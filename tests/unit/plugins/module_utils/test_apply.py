@@ -265,6 +265,16 @@ def test_with_the_api_a_running_machine_is_changed_for_good(monkeypatch):
     assert api.closed
 
 
+def test_a_symlink_policy_that_changes_live_is_told_to_need_a_restart(monkeypatch):
+    link = dataclasses.replace(OURS, writable=True, symlinks=True)
+    virtualbox = StandIn(link, state="running")
+    virtualbox.extradata[SYMLINKS_KEY + "store"] = "1"
+    monkeypatch.setattr(_apply, "Live", lambda: StandInApi(virtualbox))
+    outcome, _applier = bring(virtualbox, dataclasses.replace(link, symlink_policy="relative"))
+    assert ([change.fields for change in outcome.done], [change.name for change in outcome.restart]) == (
+        [["symlink_policy"]], ["store"])
+
+
 def test_an_error_of_the_api_fails_the_machine(monkeypatch):
     virtualbox = StandIn(OURS, state="running")
     monkeypatch.setattr(_apply, "Live", lambda: StandInApi(virtualbox, CommandFailed("the API says no")))

@@ -14,6 +14,7 @@ import ctypes
 import functools
 import json
 import os
+import stat
 import subprocess
 import traceback
 from pathlib import Path
@@ -269,6 +270,24 @@ def test_the_first_run_and_its_undoing(place):
     assert after[0].pop(str(place.fstab))[1] == OTHER_LINES + "\n"
     before[0].pop(str(place.fstab))
     assert after[0] == before[0]
+
+
+@in_namespace
+def test_a_mount_beside_the_record_can_be_entered_and_leaves_nothing(place):
+    folder = os.path.dirname(_mounting.RECORD)
+    box = Mount("box", folder + "/box", True)
+    mask = os.umask(0o077)
+    try:
+        place.run(place.mount(), exclusive=True)
+        before = place.state()
+        place.run(place.mount(), box, exclusive=True)
+    finally:
+        os.umask(mask)
+    assert stat.S_IMODE(os.stat(folder).st_mode) == 0o755
+    place.run(place.mount(), exclusive=True)
+    assert place.state() == before
+    place.run(exclusive=True)
+    assert not os.path.exists(folder)
 
 
 @in_namespace

@@ -310,8 +310,14 @@ def test_bad_paths(path, reason):
 )
 def test_bad_options(option, reason):
     with pytest.raises(Failure, match=reason) as raised:
-        _mounts.check([Mount("s", "/p", False, (option,))], [])
+        _mounts.check([Mount("s", "/p", False, (option,), store=True)], [])
     assert repr(option) in str(raised.value)
+
+
+def test_what_is_no_store_may_be_kept_from_all_but_its_owner():
+    _mounts.check([Mount("s", "/p", True, ("dmask=0077", "fmask=0077"))], [])
+    with pytest.raises(Failure, match="read or to execute"):
+        _mounts.check([Mount("s", "/p", True, ("fmask=0100",))], [])
 
 
 @pytest.mark.parametrize("options", [("uid=1", "uid=2"), ("exec", "noexec"), ("suid", "nosuid")])

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 import shutil
 import stat
@@ -187,14 +188,14 @@ def test_nothing_is_replaced_even_by_who_adds_a_name_between_look_and_move(store
 
 
 def test_a_move_that_fails_leaves_what_was_moved_before_and_says_so(store, monkeypatch):
-    real = _quarantine._rename
+    real = _quarantine._files.rename_new
 
     def rename(name, *rest):
         if name == B:
             raise OSError(5, "Input/output error")
         real(name, *rest)
 
-    monkeypatch.setattr(_quarantine, "_rename", rename)
+    monkeypatch.setattr(_quarantine._files, "rename_new", rename)
     moved = []
     with pytest.raises(Failure, match=f"{B} of the store .*Input/output error. It is where it was"):
         _quarantine.run(Request(str(store.path), [A, B], str(store.aside)), moved)
@@ -203,7 +204,7 @@ def test_a_move_that_fails_leaves_what_was_moved_before_and_says_so(store, monke
 
 
 def test_where_the_c_library_cannot_help_a_plain_rename_does(store, monkeypatch):
-    monkeypatch.setattr(_quarantine.ctypes, "CDLL", lambda *_arguments, **_options: object())
+    monkeypatch.setattr(ctypes, "CDLL", lambda *_arguments, **_options: object())
     assert store.run(A) == [(A, A)]
     assert names(store.aside) == [A]
 
@@ -356,10 +357,10 @@ def test_killed_in_the_middle_each_is_in_one_place_and_whole(store):
     code = (
         "import sys, time\n"
         "from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine as q\n"
-        "real = q._rename\n"
+        "real = q._files.rename_new\n"
         "def slow(*a):\n"
         "    real(*a); time.sleep(0.005)\n"
-        "q._rename = slow\n"
+        "q._files.rename_new = slow\n"
         "print('ready', flush=True)\n"
         "q.run(q.Request(sys.argv[1], sys.argv[3:], sys.argv[2]), [])\n"
     )

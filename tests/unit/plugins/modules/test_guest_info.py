@@ -247,7 +247,25 @@ def test_a_helper_is_ours_by_its_mark(root):
     put(root, helper, "#!/bin/sh\n# Ansible managed: zeroinstall.virtualbox.sharing\n", 0o755)
     assert read(root)["sharing"]["ours"] is True
     put(root, helper, "", 0o644)
-    assert read(root)["sharing"]["helper"] is None
+    assert (read(root)["sharing"]["helper"], read(root)["sharing"]["ours"]) == (None, False)
+    put(root, "etc/sudoers.d/zeroinstall", "# Ansible managed: zeroinstall.virtualbox.sharing\n")
+    assert read(root)["sharing"]["ours"] is True
+
+
+def test_sudo_is_there_if_its_check_of_drop_ins_is(root):
+    assert read(root)["sharing"]["sudo"] is False
+    put(root, "usr/sbin/visudo", "", 0o755)
+    assert read(root)["sharing"]["sudo"] is True
+
+
+def test_files_have_checksums_and_those_that_are_not_there_have_none(root):
+    put(root, "srv/a", "a")
+    (root / "srv/b").mkdir()
+    assert Guest(str(root)).checksums(["/srv/a", "/srv/b", "/srv/c"]) == {
+        "/srv/a": "ca978112ca1bbdcafac231b39a23dc4da786eff8147c4e72b9807785afee48bb",
+        "/srv/b": None,
+        "/srv/c": None,
+    }
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import pwd
 
 import pytest
 import yaml
@@ -92,6 +93,23 @@ def test_options_reach_the_survey(call):
     )
     wanted = [Mount("s", "/p", True, ("uid=5",), True)]
     assert calls["requests"] == [_mounting.Request(wanted, [Gone("/q", None)], True, False, "/x/fstab")]
+
+
+def test_an_owner_becomes_numbers(call, monkeypatch):
+    users = {"zeroinst": pwd.struct_passwd(("zeroinst", "x", 998, 987, "", "/", "/bin/false"))}
+    monkeypatch.setattr(mounts.pwd, "getpwnam", users.__getitem__)
+    _answer, calls = call(
+        mounts=[{"share": "s", "path": "/p", "options": ["ttl=1"], "owner": "zeroinst"}, {"share": "t", "path": "/q"}])
+    assert calls["requests"][0].wanted == [Mount("s", "/p", False, ("ttl=1", "uid=998", "gid=987")), Mount("t", "/q")]
+
+
+def test_an_owner_who_is_not_there_is_refused_and_told_in_check_mode(call):
+    wanted = [{"share": "s", "path": "/p", "owner": "no such user"}]
+    answer, calls = call(mounts=wanted)
+    assert answer["msg"].startswith("There is no user 'no such user'") and calls["requests"] == []
+    _answer, calls = call(mounts=wanted, _ansible_check_mode=True)
+    assert calls["requests"][0].wanted == [Mount("s", "/p")]
+    assert any("no user 'no such user' yet" in warning for warning in calls["warnings"])
 
 
 def test_the_defaults_are_read_only_and_not_exclusive(call):

@@ -1,0 +1,95 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The filter C(zeroinstall.virtualbox.arrangement)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes
+
+DOCUMENTATION = r"""
+name: arrangement
+short_description: Derive a guest's mounts and its helper from its variables
+version_added: 0.1.0
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+description:
+  - Turns the variables of a guest into the option O(zeroinstall.virtualbox.mounts#module:mounts) of
+    M(zeroinstall.virtualbox.mounts), and says how its users share what they install.
+  - Fails, naming the guest, if its variables do not fit together, or do not fit its host's.
+options:
+  _input:
+    description:
+      - The guest's variables C(cache_guest_mode), C(cache_guest_share), C(cache_guest_group) and C(cache_guest_path).
+    type: dict
+    required: true
+  name:
+    description: Inventory name of the guest.
+    type: str
+    required: true
+  sharing:
+    description: Whether its users are to share what they install where the mode leaves that open.
+    type: bool
+    default: false
+  options:
+    description: More mount options for stores.
+    type: list
+    elements: str
+    default: []
+  host:
+    description: Inventory name of the guest's host.
+    type: str
+    required: true
+  kind:
+    description: Whose its host's store is, V(system) or V(user). Not held against the mode if it is empty.
+    type: str
+    default: ""
+seealso:
+  - plugin: zeroinstall.virtualbox.machines
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Show what a guest mounts
+  ansible.builtin.debug:
+    msg: >-
+      {{ ({'cache_guest_mode': 'guests', 'cache_guest_share': 'ZeroInstall', 'cache_guest_group': 'default',
+      'cache_guest_path': ''} | zeroinstall.virtualbox.arrangement(name=inventory_hostname, host='metal1')).mounts }}
+"""
+
+RETURN = r"""
+_value:
+  description:
+    - RV(ignore:path), where the guest has its host's store, and RV(ignore:mounts).
+    - RV(ignore:helper) is C(none), C(own) if the guest's users add packages to a store that the guest can write, or
+      C(box) if they send them to the host.
+  type: dict
+"""
+
+
+def arrangement(
+    guest: dict[str, t.Any],
+    name: str,
+    host: str,
+    sharing: bool = False,
+    options: t.Sequence[str] = (),
+    kind: str = "",
+) -> dict[str, t.Any]:
+    """What a guest has of its mode."""
+    try:
+        if kind:
+            _modes.check_kind(name, guest, _modes.mode_of(name, guest), kind, host)
+        return _modes.arrangement(name, guest, sharing, options)
+    except ValueError as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """The collection's filter."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Name and function."""
+        return {"arrangement": arrangement}

@@ -1,0 +1,193 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The drop boxes of guests: flat folders in which a guest may do anything at any time.
+
+    ID.part          a request that the guest is writing
+    ID.DIGEST.tar    a request: an archive of the implementation DIGEST
+    ID.answer        the host's answer, a JSON object of status and reason
+
+ID are 32 hexadecimal digits of the guest's choice. Nothing in a box is trusted, and nothing outside it is reached: no
+link is followed, nothing that blocks is opened, and no name in it is longer than its folder's.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import re
+import secrets
+import stat
+import time
+from typing import NamedTuple
+
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import_tree, _manifest, _store, _tree
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_archive import Refused
+
+REQUEST = ".tar"
+ANSWER = ".answer"
+JUNK = ".junk"
+OLD = 3600
+"""Seconds after which what is no request is removed."""
+MOST_NAMES = 1000
+"""Names in a box beyond which whatever comes next is removed."""
+_BUDGET = 10_000
+"""Entries of a folder that a guest has made that are removed at once."""
+_REQUEST = re.compile(r"([0-9a-f]{32})\.(.*)\.tar\Z", re.DOTALL)
+_FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
+
+
+class Box(NamedTuple):
+    """A box: its folder's name, and a file descriptor of it."""
+
+    name: str
+    fd: int
+
+
+class Request(NamedTuple):
+    """A request in a box: its file's name, its ID (empty if that is none), and the digest that it claims to have."""
+
+    box: Box
+    name: str
+    id: str
+    digest: str
+
+    @classmethod
+    def of(cls, box: Box, name: str) -> Request:
+        """The request with this file name."""
+        match = _REQUEST.match(name)
+        return cls(box, name, match.group(1), match.group(2)) if match else cls(box, name, "", name[:-len(REQUEST)])
+
+    @property
+    def algorithm(self) -> _manifest.Algorithm:
+        """How to digest it.
+
+        `Refused`: it is not named by a digest that is taken.
+        """
+        if not self.id:
+            raise Refused("Its name is none of a request: 32 hexadecimal digits, the digest, and .tar.")
+        algorithm = _manifest.algorithm_of(self.digest)
+        if algorithm is None:
+            raise Refused("'%s' is not the name of an implementation." % _store.shown(self.digest[:100]))
+        if algorithm.name == "sha1":
+            raise Refused("Digests of the algorithm sha1 are refused, as Zero Install does.")
+        return algorithm
+
+
+def open_boxes(path: str, warnings: list[str]) -> list[Box]:
+    """The boxes in a folder, open. Those that are not right are left out, with a warning.
+
+    Failure: the folder cannot be read.
+    """
+    try:
+        folder = os.open(path, _tree.DIRECTORY)
+    except OSError as error:
+        raise Failure(
+            "The boxes' folder %s cannot be opened: %s. Correct boxes, or set the host up." % (path, error.strerror)
+        ) from error
+    boxes = []
+    try:
+        for name in sorted(os.listdir(folder)):
+            try:
+                boxes.append(Box(name, _open_box(name, folder)))
+            except OSError as error:
+                warnings.append(
+                    "%s/%s is passed over, for it is no box: %s." % (path, _store.shown(name), error.strerror or error)
+                )
+    finally:
+        os.close(folder)
+    return boxes
+
+
+def _open_box(name: str, folder: int) -> int:
+    fd = os.open(name, _tree.DIRECTORY, dir_fd=folder)
+    owner = os.fstat(fd).st_uid
+    if owner != os.geteuid():
+        os.close(fd)
+        raise OSError(0, "it belongs to user %d, not to user %d" % (owner, os.geteuid()))
+    return fd
+
+
+class Sweep(NamedTuple):
+    """What is in a box: the names of requests, and of what does not belong there any more."""
+
+    requests: list[str]
+    old: list[str]
+
+
+def sweep(box: Box) -> Sweep:
+    """Look through a box."""
+    found = Sweep([], [])
+    before = time.time() - OLD
+    with os.scandir(box.fd) as entries:
+        for count, entry in enumerate(entries):
+            if count >= 2 * MOST_NAMES:
+                break
+            if count >= MOST_NAMES:
+                found.old.append(entry.name)
+            elif entry.name.endswith(REQUEST):
+                found.requests.append(entry.name)
+            else:
+                with contextlib.suppress(OSError):
+                    if entry.stat(follow_symlinks=False).st_ctime < before:
+                        found.old.append(entry.name)
+    found.requests.sort()
+    return found
+
+
+def open_request(request: Request, limits: _import_tree.Limits) -> int:
+    """A file descriptor of the archive of a request.
+
+    `Refused`: it is not a file of the guest's, or too large. OSError: it is gone, or cannot be opened.
+    """
+    fd = os.open(request.name, _FILE, dir_fd=request.box.fd)
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
+            raise Refused("It is no regular file.")
+        if status.st_nlink != 1:
+            raise Refused("It has other names than this one: hard links are refused.")
+        if status.st_uid == os.geteuid() != 0:
+            raise Refused("It belongs to the host's own user, so it is not from a guest.")
+        if status.st_size > limits.max_size:
+            raise Refused(
+                "Its archive has %d bytes, more than the %d that are allowed." % (status.st_size, limits.max_size)
+            )
+    except BaseException:
+        os.close(fd)
+        raise
+    return fd
+
+
+def answer(request: Request, status: str, reason: str) -> None:
+    """Put an answer into the box, where the guest has left that possible."""
+    if not request.id:
+        return
+    text = json.dumps({"status": status, "reason": reason}) + "\n"
+    temporary = ".%s%s" % (secrets.token_hex(16), ANSWER)
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    with contextlib.suppress(OSError):
+        fd = os.open(temporary, flags, 0o600, dir_fd=request.box.fd)
+        try:
+            _import_tree.write(fd, text.encode())
+            os.fchmod(fd, 0o644)
+        finally:
+            os.close(fd)
+        try:
+            os.rename(temporary, request.id + ANSWER, src_dir_fd=request.box.fd, dst_dir_fd=request.box.fd)
+        except OSError:
+            os.unlink(temporary, dir_fd=request.box.fd)
+
+
+def discard(box: Box, name: str) -> None:
+    """Remove something from a box; what cannot be removed gets a name that is none of a request."""
+    try:
+        _import_tree.remove(name, box.fd, _import_tree.Budget(_BUDGET))
+    except FileNotFoundError:
+        return
+    except OSError:
+        with contextlib.suppress(OSError):
+            if not name.endswith(JUNK):
+                os.rename(name, secrets.token_hex(16) + JUNK, src_dir_fd=box.fd, dst_dir_fd=box.fd)

@@ -1,0 +1,134 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: group_stores
+short_description: Manage the stores that groups of VirtualBox guests share
+version_added: 0.1.0
+description:
+  - Makes a store for each group of guests, C(GROUP/0install.net/implementations) in O(path), and removes those of other
+    groups if they are empty. A store with anything in it, or beside it, is never removed.
+  - Everything belongs to the user who runs the module, as whom VirtualBox writes, and nobody else can enter O(path).
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+extends_documentation_fragment:
+  - zeroinstall.virtualbox.attributes
+attributes:
+  check_mode:
+    support: full
+  diff_mode:
+    support: full
+  idempotent:
+    support: full
+options:
+  path:
+    description: Folder of the groups. It is made with the first, and removed with the last one.
+    type: path
+    default: ~/.local/share/zeroinstall.virtualbox/groups
+  names:
+    description: The groups that are to have a store.
+    type: list
+    elements: str
+    default: []
+  exclusive:
+    description: Whether empty stores of groups that are not in O(names) are removed.
+    type: bool
+    default: false
+seealso:
+  - module: zeroinstall.virtualbox.shares
+"""
+
+EXAMPLES = r"""
+- name: Make the stores of two groups
+  zeroinstall.virtualbox.group_stores:
+    names: [web, build]
+"""
+
+RETURN = r"""
+path:
+  description: Folder of the groups.
+  returned: success
+  type: str
+  sample: /home/vm/.local/share/zeroinstall.virtualbox/groups
+stores:
+  description: The stores that were there before this run.
+  returned: success
+  type: list
+  elements: dict
+  sample:
+    - group: default
+      path: /home/vm/.local/share/zeroinstall.virtualbox/groups/default/0install.net/implementations
+      empty: false
+  contains:
+    group:
+      description: Name of the group.
+      type: str
+    path:
+      description: The store.
+      type: str
+    empty:
+      description: Whether nothing is in it, nor beside it.
+      type: bool
+user_group:
+  description: Name of the primary group of the user who ran the module.
+  returned: success
+  type: str
+  sample: vm
+"""
+
+import grp
+import os
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _groups
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+
+
+def group_name(gid):
+    """The name of a group, or its number if it has none."""
+    try:
+        return grp.getgrgid(gid).gr_name
+    except KeyError:
+        return str(gid)
+
+
+def main():
+    """Look, decide, and unless in check mode act."""
+    module = AnsibleModule(
+        argument_spec={
+            "path": {"type": "path", "default": "~/.local/share/zeroinstall.virtualbox/groups"},
+            "names": {"type": "list", "elements": "str", "default": []},
+            "exclusive": {"type": "bool", "default": False},
+        },
+        supports_check_mode=True,
+    )
+    path = module.params["path"]
+    try:
+        if not os.path.isabs(path) or os.path.normpath(path) != path or path == "/":
+            raise Failure("path '%s' is not absolute and normalised: write it from '/' on, without '..', '.', doubled "
+                          "or trailing slashes." % path)
+        plan = _groups.survey(path, module.params["names"], module.params["exclusive"])
+        if not module.check_mode:
+            _groups.carry_out(plan)
+    except Failure as failure:
+        module.fail_json(msg=str(failure))
+    module.exit_json(
+        changed=bool(plan.make or plan.remove),
+        path=path,
+        stores=[store._asdict() for store in plan.stores],
+        user_group=group_name(os.getegid()),
+        diff={
+            "before": "".join("%s\n" % folder for folder in sorted(plan.remove)),
+            "after": "".join("%s\n" % folder for folder, _mode in plan.make),
+            "before_header": "folders",
+            "after_header": "folders",
+        },
+    )
+
+
+if __name__ == "__main__":
+    main()
