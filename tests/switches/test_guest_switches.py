@@ -1,0 +1,253 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""All switches between modes in a guest, compared with guests that were set up in the new mode at once.
+
+The guests are containers with systemd and a stand-in for the mount (tests/containers): what is compared is what the
+role leaves, not what a driver makes of it. They are Debian 13.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fleet import TESTS, Fleet, Play
+from walk import MODES, SHARE, SWITCHES, UNSHARE, WALK, difference
+
+CONTAINERS = TESTS / "containers" / "containers.py"
+PODMAN = TESTS / "containers" / "podman"
+RUN = "switches-" + hashlib.sha256(str(TESTS).encode()).hexdigest()[:8]
+STORE = "/var/cache/0install.net/implementations"
+SHARES = ("ZeroInstall-trusted", "ZeroInstall-guests-default", "ZeroInstall-box")
+# Left out is what differs between two boots, or two machines, of the same system.
+SNAPSHOT = r"""
+find /etc /usr/local /var/lib /var/cache -xdev \
+  \( -path /var/lib/systemd -o -path /var/lib/apt -o -path /var/cache/apt -o -path /usr/local/lib/standin \) -prune \
+  -o -printf '%p %y %m %u %g %l\n' | sort
+echo ---
+find /etc /usr/local /var/lib/zeroinstall.virtualbox -xdev -path /usr/local/lib/standin -prune -o -type f \
+  ! -name machine-id ! -name hostname ! -name hosts -exec cksum {} + | sort
+echo ---
+cat /etc/fstab
+echo ---
+findmnt --noheadings --raw --output TARGET,FSTYPE,SOURCE,OPTIONS | grep -e 0install -e zeroinstall |
+  sed 's/\(fd\|pgrp\|pipe_ino\)=[0-9]*/\1/g'
+systemctl list-units --all --plain --no-legend --no-pager | grep -e 0install -e zeroinstall
+grep zeroinst /etc/passwd /etc/group
+"""
+PARTS = ("files", "contents", "fstab", "mounts, units, users")
+IN_THE_GUEST = ("zeroinstall.virtualbox.", "ansible.builtin.")
+ON_THE_CONTROLLER = tuple(
+    f"ansible.builtin.{name}"
+    for name in ("assert", "debug", "fail", "include_role", "include_tasks", "set_fact", "validate_argument_spec"))
+
+
+class Guests(Fleet):
+    """A container for each mode, and one that walks."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(RUN, (*MODES, "walker"))
+        self.folder = folder
+        self.inventory = folder / "inventory.json"
+        (folder / "ansible.cfg").write_text("[connection]\npipelining = true\n", encoding="utf-8")
+        guests = {
+            name: {
+                "ansible_host": f"{RUN}-{name}",
+                "cache_guest_machine": name,
+                "cache_guest_mode": name if name in MODES else WALK[0],
+            }
+            for name in self.guests
+        }
+        variables: dict[str, Any] = {
+            "ansible_connection": "containers.podman.podman",
+            "ansible_podman_executable": str(PODMAN),
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "cache_guest_host": "none",
+        }
+        groups = {"zeroinstall_hosts": {}, "zeroinstall_guests": {"hosts": guests, "vars": variables}}
+        self.inventory.write_text(json.dumps({"all": {"children": groups}}), encoding="utf-8")
+
+    def containers(self, *words: str) -> None:
+        """Run the program that makes containers."""
+        subprocess.run([sys.executable, CONTAINERS, "--run", RUN, *words], check=True, timeout=900)
+
+    def inside(self, name: str, script: str) -> str:
+        """What a shell script prints in a guest."""
+        return subprocess.run(
+            [PODMAN, "exec", f"{RUN}-{name}", "/bin/bash", "-c", script],
+            check=True, timeout=300, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
+
+    def bring(self, *options: str, playbook: str = SHARE) -> Play:
+        """Run a playbook, which has to succeed."""
+        play = self.play(playbook, *options)
+        assert play.status == 0, "\n".join(play.messages(name) for name in self.guests) or play.output
+        return play
+
+    def switch(self, mode: str) -> Play:
+        """Have the guest that walks change its mode."""
+        return self.bring("--limit", "walker", "-e", f"cache_guest_mode={mode}")
+
+    def snapshot(self, name: str) -> dict[str, list[str]]:
+        """A guest's files, mounts, units and accounts."""
+        texts = self.inside(name, SNAPSHOT + "true").split("---\n")
+        return {part: text.splitlines() for part, text in zip(PARTS, texts, strict=True)}
+
+    def packages(self, name: str) -> str:
+        """What is in the folders that stand for the shares of a host."""
+        return self.inside(name, "ls -lR /srv/shares")
+
+
+def in_guests(play: Play, name: str) -> list[str]:
+    """The modules that ran in a guest."""
+    return [
+        action
+        for task in play.tasks
+        for action in [task["hosts"].get(name, {}).get("action", "")]
+        if action.startswith(IN_THE_GUEST) and action not in ON_THE_CONTROLLER
+        and not task["hosts"][name].get("skipped")
+    ]
+
+
+@pytest.fixture(scope="module")
+def guests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
+    """Guests without Zero Install, to whom all shares of all modes are offered, each with a package in it."""
+    made = Guests(tmp_path_factory.mktemp("guests"))
+    folders = " ".join(f"/srv/shares/{share}/sha256=1" for share in SHARES)
+    try:
+        made.containers("up", *(f"{name}=debian13" for name in made.guests))
+        for name in made.guests:
+            made.inside(name, f"mkdir -p {folders}; touch {folders.replace('sha256=1', 'sha256=1/file')}")
+        yield made
+    finally:
+        made.containers("down")
+
+
+@pytest.fixture(scope="module")
+def before(guests: Guests) -> dict[str, dict[str, list[str]]]:
+    """What the guests were at first, and with Zero Install, after a look in check mode that changed nothing."""
+    bare = {name: guests.snapshot(name) for name in guests.guests}
+    check = guests.bring("--check", "--diff", "--limit", ",".join(MODES))
+    assert "There is no user 'zeroinst' yet" in check.output
+    for mode in MODES:
+        assert check.hosts[mode]["changed"] > 0
+        assert difference(guests.snapshot(mode), bare[mode]) == []
+    for name in guests.guests:
+        guests.inside(name, "apt-get -qq update && apt-get -qq install -y --no-install-recommends 0install-core")
+    found = {name: guests.snapshot(name) for name in guests.guests}
+    for name in guests.guests:
+        assert difference(found[name], found["walker"]) == []
+    return found
+
+
+@pytest.fixture(scope="module")
+def fresh(guests: Guests, before: dict[str, dict[str, list[str]]]) -> dict[str, dict[str, list[str]]]:
+    """What a first run in each mode makes."""
+    assert before
+    guests.bring("--limit", ",".join(MODES))
+    return {mode: guests.snapshot(mode) for mode in MODES}
+
+
+def test_a_guest_that_is_right_costs_two_module_runs_in_each_mode(
+    guests: Guests, fresh: dict[str, dict[str, list[str]]]
+) -> None:
+    play = guests.bring("--limit", ",".join(MODES))
+    assert play.changed == 0, play.output
+    for mode in MODES:
+        assert in_guests(play, mode) == ["zeroinstall.virtualbox.guest_info", "zeroinstall.virtualbox.mounts"]
+        assert difference(guests.snapshot(mode), fresh[mode]) == []
+
+
+def test_what_each_mode_mounts(fresh: dict[str, dict[str, list[str]]], guests: Guests) -> None:
+    uid, gid = guests.inside("walker", "id -u zeroinst; id -g zeroinst").split()
+    beside, box = "/var/cache/0install.net/host-implementations", "/var/lib/zeroinstall.virtualbox/box"
+    ours = f"uid={uid},gid={gid},noauto,comment=zeroinstall.virtualbox 0 0"
+    host = "vboxsf ro,nodev,nosuid,noauto,comment=zeroinstall.virtualbox 0 0"
+    assert {mode: fresh[mode]["fstab"][1:] for mode in MODES} == {
+        "readonly": [f"ZeroInstall {STORE} {host}"],
+        "trusted": [f"ZeroInstall-trusted {STORE} vboxsf rw,nodev,nosuid,{ours}"],
+        "guests": [
+            f"ZeroInstall {beside} {host}", f"ZeroInstall-guests-default {STORE} vboxsf rw,nodev,nosuid,{ours}"],
+        "verified": [
+            f"ZeroInstall {STORE} {host}",
+            f"ZeroInstall-box {box} vboxsf rw,nodev,nosuid,dmask=0077,fmask=0077,{ours}",
+        ],
+    }
+
+
+def test_who_can_write_the_writable_stores(guests: Guests, fresh: dict[str, dict[str, list[str]]]) -> None:
+    for mode in ("trusted", "guests"):
+        line = f"setpriv --reuid=zeroinst --clear-groups touch {STORE}/x && rm {STORE}/x && echo zeroinst;"
+        line += f"setpriv --reuid=nobody --clear-groups touch {STORE}/x 2>&1 || true"
+        said = guests.inside(mode, line)
+        assert said.startswith("zeroinst\n") and "Permission denied" in said
+
+
+@pytest.mark.parametrize("number", range(len(SWITCHES)), ids=["-".join(switch) for switch in SWITCHES])
+def test_a_switch_leaves_what_a_fresh_set_up_makes(
+    guests: Guests, fresh: dict[str, dict[str, list[str]]], number: int
+) -> None:
+    """One walk: each starts where the one before it has ended."""
+    old, new = SWITCHES[number]
+    if number == 0:
+        guests.switch(WALK[0])
+    assert difference(guests.snapshot("walker"), fresh[old]) == [], f"before the switch, in mode {old}"
+    packages = guests.packages("walker")
+    assert guests.switch(new).changed > 0
+    assert difference(guests.snapshot("walker"), fresh[new]) == []
+    assert guests.packages("walker") == packages
+
+
+def test_a_switch_in_check_mode_tells_and_changes_nothing(
+    guests: Guests, fresh: dict[str, dict[str, list[str]]]
+) -> None:
+    for mode in ("trusted", "guests", "verified"):
+        play = guests.bring("--check", "--limit", "walker", "-e", f"cache_guest_mode={mode}")
+        assert play.changed > 0
+        assert difference(guests.snapshot("walker"), fresh["readonly"]) == []
+
+
+@pytest.mark.parametrize("mode", ["trusted", "guests", "verified"])
+def test_a_guest_without_sudo_is_refused_before_anything_is_changed(
+    guests: Guests, fresh: dict[str, dict[str, list[str]]], mode: str
+) -> None:
+    guests.inside("walker", "mv /usr/sbin/visudo /usr/sbin/visudo.away")
+    try:
+        play = guests.play(SHARE, "--limit", "walker", "-e", f"cache_guest_mode={mode}")
+    finally:
+        guests.inside("walker", "mv /usr/sbin/visudo.away /usr/sbin/visudo")
+    assert play.status != 0
+    assert f"walker has no sudo, by which its users add packages in mode {mode}" in play.messages("walker")
+    assert difference(guests.snapshot("walker"), fresh["readonly"]) == []
+
+
+def test_packages_of_the_guests_own_are_not_hidden(guests: Guests, fresh: dict[str, dict[str, list[str]]]) -> None:
+    """With cache_guest_sharing the guest has a store of its own, which a share would lie over."""
+    guests.bring("--limit", "walker", "-e", "cache_guest_mode=readonly", "-e", "cache_guest_sharing=true")
+    guests.inside("walker", f"mkdir {STORE}/sha256=own")
+    for mode in ("trusted", "guests", "verified"):
+        play = guests.play(SHARE, "--limit", "walker", "-e", f"cache_guest_mode={mode}")
+        assert play.status != 0
+        assert "'sha256=own'" in play.messages("walker") and "Move them away" in play.messages("walker")
+    guests.inside("walker", f"rmdir {STORE}/sha256=own")
+    guests.switch("readonly")
+    assert difference(guests.snapshot("walker"), fresh["readonly"]) == []
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_unshare_undoes_each_mode(
+    guests: Guests, before: dict[str, dict[str, list[str]]], fresh: dict[str, dict[str, list[str]]], mode: str
+) -> None:
+    packages = guests.packages(mode)
+    check = guests.bring("--check", "--limit", mode, playbook=UNSHARE)
+    assert difference(guests.snapshot(mode), fresh[mode]) == []
+    done = guests.bring("--limit", mode, playbook=UNSHARE)
+    assert done.changed == check.changed > 0
+    assert difference(guests.snapshot(mode), before[mode]) == []
+    assert guests.packages(mode) == packages
+    assert guests.bring("--limit", mode, playbook=UNSHARE).changed == 0
