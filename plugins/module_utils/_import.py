@@ -11,6 +11,7 @@ store by one rename. Whenever the pass is killed, the store has whole implementa
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import pwd
@@ -404,6 +405,9 @@ def _as_user(
 
 
 def _become(owner: os.stat_result) -> None:
+    for module in ("ctypes", "tempfile"):  # needed later, when this user may not read where they are
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
     try:
         group = pwd.getpwuid(owner.st_uid).pw_gid
     except KeyError:
