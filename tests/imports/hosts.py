@@ -10,8 +10,8 @@ from __future__ import annotations
 import io
 import os
 import secrets
+import shutil
 import subprocess
-import sys
 import tarfile
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -25,6 +25,8 @@ from setup import REPOSITORY
 from zero import File, Folder, Link
 
 SERVICE, GUEST = 64001, 64002
+PYTHON = "/usr/bin/python3"
+"""One that every user of this machine can run."""
 SECURE_ADD = REPOSITORY / "roles/cache_guest/files/secure_add.py"
 SECOND = 10**9
 LIMITS = Limits(max_size=1 << 26, max_entries=1000, max_depth=20, max_seconds=60, keep_free=0)
@@ -104,10 +106,15 @@ class Host:
         names = self.sound()
         assert set(os.listdir(self.store)) == names
         assert os.listdir(self.staging) == []
-        for box in self.boxes.iterdir():
+        for box in filter(Path.is_dir, self.boxes.iterdir()):
             left = [name for name in os.listdir(os.fsencode(box)) if name.endswith(b".tar")]
             assert left == [], f"{box.name} still has {left}"
         return names
+
+    def check_nothing_done(self) -> bool:
+        """Nothing was added, and no answer was given."""
+        answers = [name for box in self.boxes.iterdir() for name in os.listdir(box) if name.endswith(".answer")]
+        return os.listdir(self.store) == os.listdir(self.staging) == answers == []
 
     def sound(self) -> set[str]:
         """Every implementation in the store is sound, also in its modes; their names."""
@@ -123,9 +130,11 @@ class Host:
 
     def send(self, box: str, tree: Path, digest: str) -> subprocess.Popen[str]:
         """Start the guest's own program on a tree."""
-        command = [sys.executable, "-IS", SECURE_ADD, digest, "--box", self.boxes / box, "--store", self.store]
+        program = self.folder / "secure-add"
+        if not program.exists():
+            shutil.copy(SECURE_ADD, program)
         return subprocess.Popen(
-            [*map(str, command), "--timeout", "120"],
+            [*(PYTHON, "-IS", program, digest), *("--box", self.boxes / box, "--store", self.store, "--timeout", "120")],
             cwd=tree, user=GUEST, group=GUEST, extra_groups=[], stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 
