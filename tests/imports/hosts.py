@@ -134,7 +134,7 @@ class Host:
         if not program.exists():
             shutil.copy(SECURE_ADD, program)
         return subprocess.Popen(
-            [*(PYTHON, "-IS", program, digest), *("--box", self.boxes / box, "--store", self.store, "--timeout", "120")],
+            [PYTHON, "-IS", program, digest, "--box", self.boxes / box, "--store", self.store, "--timeout", "120"],
             cwd=tree, user=GUEST, group=GUEST, extra_groups=[], stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 

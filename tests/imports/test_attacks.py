@@ -21,7 +21,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import_boxes
-from hosts import GUEST, SERVICE, TREE, Host, digest, pack
+from hosts import GUEST, SECOND, SERVICE, TREE, Host, digest, pack
 from zero import File, Folder, Link
 
 IN_ACCESS, IN_OPEN, IN_MODIFY, IN_ATTRIB = 0x1, 0x20, 0x2, 0x4
@@ -94,6 +94,11 @@ def files(*extra: tuple) -> bytes:
 
 def globals_() -> bytes:
     return pack(TREE, pax_headers={"comment": "for all"})
+
+
+def changed(node: File | Link) -> bytes:
+    """The archive with another file "read me" than the name says."""
+    return pack(Folder({**TREE.entries, b"read me": node}))
 
 
 ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
@@ -174,11 +179,10 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
     "noise": (lambda: os.urandom(100_000), "no header of a POSIX tar archive"),
     "nothing": (lambda: b"", "ends without its end mark"),
     "zeros": (lambda: bytes(1 << 20), "do not match its name"),
-    "another content": (lambda: pack(Folder({**TREE.entries, b"read me": File(b"hellO\n", 7 * 10**9)})), "do not match"),
-    "another time": (lambda: pack(Folder({**TREE.entries, b"read me": File(b"hello\n", 8 * 10**9)})), "do not match"),
-    "another x bit": (
-        lambda: pack(Folder({**TREE.entries, b"read me": File(b"hello\n", 7 * 10**9, 0o755)})), "do not match"),
-    "another link": (lambda: pack(Folder({**TREE.entries, b"l": Link(b"big")})), "do not match"),
+    "another content": (lambda: changed(File(b"hellO\n", 7 * SECOND)), "do not match"),
+    "another time": (lambda: changed(File(b"hello\n", 8 * SECOND)), "do not match"),
+    "another x bit": (lambda: changed(File(b"hello\n", 7 * SECOND, 0o755)), "do not match"),
+    "another kind": (lambda: changed(Link(b"big")), "do not match"),
 }  # fmt: skip
 
 
