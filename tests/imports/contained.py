@@ -27,9 +27,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 PROGRAM, SECURE_ADD, STORE, BOXES, USER, SECONDS = sys.argv[1:7]
-sys.path.insert(0, PROGRAM)
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _tree
-
 LIBC = ctypes.CDLL(None, use_errno=True)
 TOUCHED = 0x1 | 0x2 | 0x4 | 0x20 | 0x100 | 0x200
 """Read, written, attributes changed, opened, created in, deleted in."""
@@ -74,6 +71,9 @@ class Canaries:
 
 def tree(folder: Path, number: int) -> tuple[Path, str]:
     """A package, and its name."""
+    sys.path.insert(0, PROGRAM)
+    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _tree
+
     path = folder / f"package-{number}"
     (path / "d").mkdir(parents=True)
     (path / "d/file").write_text(f"package {number}\n" * 1000)
@@ -86,10 +86,11 @@ def attacks(canaries: Canaries, archive: Path, wanted: str) -> dict[str, Callabl
     request = BOX / f"{'0' * 32}.{wanted}.tar"
 
     def swapped_with_a_link() -> None:
-        (one, other) = (BOX / f"{'1' * 32}.{wanted}.tar", BOX / "other-1")
-        for path, make in ((one, lambda: shutil.copy(archive, one)), (other, lambda: other.symlink_to(canaries.secret))):
-            if not path.is_symlink() and not path.exists():
-                make()
+        one, other = BOX / f"{'1' * 32}.{wanted}.tar", BOX / "other-1"
+        if not os.path.lexists(one):
+            shutil.copy(archive, one)
+        if not os.path.lexists(other):
+            other.symlink_to(canaries.secret)
         for _turn in range(50):
             exchange(one, other)
 
@@ -171,10 +172,8 @@ def main() -> None:
     folder.mkdir()
     path, wanted = tree(folder, 0)
     archive = folder / "archive.tar"
-    subprocess.run(
-        ["tar", "--format=posix", "--pax-option=delete=atime,delete=ctime,delete=mtime", "-cf", archive, "-C", path, "d"],
-        check=True,
-    )
+    options = ["--format=posix", "--pax-option=delete=atime,delete=ctime,delete=mtime"]
+    subprocess.run(["tar", *options, "-cf", archive, "-C", path, "d"], check=True)
     archive.chmod(0o644)
     canaries = Canaries(archive.read_bytes())
     canaries.secret.read_bytes()

@@ -120,7 +120,7 @@ def ansible(folder: Path, host: Host, *options: str, **arguments: Any) -> dict[s
 
 
 def test_the_module(host: Host, folder: Path) -> None:
-    """By the real Ansible, as root: check mode changes nothing, and tells what waits; a second run has nothing to do."""
+    """By the real Ansible, as root: check mode tells what waits; a second run has nothing to do."""
     wanted = digest(TREE, folder)
     host.put("good", wanted, pack(TREE))
     host.put("evil", wanted, b"x")

@@ -17,6 +17,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.modules import store_imp
 
 STORE = "/s/0install.net/implementations"
 ADDED = _import.Answer("g1", "sha256new_X", "added", "", "0" * 32)
+NOTHING_ELSE = _import.Result([])
 ANSWER = {"box": "g1", "digest": "sha256new_X", "status": "added", "reason": ""}
 
 
@@ -36,7 +37,7 @@ def call(monkeypatch):
     monkeypatch.setattr(basic.AnsibleModule, "fail_json", answer)
     monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _module, text: calls.append(text))
 
-    def run(answers=(ADDED,), result=_import.Result([]), failure=None, **options):
+    def run(answers=(ADDED,), result=NOTHING_ELSE, failure=None, **options):
         def carry_out(request, tell, dry):
             calls.append((request, dry))
             for one in answers:
