@@ -228,7 +228,7 @@ def bench(folder: Path, packages: dict[str, Path], count: int, rounds: int) -> d
 
 def table(found: dict[str, list[tuple[float, float]]], packages: dict[str, Path], count: int) -> str:
     """The Markdown page."""
-    version = subprocess.run(["0install", "--version"], capture_output=True, text=True, check=True).stdout.split("\n")[0]
+    version = subprocess.check_output(["0install", "--version"], text=True).splitlines()[0]
     files = [path for package in packages.values() for path in package.rglob("*") if path.is_file()]
     size = sum(path.stat().st_size for path in files)
     base = statistics.median(seconds for seconds, _memory in found["`0store add`"])
