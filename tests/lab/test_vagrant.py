@@ -11,6 +11,7 @@ from __future__ import annotations
 import json
 import shlex
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -25,6 +26,7 @@ from vagrants import SHARED, STORE, Vagrant, project
 
 assert collection.FINDER, "it makes ansible_collections importable"
 
+MANAGE = "/usr/lib/virtualbox/VBoxManage"
 GUESTS = ("g1", "g2")
 MOUNT = {"g1": "vagrant", "g2": "cache_guest"}
 """Who mounts the host's store."""
@@ -142,11 +144,12 @@ def test_a_package_with_links_goes_from_one_guest_to_the_other(machines: Machine
     fleet = machines.fleet
     fleet.guest("g1", TREE)
     digest = fleet.guest("g1", "0install digest --algorithm=sha256new /tmp/t")[1].strip().splitlines()[-1]
-    fleet.guest("g1", f"chown -R vagrant /tmp/t && runuser -u vagrant -- env HOME=/home/vagrant 0store add {digest} /tmp/t")
-    assert (machines.cache.is_dir(), (fleet.root / str(machines.cache)[1:] / digest).is_dir()) == (True, True)
-    assert (fleet.root / str(machines.cache)[1:] / digest / "bin/run").readlink() == Path("../lib/run")
+    as_user = "runuser -u vagrant -- env HOME=/home/vagrant"
+    fleet.guest("g1", f"chown -R vagrant /tmp/t && {as_user} 0store add {digest} /tmp/t")
+    kept = fleet.root / str(machines.cache)[1:] / digest
+    assert (kept / "bin/run").readlink() == Path("../lib/run") and (kept / "lib/run").is_file()
     line = f"d=$(0install store find {digest}) && echo $d && $d/bin/run && $d/lib/again && 0store verify $d"
-    printed = fleet.guest("g2", f"runuser -u vagrant -- env HOME=/home/vagrant sh -c {shlex.quote(line)}")[1]
+    printed = fleet.guest("g2", f"{as_user} sh -c {shlex.quote(line)}")[1]
     assert printed.splitlines()[0] == f"{SHARED}/{digest}"
     assert printed.count("this is shared") == 2 and "OK" in printed
     assert digest not in fleet.host("ls", STORE).stdout
@@ -174,6 +177,22 @@ def test_the_next_boot_makes_the_same(machines: Machines) -> None:
     assert any(call[:2] == ["sharedfolder", "remove"] and call[-1] == "ZeroInstall" for call in calls), calls
     assert vagrants.shares(machines.fleet, "g1") == before
     assert "Read-only" in machines.fleet.guest("g1", f"mount -o remount,rw {STORE}; touch {STORE}/x", check=False)[1]
+
+
+def test_a_machine_that_was_suspended_has_its_shares_again(machines: Machines) -> None:
+    """As by "vagrant suspend" and "resume", which run VBoxManage alone. Of the machine with a transient share."""
+    fleet = machines.fleet
+    before = vagrants.shares(fleet, "g2")
+    fleet.vbox("controlvm", "g2", "savestate")
+    end = time.monotonic() + 300
+    while 'VMState="saved"' not in fleet.host(MANAGE, "showvminfo", "g2", "--machinereadable", check=False).stdout:
+        assert time.monotonic() < end, "g2 is not saved after 300 s"
+        time.sleep(0.2)
+    fleet.lab("start", "g2")
+    assert vagrants.shares(fleet, "g2") == before
+    assert "this is hello" in fleet.guest("g2", f"{STORE}/*/hello")[1]
+    assert "Read-only" in fleet.guest("g2", f"mount -o remount,rw {STORE}; touch {STORE}/x", check=False)[1]
+    fleet.guest("g2", f"mount -o remount,ro {STORE}")
 
 
 def test_the_second_run_of_the_guests_role_changes_nothing(machines: Machines) -> None:

@@ -32,7 +32,8 @@ class StandInCommunicator < Vagrant.plugin("2", :communicator)
   def execute(line, options = nil)
     options = { error_check: true, error_class: Vagrant::Errors::VagrantError, error_key: :ssh_bad_exit_status }
               .merge(options || {})
-    output, status = Open3.capture2e(self.class.shell, line)
+    # A serial port takes one line.
+    output, status = Open3.capture2e(self.class.shell, "sh -c \"$(echo #{[line].pack("m0")} | base64 -d)\"")
     yield(:stdout, output) if block_given?
     warn "guest: #{line.strip} -> #{status.exitstatus} #{output.strip}"
     return status.exitstatus if status.success? || !options[:error_check]

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,11 +18,14 @@ import pytest
 import vagrants
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _vagrant
 from fleet import Fleet
+from programs import check
+from setup import REPOSITORY
 from vagrants import SHARED, STORE, Vagrant, project
 
 assert collection.FINDER, "it makes ansible_collections importable"
 
 HERE = Path(__file__).resolve().parent
+EXAMPLES = REPOSITORY / "docs" / "examples" / "vagrant"
 SYMLINKS = "VBoxInternal2/SharedFoldersEnableSymlinksCreate/"
 DEFAULTS = {
     "placement": "block",
@@ -153,66 +157,61 @@ HOSTILE = (
 )
 
 
+PATTERNS = {
+    "machines": "%s",
+    "store": "/srv/%s/0install.net/implementations",
+    "share": "%s",
+    "guest_path": "/srv/%s",
+    "cache": "~/%s/0install.net/implementations",
+    "cache_share": "%s",
+    "cache_guest_path": "/srv/%s",
+}
+
+
+def accepted(generation: str, values: dict[str, str]) -> tuple[dict[str, Any], list[str]]:
+    """Settings with those values that are taken, and the names of the variables whose values are refused."""
+    settings: dict[str, Any] = {"generation": generation, "cache": "/srv/0install.net/implementations"}
+    settings["mount"] = "cache_guest" if generation == "2" else "vagrant"
+    refused: dict[str, str] = {}
+    for variable, value in values.items():
+        more = {variable: [value] if variable == "machines" else value}
+        # Names are freer where Vagrant mounts nothing.
+        mount = {"mount": "vagrant", "share": "ZeroInstall"} if variable == "guest_path" else {}
+        try:
+            text(**{**settings, **more, **mount})
+        except _vagrant.Failure as failure:
+            refused[variable] = str(failure)
+        else:
+            settings.update(more)
+    assert all(message.startswith(f"vagrantfile_{variable}: ") for variable, message in refused.items()), refused
+    return settings, list(refused)
+
+
 def test_hostile_names_are_data_in_every_variable(vagrant: Vagrant, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each name in each variable: Vagrant reads it back as it was written, or it is refused."""
     trap = vagrant.folder / "trap"
     monkeypatch.chdir(vagrant.folder)
-    names = [name.replace("TRAP", str(trap)) for name in HOSTILE]
-    read: dict[Path, tuple[str, str, str]] = {}
-    refused = []
-    wrap = {
-        "store": "/srv/%s/0install.net/implementations",
-        "cache": "~/%s/0install.net/implementations",
-        "guest_path": "/srv/%s",
-        "cache_guest_path": "/srv/%s",
-    }
-    cases = itertools.product(
-        ("1", "2"), ("machines", "store", "share", "guest_path", "cache", "cache_share", "cache_guest_path"), names
-    )
-    for generation, variable, name in cases:
-        value = wrap.get(variable, "%s") % name if variable in wrap else name
-        settings: dict[str, Any] = {"generation": generation, variable: value}
-        if variable == "machines":
-            settings["machines"] = [value]
-        elif variable == "share" and generation == "2":
-            settings["mount"] = "cache_guest"
-        elif variable.startswith("cache_"):
-            settings["cache"] = "/srv/0install.net/implementations"
-        try:
-            part = text(**settings)
-        except _vagrant.Failure as failure:
-            assert str(failure).startswith(f"vagrantfile_{variable}: ")
-            refused.append(variable)
-            continue
-        machines = [value] if variable == "machines" else []
-        folder = vagrant.folder / f"p{len(read)}"
-        project(folder, part)
-        if machines:
-            assert all(ord(character) < 128 for character in part)
-        read[folder] = (generation, variable, value)
+    read: dict[Path, dict[str, Any]] = {}
+    taken = []
+    for generation, name in itertools.product(("1", "2"), HOSTILE):
+        values = {variable: form % name.replace("TRAP", str(trap)) for variable, form in PATTERNS.items()}
+        settings, refused = accepted(generation, values)
+        assert {"guest_path", "cache_guest_path", "cache_share"} <= set(refused) or name == "__END__", refused
+        taken += [variable for variable in PATTERNS if variable not in refused]
+        folder = project(vagrant.folder / f"p{len(read)}", text(**settings), machines=())
+        read[folder] = settings
     found = vagrant.read(*read)
-    for folder, (generation, variable, value) in read.items():
-        machines = found[str(folder)]
-        expected = os.path.expanduser(value)
-        if variable == "machines":
-            assert list(machines) == [value]
-            continue
-        (machine,) = machines.values()
+    for folder, settings in read.items():
+        assert list(found[str(folder)]) == settings["machines"]
+        (machine,) = found[str(folder)].values()
         paths = {one["hostpath"] for one in machine["folders"].values()}
         words = {word for _event, call in machine["customizations"] for word in call}
-        if variable == "store":
-            assert expected in paths & words, (generation, expected, paths)
-        elif variable == "cache":
-            assert expected in paths
-        elif variable == "share":
-            assert expected in words
-        else:
-            assert variable in ("guest_path", "cache_guest_path", "cache_share"), variable
+        assert settings["store"] in words
+        assert os.path.expanduser(settings["cache"]) in paths
+        assert settings.get("share", "ZeroInstall") in words
     assert not trap.exists()
-    variables = [variable for _generation, variable, _value in read.values()]
-    assert {"machines", "store", "share", "cache"} <= set(variables)
-    assert variables.count("machines") == variables.count("store") == variables.count("cache") == 2 * len(HOSTILE)
-    assert {"guest_path", "cache_guest_path", "cache_share"} <= set(refused)
+    assert all(taken.count(variable) == 2 * len(HOSTILE) for variable in ("machines", "store", "cache")), taken
+    assert "share" in taken
 
 
 # --- the role -----------------------------------------------------------------------------------------------------
@@ -268,7 +267,10 @@ def files(folder: Path) -> dict[str, tuple[int, bytes]]:
     }
 
 
-OWN = b"# Mine: \xc3\xa9t\xc3\xa9\nVagrant.configure('2') do |config|\r\n  config.vm.box = 'debian'\nend\n__END__\nnot Ruby ("
+OWN = (
+    b"# Mine: \xc3\xa9t\xc3\xa9\nVagrant.configure('2') do |config|\r\n  config.vm.box = 'debian'\nend\n"
+    b"__END__\nnot Ruby ("
+)
 
 
 def test_block_in_a_project(role: Role) -> None:
@@ -314,7 +316,7 @@ def test_file_that_one_line_loads(role: Role) -> None:
     assert role.changed(**variables) == 1
     assert role.changed(**variables) == 0
     project(folder, line)
-    assert (HERE.parents[1] / "docs/vagrant.md").read_text(encoding="utf-8").count(line.strip()) == 1
+    assert (REPOSITORY / "docs/vagrant.md").read_text(encoding="utf-8").count(line.strip()) == 1
     assert STORE in role.vagrant.read(folder)[str(folder)]["default"]["folders"]
     assert "Take the line that loads it out first" in role.message(entry="absent", **variables)
     assert len(files(folder)) == 2
@@ -446,9 +448,9 @@ def test_vagrants_driver_makes_shares_that_virtualbox_has_read_only(
     part = text(generation=generation, cache=str(cache))
     folder = project(vagrant.folder / "p", part, machines=(name,), extra=only)
     for _boot in range(3):
-        vagrant.boot(folder, name, vagrants.uuid_of(host, name))
-        calls = vagrant.calls()
-        assert ["sharedfolder", "add", vagrants.uuid_of(host, name), "--name", "ZeroInstall", "--hostpath", STORE] in calls
+        uuid = vagrants.uuid_of(host, name)
+        vagrant.boot(folder, name, uuid)
+        assert ["sharedfolder", "add", uuid, "--name", "ZeroInstall", "--hostpath", STORE] in vagrant.calls()
         found = vagrants.shares(host, name)
         assert set(found) == {"ZeroInstall", "ZeroInstallGuests"}
         store, shared = found["ZeroInstall"], found["ZeroInstallGuests"]
@@ -472,3 +474,80 @@ def test_without_the_role_vagrant_shares_it_writable(host: Fleet, vagrant: Vagra
 
 
 # --- the examples -------------------------------------------------------------------------------------------------
+
+
+def test_the_examples_are_read_by_vagrant(vagrant: Vagrant) -> None:
+    folder = vagrant.folder / "vagrant"
+    shutil.copytree(EXAMPLES, folder)
+    local = folder / "ansible_local"
+    for place in (folder, local):
+        (place / "Vagrantfile.zeroinstall").write_text(text(mount="cache_guest", placement="file"), encoding="utf-8")
+    found = vagrant.read(folder, local)
+    assert list(found[str(folder)]) == ["web", "db"]
+    for place, kind in ((folder, "ansible"), (local, "ansible_local")):
+        for machine in found[str(place)].values():
+            assert [one[0] for one in machine["provisioners"]] == [kind]
+            assert machine["customizations"][1] == ["post-boot", add(STORE, "--readonly", "--transient")]
+        check(["vagrant", "validate", "--ignore-provider"], cwd=place, environment=vagrant.environment)
+    assert (local / "guest.yml").read_bytes() == (folder / "guest.yml").read_bytes()
+
+
+def test_vagrants_inventory_serves_for_share_and_verify(
+    host: Fleet, vagrant: Vagrant, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Written by Vagrant's own provisioner, and the rest from the example: the host's part, on the real VirtualBox."""
+    folder = vagrant.folder / "vagrant"
+    shutil.copytree(EXAMPLES, folder)
+    (folder / "Vagrantfile.zeroinstall").touch()
+    vagrant.ruby("inventory.rb", folder)
+    written = folder / ".vagrant/provisioners/ansible/inventory"
+    assert "Generated by Vagrant" in (written / "vagrant_ansible_inventory").read_text(encoding="utf-8")
+    for name in ("web", "db"):
+        host.vbox("createvm", "--name", f"vagrant_{name}_1", "--register")
+        (folder / f".vagrant/machines/{name}/virtualbox").mkdir(parents=True, exist_ok=True)
+        (folder / f".vagrant/machines/{name}/virtualbox/id").write_text(vagrants.uuid_of(host, f"vagrant_{name}_1"))
+    monkeypatch.setenv("PWD", str(folder))
+    groups = json.loads(host.inventory.read_text(encoding="utf-8"))["all"]["children"]
+    rest = folder / "lab.json"
+    hosts = {"localhost": groups["zeroinstall_hosts"]["hosts"]["vbox"]}
+    rest.write_text(json.dumps({"zeroinstall_hosts": {"hosts": hosts}}), encoding="utf-8")
+    inventories = ("-i", str(folder / "inventory.yml"), "-i", str(rest))
+    for playbook in ("share", "verify"):
+        options = ("--limit", "zeroinstall_hosts", *inventories)
+        play = host.play(f"zeroinstall.virtualbox.{playbook}", *options, inventory=written)
+        assert play.status == 0, play.messages("localhost") or play.output
+    for name in ("web", "db"):
+        share = vagrants.shares(host, f"vagrant_{name}_1")["ZeroInstall"]
+        assert (share["path"], share["writable"], share["ours"]) == (STORE, False, True)
+    printed = check(["ansible-inventory", "-i", written, "-i", folder / "inventory.yml", "--host", "db"], cwd=folder)
+    guest = json.loads(printed[printed.index("{") :])
+    assert (guest["ansible_port"], guest["ansible_user"], guest["cache_guest_host"]) == (2223, "vagrant", "localhost")
+
+
+def test_ansible_local_installs_the_collection_and_calls_the_guests_role(vagrant: Vagrant, tree: Path) -> None:
+    """Vagrant's own provisioner, with commands run here instead of in a guest: the role gets as far as to say so."""
+    folder = vagrant.folder / "vagrant"
+    shutil.copytree(EXAMPLES / "ansible_local", folder)
+    (folder / "Vagrantfile.zeroinstall").touch()
+    own = (folder / "Vagrantfile").read_text(encoding="utf-8")
+    paths = f"ansible.provisioning_path = '{folder}'\n    ansible.tmp_path = '{vagrant.folder}/tmp'\n    "
+    (folder / "Vagrantfile").write_text(own.replace("ansible.playbook", paths + "ansible.playbook"), encoding="utf-8")
+    requirements = (folder / "requirements.yml").read_text(encoding="utf-8")
+    (folder / "requirements.yml").write_text(requirements.replace("/vagrant/", f"{folder}/"), encoding="utf-8")
+    check(["ansible-galaxy", "collection", "build", "--output-path", folder], cwd=tree)
+    (archive,) = folder.glob("*.tar.gz")
+    assert f"{folder}/{archive.name}" in (folder / "requirements.yml").read_text(encoding="utf-8")
+    environment = {
+        **os.environ,
+        **vagrant.environment,
+        "HOME": str(vagrant.folder),
+        "ANSIBLE_COLLECTIONS_PATH": str(vagrant.folder / "collections"),
+        "ANSIBLE_PYTHON_INTERPRETER": "/usr/bin/python3",
+        "ANSIBLE_BECOME_METHOD": "ansible.builtin.su",
+    }
+    command = ["ruby", str(HERE / "provision_local.rb"), str(folder)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    printed = done.stdout + done.stderr
+    assert "was installed successfully" in printed, printed
+    assert "zeroinstall.virtualbox.cache_guest : Refuse a system that is no VirtualBox guest" in printed, printed
+    assert "default is no VirtualBox guest" in printed, printed
