@@ -8,6 +8,7 @@ and for its start of a machine that of the lab, which also puts the lab's own sh
 
 from __future__ import annotations
 
+import concurrent.futures
 import json
 import shlex
 import sys
@@ -78,8 +79,8 @@ class Machines:
             + ([] if writable else ["--readonly"])
             for share, (path, writable) in guests.own_shares(name).items()
         ]
-        start = self._script("start", *own, [*lab, "start", name], [*lab, "guest", name, "useradd -m vagrant"])
-        shell = self._script("shell", [*lab, "guest", name])
+        start = self._script(f"start-{name}", *own, [*lab, "start", name], [*lab, "guest", name, "useradd -m vagrant"])
+        shell = self._script(f"shell-{name}", [*lab, "guest", name])
         said = self.vagrant.boot(self.projects[name], name, vagrants.uuid_of(fleet, name), shell, start)
         (machine,) = self.vagrant.read(self.projects[name])[str(self.projects[name])].values()
         for _kind, line in machine["provisioners"]:
@@ -100,7 +101,8 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         made = Machines(fleet, tmp_path_factory.mktemp("vagrant"))
         for name in GUESTS:
             fleet.lab("stop", name)
-            made.boot(name)
+        with concurrent.futures.ThreadPoolExecutor() as pool:
+            assert all("Mounting shared folders" in said for said in pool.map(made.boot, GUESTS))
         play = fleet.play(str(EXAMPLE), "--limit", "g2")
         assert play.status == 0, play.messages("g2") or play.output
         yield made

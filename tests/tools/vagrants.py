@@ -29,7 +29,7 @@ class Vagrant:
             "VAGRANT_HOME": str(folder / "home"),
             "VAGRANT_CHECKPOINT_DISABLE": "1",
             "VAGRANT_TEST_CALLS": str(self.calls_file),
-            "PATH": f"{SCRIPTS}:{os.environ['PATH']}",
+            "PATH": f"{SCRIPTS}/bin:{os.environ['PATH']}",
         }
         if fleet:
             self.environment["VAGRANT_TEST_HOST"] = str(fleet.folder)
@@ -58,9 +58,9 @@ class Vagrant:
         """All calls of VBoxManage since the last time that this was asked."""
         if not self.calls_file.exists():
             return []
-        lines = self.calls_file.read_text(encoding="utf-8").splitlines()
+        lines = self.calls_file.read_text(encoding="utf-8").split("\n")[:-1]
         self.calls_file.unlink()
-        return [json.loads(line) for line in lines]
+        return [line.split("\x1f")[:-1] for line in lines]
 
 
 def project(folder: Path, *parts: str, machines: Sequence[str] = (), extra: str = "") -> Path:

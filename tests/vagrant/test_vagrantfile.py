@@ -459,6 +459,23 @@ def test_vagrants_driver_makes_shares_that_virtualbox_has_read_only(
         assert shared["symlink_policy"] == "relative"
 
 
+def test_the_share_goes_at_the_next_boot_after_it_was_taken_out(host: Fleet, vagrant: Vagrant) -> None:
+    """If the machine has any other synced folder of VirtualBox's; Vagrant removes nothing otherwise."""
+    host.vbox("createvm", "--name", "left", "--register")
+    vagrant = Vagrant(vagrant.folder, host)
+    uuid = vagrants.uuid_of(host, "left")
+    disabled = "  config.vm.synced_folder '.', '/vagrant', disabled: true\n"
+    project(vagrant.folder / "p", text(), machines=("left",), extra=disabled)
+    vagrant.boot(vagrant.folder / "p", "left", uuid)
+    project(vagrant.folder / "p", machines=("left",), extra=disabled)
+    vagrant.boot(vagrant.folder / "p", "left", uuid)
+    assert [share["writable"] for share in vagrants.shares(host, "left").values()] == [False]
+    other = disabled + "  config.vm.synced_folder '/srv', '/srv'\n"
+    project(vagrant.folder / "p", machines=("left",), extra=other)
+    vagrant.boot(vagrant.folder / "p", "left", uuid)
+    assert "ZeroInstall" not in vagrants.shares(host, "left")
+
+
 def test_without_the_role_vagrant_shares_it_writable(host: Fleet, vagrant: Vagrant) -> None:
     """What the read-only share is measured against: the recipe with Vagrant's own options alone."""
     host.vbox("createvm", "--name", "plain", "--register")
