@@ -4,16 +4,19 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fleet import TESTS, Fleet
 from programs import check
 
+MANAGE = "/usr/lib/virtualbox/VBoxManage"
 SCRIPTS = TESTS / "vagrant"
 STORE = "/var/cache/0install.net/implementations"
 SHARED = "/home/vagrant/.cache/0install.net/implementations"
@@ -36,7 +39,8 @@ class Vagrant:
 
     def ruby(self, script: str, *arguments: str | Path) -> str:
         """What one of the scripts beside this project's tests of Vagrant prints."""
-        return check(["ruby", SCRIPTS / script, *arguments], cwd=self.folder, environment=self.environment)
+        command = ["ruby", SCRIPTS / script, *arguments]
+        return check(command, cwd=self.folder, environment=self.environment, timeout=1800)
 
     def read(self, *folders: Path) -> dict[str, Any]:
         """What Vagrant reads in projects: folder to machine to what it has."""
@@ -61,6 +65,22 @@ class Vagrant:
         lines = self.calls_file.read_text(encoding="utf-8").split("\n")[:-1]
         self.calls_file.unlink()
         return [line.split("\x1f")[:-1] for line in lines]
+
+
+@contextlib.contextmanager
+def service(fleet: Fleet) -> Iterator[None]:
+    """VirtualBox's server of the host's root for the block: a client that meets one just leaving is refused."""
+    command = [str(fleet.folder / "enter"), str(fleet.root), "/usr/lib/virtualbox/VBoxSVC"]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as process:
+        try:
+            end = time.monotonic() + 120
+            while fleet.host(MANAGE, "list", "vms", check=False).returncode:
+                assert time.monotonic() < end, "VBoxSVC does not answer after 120 s"
+                time.sleep(0.5)
+            yield
+        finally:
+            process.terminate()
 
 
 def project(folder: Path, *parts: str, machines: Sequence[str] = (), extra: str = "") -> Path:

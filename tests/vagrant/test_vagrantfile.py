@@ -426,8 +426,8 @@ def test_bad_input_is_refused_before_anything_is_touched(role: Role, variables: 
 
 @pytest.fixture(scope="module")
 def host() -> Iterator[Fleet]:
-    """A VirtualBox host of the lab without guests; it has the folders that this machine's Vagrant looks for, too."""
-    with Fleet("vagrant-host", ()).running(quiet=True) as made:
+    """A VirtualBox host of the lab without guests."""
+    with Fleet("vagrant-host", ()).running(quiet=True) as made, vagrants.service(made):
         yield made
 
 
