@@ -1,0 +1,76 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The filter C(zeroinstall.virtualbox.vagrantfile)."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _vagrant
+
+DOCUMENTATION = r"""
+name: vagrantfile
+short_description: Write the Zero Install part of a Vagrantfile
+version_added: 0.1.0
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+description:
+  - Turns the variables of the role C(vagrantfile) into Ruby for a Vagrantfile. Names and paths become literals, so
+    that nothing in them is ever run.
+  - Fails, naming the variable, if one of them is wrong or they do not fit together.
+options:
+  _input:
+    description: >-
+      The role's variables without their common beginning: C(placement), C(generation), C(machines), C(store),
+      C(share), C(mount), C(guest_path), C(cache), C(cache_share), C(cache_guest_path), C(symlink_policy).
+    type: dict
+    required: true
+  version:
+    description: What C(VBoxManage --version) prints on the host; empty if it is not known.
+    type: str
+    default: ""
+"""
+
+EXAMPLES = r"""
+- name: See what the role would write
+  ansible.builtin.debug:
+    msg: "{{ settings | zeroinstall.virtualbox.vagrantfile }}"
+  vars:
+    settings:
+      placement: file
+      generation: "2"
+      machines: []
+      store: /var/cache/0install.net/implementations
+      share: ZeroInstall
+      mount: vagrant
+      guest_path: /var/cache/0install.net/implementations
+      cache: ""
+      cache_share: ZeroInstallGuests
+      cache_guest_path: /home/vagrant/.cache/0install.net/implementations
+      symlink_policy: auto
+"""
+
+RETURN = r"""
+_value:
+  description: The text.
+  type: str
+"""
+
+
+def vagrantfile(settings: t.Mapping[str, t.Any], version: str = "") -> str:
+    """The Ruby text for these settings."""
+    try:
+        return _vagrant.render(_vagrant.Settings(**settings), version)
+    except (Failure, TypeError) as error:
+        raise AnsibleFilterError(str(error)) from error
+
+
+class FilterModule:
+    """The collection's filters."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Names and functions."""
+        return {"vagrantfile": vagrantfile}

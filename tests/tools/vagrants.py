@@ -1,0 +1,107 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The real Vagrant, as Debian packages it, on projects that tests make."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import subprocess
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fleet import TESTS, Fleet
+from programs import check
+
+MANAGE = "/usr/lib/virtualbox/VBoxManage"
+SCRIPTS = TESTS / "vagrant"
+STORE = "/var/cache/0install.net/implementations"
+SHARED = "/home/vagrant/.cache/0install.net/implementations"
+
+
+class Vagrant:
+    """Vagrant with a home folder of its own below FOLDER, where its projects are, too."""
+
+    def __init__(self, folder: Path, fleet: Fleet | None = None) -> None:
+        self.folder = folder
+        self.calls_file = folder / "calls"
+        self.environment = {
+            "VAGRANT_HOME": str(folder / "home"),
+            "VAGRANT_CHECKPOINT_DISABLE": "1",
+            "VAGRANT_TEST_CALLS": str(self.calls_file),
+            "PATH": f"{SCRIPTS}/bin:{os.environ['PATH']}",
+        }
+        if fleet:
+            self.environment["VAGRANT_TEST_HOST"] = str(fleet.folder)
+
+    def ruby(self, script: str, *arguments: str | Path) -> str:
+        """What one of the scripts beside this project's tests of Vagrant prints."""
+        command = ["ruby", SCRIPTS / script, *arguments]
+        return check(command, cwd=self.folder, environment=self.environment, timeout=1800)
+
+    def read(self, *folders: Path) -> dict[str, Any]:
+        """What Vagrant reads in projects: folder to machine to what it has."""
+        command = ["ruby", str(SCRIPTS / "dump.rb"), *map(str, folders)]
+        done = subprocess.run(
+            command, env={**os.environ, **self.environment}, capture_output=True, text=True, check=False
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return json.loads(done.stdout)
+
+    def boot(self, project: Path, machine: str, uuid: str, *boot: str | Path) -> str:
+        """Boot a machine as Vagrant does, see boot.rb."""
+        data = project / ".vagrant" / "machines" / machine / "virtualbox"
+        data.mkdir(parents=True, exist_ok=True)
+        (data / "id").write_text(uuid, encoding="utf-8")
+        return self.ruby("boot.rb", project, machine, *boot)
+
+    def calls(self) -> list[list[str]]:
+        """All calls of VBoxManage since the last time that this was asked."""
+        if not self.calls_file.exists():
+            return []
+        lines = self.calls_file.read_text(encoding="utf-8").split("\n")[:-1]
+        self.calls_file.unlink()
+        return [line.split("\x1f")[:-1] for line in lines]
+
+
+@contextlib.contextmanager
+def service(fleet: Fleet) -> Iterator[None]:
+    """VirtualBox's server of the host's root for the block: a client that meets one just leaving is refused."""
+    command = [str(fleet.folder / "enter"), str(fleet.root), "/usr/lib/virtualbox/VBoxSVC"]
+    quiet = subprocess.DEVNULL
+    with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as process:
+        try:
+            end = time.monotonic() + 120
+            while fleet.host(MANAGE, "list", "vms", check=False).returncode:
+                assert time.monotonic() < end, "VBoxSVC does not answer after 120 s"
+                time.sleep(0.5)
+            yield
+        finally:
+            process.terminate()
+
+
+def project(folder: Path, *parts: str, machines: Sequence[str] = (), extra: str = "") -> Path:
+    """A project with a Vagrantfile; ``parts`` come after the user's own."""
+    folder.mkdir(parents=True, exist_ok=True)
+    defines = "".join(f"  config.vm.define {json.dumps(name)}\n" for name in machines)
+    own = f"Vagrant.configure('2') do |config|\n  config.vm.box = 'debian'\n{defines}{extra}end\n"
+    (folder / "Vagrantfile").write_text("".join([own, *parts]), encoding="utf-8")
+    return folder
+
+
+def uuid_of(fleet: Fleet, name: str) -> str:
+    """The UUID of a machine."""
+    lines = fleet.vbox("showvminfo", name, "--machinereadable").splitlines()
+    return next(line.split('"')[1] for line in lines if line.startswith("UUID="))
+
+
+def shares(fleet: Fleet, name: str) -> Mapping[str, dict[str, Any]]:
+    """The shares of a machine, as the module machine_info tells them."""
+    play = fleet.play(str(SCRIPTS / "machines.yml"))
+    assert play.status == 0, play.output
+    (result,) = play.results("vbox", "zeroinstall.virtualbox.machine_info")
+    (machine,) = (one for one in result["machines"] if one["name"] == name)
+    return {share["name"]: share for share in machine["shares"]}
