@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The modes in which guests add packages, from end to end: a real host, real guests, and the real 0install in both.
+
+In each mode, an ordinary user of one guest adds a package by the real ``0store add``. Then the other guest and the host
+find and run it. The lab's host has no systemd: what its service would start is started by the test, as the same user.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+
+import pytest
+from fleet import Fleet, Play
+
+SHARE, VERIFY = "zeroinstall.virtualbox.share", "zeroinstall.virtualbox.verify"
+STORE = "/var/cache/0install.net/implementations"
+BESIDE = "/var/cache/0install.net/host-implementations"
+OWN = "/root/.cache/0install.net/implementations"
+GROUP = "/root/.local/share/zeroinstall.virtualbox/groups/default/0install.net/implementations"
+BOXES = "/var/lib/zeroinstall.virtualbox/boxes"
+PROGRAM = "/usr/local/lib/zeroinstall.virtualbox/import/store_import.py"
+USER = "somebody"
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    """A host and two guests with nothing shared."""
+    with Fleet("modes", ("g1", "g2")).running(quiet=True) as made:
+        yield made
+
+
+def run(fleet: Fleet, *options: str, playbook: str = SHARE) -> Play:
+    """A run that has to succeed."""
+    play = fleet.play(playbook, *options)
+    assert play.status == 0, "\n".join(play.messages(host) for host in play.hosts) or play.output
+    return play
+
+
+def arrange(fleet: Fleet, *options: str) -> None:
+    """Both guests in the mode that these options choose, their machines started after the host's part.
+
+    The guests forget all files when they are switched off. Each has a user beside root then.
+    """
+    for name in fleet.guests:
+        fleet.lab("stop", name)
+    run(fleet, "--limit", "zeroinstall_hosts", *options)
+    fleet.lab("start", *fleet.guests)
+    run(fleet, *options)
+    again = run(fleet, "--limit", "vbox,g1", *options)
+    assert again.changed == 0, again.output
+    assert 0 < again.module_runs["g1"] <= 2, again.module_runs
+    for name in fleet.guests:
+        fleet.guest(name, f"useradd --create-home {USER}")
+
+
+def add_package(fleet: Fleet, name: str) -> str:
+    """A package with a program NAME that is a link to a link upwards, added by g1's user; its digest."""
+    tree = fleet.root / "srv" / name
+    (tree / "lib" / "deep").mkdir(parents=True)
+    program = tree / "lib" / "program"
+    program.write_text(f"#!/bin/sh\necho this is {name}\n", encoding="utf-8")
+    program.chmod(0o755)
+    (tree / "lib" / "deep" / "up").symlink_to("../program")
+    (tree / name).symlink_to("lib/deep/up")
+    archive = fleet.work("g1") / "package.tar"
+    subprocess.run(["tar", "-C", tree, "-cf", archive, "."], check=True, timeout=60)
+    digest = fleet.host("0install", "digest", "--algorithm=sha256new", f"/srv/{name}").stdout.strip()
+    shutil.rmtree(tree)
+    unpack = f"runuser -u {USER} -- sh -c 'mkdir /tmp/{name} && tar -C /tmp/{name} -xf /mnt/lab/package.tar'"
+    add = f"runuser -l {USER} -c '0store add {digest} /tmp/{name}'"
+    fleet.guest("g1", f"{unpack} && {add}")
+    return digest
+
+
+def assert_found_and_run(fleet: Fleet, name: str, digest: str, guests: str, host: str) -> None:
+    """Users of both guests find the package at a path and run it, and the host does, and it is sound there."""
+    for guest in fleet.guests:
+        line = f"runuser -l {USER} -c '0install store find {digest}; {guests}/{digest}/{name}'"
+        assert fleet.guest(guest, line)[1].splitlines() == [f"{guests}/{digest}", f"this is {name}"]
+    assert fleet.host(f"{host}/{digest}/{name}").stdout == f"this is {name}\n"
+    assert fleet.host("0store", "verify", f"{host}/{digest}").stdout.splitlines()[-1] == "OK"
+
+
+@contextlib.contextmanager
+def importing(fleet: Fleet, *options: str) -> Iterator[list[str]]:
+    """What the service does on a host with systemd: the program as the service's user, when there is a request.
+
+    What it says is collected.
+    """
+    ended = threading.Event()
+    said: list[str] = []
+
+    def serve() -> None:
+        boxes = fleet.root / BOXES.lstrip("/")
+        while not ended.wait(0.2):
+            if list(boxes.glob("*/*.tar")):
+                command = ("/usr/bin/python3", "-IS", PROGRAM, "--store", STORE, "--boxes", BOXES, *options)
+                done = fleet.host(*command, user="zeroinst", check=False)
+                said.append(done.stdout + done.stderr)
+
+    thread = threading.Thread(target=serve)
+    thread.start()
+    try:
+        yield said
+    finally:
+        ended.set()
+        thread.join(120)
+
+
+def left_in_boxes(fleet: Fleet) -> list[str]:
+    """What is in the boxes on the host."""
+    return [str(path) for path in (fleet.root / BOXES.lstrip("/")).glob("*/*")]
+
+
+def test_verified(fleet: Fleet) -> None:
+    """The host adds what an untrusted guest sends, and no guest can write into the store or into another's box."""
+    arrange(fleet, "-e", "cache_guest_mode=verified")
+    with importing(fleet):
+        digest = add_package(fleet, "verified")
+    assert_found_and_run(fleet, "verified", digest, STORE, STORE)
+    assert fleet.host("stat", "-c", "%U", f"{STORE}/{digest}").stdout.strip() == "zeroinst"
+    assert left_in_boxes(fleet) == []
+
+    for name in fleet.guests:
+        listed = fleet.vbox("showvminfo", name)
+        assert f"Host path: '{STORE}' (machine mapping), readonly" in listed
+        assert listed.count(f"Host path: '{BOXES}/") == 1 and f"Host path: '{BOXES}/{name}' " in listed
+    line = (
+        f"mkdir -p /tmp/w && mount -t vboxsf -o rw ZeroInstall /tmp/w; touch /tmp/w/x; rm -r /tmp/w/{digest};"
+        " umount /tmp/w; cd /var/lib/zeroinstall.virtualbox/box && touch ours && ln -s /etc/passwd link; rm ours"
+    )
+    said = fleet.guest("g1", line, check=False)[1]
+    assert said.count("Read-only file system") >= 2, said
+    assert "ln: failed to create symbolic link 'link'" in said, said
+    assert "OK" in fleet.host("0store", "verify", f"{STORE}/{digest}").stdout
+
+
+def test_what_the_host_refuses_stays_with_the_guests_user(fleet: Fleet) -> None:
+    """In the guests of the test before, by a limit of the host's."""
+    with importing(fleet, "--max-entries", "1") as said:
+        digest = add_package(fleet, "refused")
+    assert "It has more than 1 files, directories and links." in "".join(said)
+    found = fleet.guest("g1", f"runuser -l {USER} -c '0install store find {digest}'")[1].strip()
+    assert found == f"/home/{USER}/.cache/0install.net/implementations/{digest}"
+    assert digest not in fleet.host("ls", STORE).stdout
+    assert left_in_boxes(fleet) == []
+
+
+def test_guests(fleet: Fleet) -> None:
+    """What a guest adds, the guests of its group share, beside the host's own store, which nobody changes."""
+    before = fleet.host("ls", "-l", STORE).stdout
+    arrange(fleet, "-e", "cache_guest_mode=guests")
+    digest = add_package(fleet, "shared")
+    assert_found_and_run(fleet, "shared", digest, STORE, GROUP)
+    assert fleet.host("ls", "-l", STORE).stdout == before
+    seen = before.split()[-1]
+    assert fleet.guest("g2", f"0install store find {seen}")[1].strip() == f"{BESIDE}/{seen}"
+    said = fleet.guest("g1", f"touch {BESIDE}/x; runuser -u {USER} -- touch {STORE}/x", check=False)[1]
+    assert "Read-only file system" in said and "Permission denied" in said, said
+
+    (program,) = (fleet.root / GROUP.lstrip("/") / digest / "lib").glob("program")
+    program.chmod(0o755)
+    program.write_text("#!/bin/sh\necho by a hostile guest\n", encoding="utf-8")
+    play = fleet.play(VERIFY, "--limit", "zeroinstall_hosts", "-e", "cache_verify_quarantine=true")
+    assert play.status != 0 and f"{GROUP}/{digest}" in play.messages("vbox"), play.output
+    assert digest not in fleet.guest("g2", f"ls {STORE}")[1]
+    assert digest not in fleet.host("ls", STORE).stdout
+
+
+def test_trusted(fleet: Fleet) -> None:
+    """What a guest adds is in the host user's own store."""
+    options = ("-e", json.dumps({"cache_guest_mode": "trusted", "cache_host_store": "user"}))
+    arrange(fleet, *options)
+    digest = add_package(fleet, "trusted")
+    assert_found_and_run(fleet, "trusted", digest, STORE, OWN)
+    assert fleet.host("0install", "store", "find", digest).stdout.strip() == f"{OWN}/{digest}"
+    said = fleet.guest("g1", f"runuser -u {USER} -- touch {STORE}/x; ln -s /etc/passwd {STORE}/y", check=False)[1]
+    assert "Permission denied" in said, said
+    assert "ln: failed to create symbolic link" in said, said
+    assert fleet.host("ls", OWN).stdout.split() == [digest]
+
+
+def test_everything_ran_warm_in_the_guests(fleet: Fleet) -> None:
+    """Plain Python in these guests takes minutes; if it was used, the figures of this run mean nothing."""
+    fleet.lab("check-warm", *fleet.guests)
