@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -124,6 +125,16 @@ def test_vagrant_reads_every_variant(vagrant: Vagrant) -> None:
                 assert kind == "shell" and line.startswith("chown -h ")
             assert folders == {}
             assert machine["customizations"] == wanted
+
+
+def test_the_recipe_to_copy_is_what_the_role_writes(vagrant: Vagrant) -> None:
+    """Of README.md and docs/vagrant.md, for who has no Ansible."""
+    pages = [(REPOSITORY / page).read_text(encoding="utf-8") for page in ("README.md", "docs/vagrant.md")]
+    recipes = re.findall(r"^```ruby\n(Vagrant\.configure.*?)^```$", "".join(pages), re.MULTILINE | re.DOTALL)
+    assert len(recipes) == 2
+    folders = [project(vagrant.folder / str(number), part) for number, part in enumerate([text(), *recipes])]
+    role, *copied = vagrant.read(*folders).values()
+    assert copied == [role, role]
 
 
 def test_other_providers_see_nothing_of_it(vagrant: Vagrant) -> None:
