@@ -5,7 +5,7 @@
     imports.py [PACKAGES BOXES]
 
 Started by ``make benchmark``. Generates packages, and has the guests' own program pack them into the boxes; that is not
-in the times. Then, in turn, ROUNDS times after one that only warms the page cache: the real ``0store add`` for each
+in the times. Then, in turn, ROUNDS times: the real ``0store add`` for each
 package, into an empty store; the same followed by ``sync``, since the import writes to disk what it adds; and one pass
 of the service's program over all boxes, with one process that unpacks, and with one for each processor. Each package is
 added once, and none is lost; the stores are compared and verified.
@@ -185,7 +185,7 @@ def check(store: Path, packages: dict[str, Path], boxes: Path, output: str) -> N
 
 
 def bench(folder: Path, packages: dict[str, Path], count: int, rounds: int) -> dict[str, list[tuple[float, float]]]:
-    """Seconds and megabytes of each way, in each round but the first, which counts only if it is the only one."""
+    """Seconds and megabytes of each way, in each round."""
     main = program(folder / "program")
     boxes = folder / "boxes"
     processors = len(os.sched_getaffinity(0))
@@ -217,12 +217,10 @@ def bench(folder: Path, packages: dict[str, Path], count: int, rounds: int) -> d
         f"import, {processors} processes unpack": imported(processors),
     }
     found: dict[str, list[tuple[float, float]]] = {way: [] for way in ways}
-    for round_ in range(rounds + 1):
+    for _round in range(rounds):
         for way, run in ways.items():
-            seconds, megabytes = run()
-            if round_:
-                found[way].append((seconds, megabytes))
-                print(f"{way}: {seconds:.2f} s, {megabytes:.0f} MB", flush=True)
+            found[way].append(run())
+            print(f"{way}: {found[way][-1][0]:.2f} s, {found[way][-1][1]:.0f} MB", flush=True)
     return found
 
 
@@ -239,7 +237,7 @@ def table(found: dict[str, list[tuple[float, float]]], packages: dict[str, Path]
         # REUSE-IgnoreEnd
         f"# {count} guests that send {len(packages)} packages at once, beside `0store add`\n",
         f"{len(packages)} packages, {len(files):,} files, {size / 1e6:,.0f} MB, {version}, Python"
-        f" {sys.version.split()[0]}, {len(os.sched_getaffinity(0))} processors, page cache warm,"
+        f" {sys.version.split()[0]}, {len(os.sched_getaffinity(0))} processors,"
         f" {datetime.date.today()}. Medians of {ROUNDS} runs in turn, the range in brackets. Written by `make"
         " benchmark`, which also checks that each package was added once, that each guest was answered, and that"
         " `0store audit` finds nothing wrong.\n",

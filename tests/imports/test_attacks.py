@@ -438,23 +438,24 @@ def test_the_canary_sings(folder: Path) -> None:
 
 def test_a_guest_can_neither_open_its_box_to_others_nor_reach_those_of_others(host: Host) -> None:
     box = host.boxes / "evil"
-    for attempt in (
-        lambda: box.chmod(0o777),
-        lambda: box.rename(host.boxes / "good"),
-        lambda: box.rmdir(),
-        lambda: (host.boxes / "new").mkdir(),
-        lambda: (host.store / "x").mkdir(),
-        lambda: os.listdir(host.staging),
-    ):
+    attempts: list[tuple[Callable[..., object], tuple[object, ...]]] = [
+        (os.chmod, (box, 0o777)),
+        (os.rename, (box, host.boxes / "good")),
+        (os.rmdir, (box,)),
+        (os.mkdir, (host.boxes / "new",)),
+        (os.mkdir, (host.store / "x",)),
+        (os.listdir, (host.staging,)),
+    ]
+    for attempt, arguments in attempts:
 
-        def refused(attempt: Callable[[], object] = attempt) -> bool:
+        def refused(do: Callable[..., object] = attempt, arguments: tuple[object, ...] = arguments) -> bool:
             try:
-                attempt()
+                do(*arguments)
             except PermissionError:
                 return True
             return False
 
-        assert host.as_guest(refused)
+        assert host.as_guest(refused), attempt
 
 
 def test_what_is_old_is_removed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
