@@ -121,10 +121,12 @@ _GUESTS = Part(_SHARE + "-guests-" + _GROUP_VARIABLE, _group_store, SYSTEM_STORE
 _DROP_BOX = Part(
     _SHARE + "-box", _box, BOX, writable=True, store=False, options=("dmask=0077", "fmask=0077"))
 
+# What is mounted where Zero Install looks by itself comes first, in every mode: so fstab has its lines in one order,
+# whatever the mode was before.
 MODES = {
     "readonly": Mode((_STORE,), "wished", movable=True),
     "trusted": Mode((_TRUSTED,), "own", host_store="user"),
-    "guests": Mode((_STORE_BESIDE, _GUESTS), "own", movable=True),
+    "guests": Mode((_GUESTS, _STORE_BESIDE), "own", movable=True),
     "verified": Mode((_STORE, _DROP_BOX), "box", host_store="system", movable=True),
 }
 
@@ -262,13 +264,15 @@ def arrangement(name: str, guest: dict[str, t.Any], sharing: bool, options: t.Se
     mode = mode_of(name, guest)
     helper = mode.helper if mode.helper != "wished" else "own" if sharing else "none"
     mounts = []
-    for number, part in enumerate(mode.parts):
+    place = ""
+    for part in mode.parts:
         path = part.path
-        if number == 0:
+        if part.folder is _host_store:
             path = guest["cache_guest_path"] or (BESIDE if mode.helper == "wished" and sharing else part.path)
+            place = path
         mount = {"share": share_name(part, guest), "path": path, "store": part.store,
                  "options": [*part.options, *(options if part.store else ())]}
         if part.writable:
             mount.update(writable=True, owner=OWNER)
         mounts.append(mount)
-    return {"path": mounts[0]["path"], "mounts": mounts, "helper": helper}
+    return {"path": place, "mounts": mounts, "helper": helper}

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 from fleet import TESTS, Fleet, Play
-from walk import MODES, SHARE, SWITCHES, UNSHARE, WALK, difference
+from walk import MODES, SHARE, SWITCHES, UNSHARE, WALK, assert_same
 
 CONTAINERS = TESTS / "containers" / "containers.py"
 PODMAN = TESTS / "containers" / "podman"
@@ -32,11 +32,12 @@ find /etc /usr/local /var/lib /var/cache -xdev \
   -o -printf '%p %y %m %u %g %l\n' | sort
 echo ---
 find /etc /usr/local /var/lib/zeroinstall.virtualbox -xdev -path /usr/local/lib/standin -prune -o -type f \
-  ! -name machine-id ! -name hostname ! -name hosts -exec cksum {} + | sort
+  ! -name machine-id ! -name hostname ! -name hosts -exec cksum {} + 2>/dev/null | sort
 echo ---
 cat /etc/fstab
 echo ---
-findmnt --noheadings --raw --output TARGET,FSTYPE,SOURCE,OPTIONS | grep -e 0install -e zeroinstall |
+findmnt --noheadings --raw --output TARGET,FSTYPE,SOURCE,OPTIONS |
+  grep -e ^/var/cache/0install -e ^/var/lib/zeroinstall |
   sed 's/\(fd\|pgrp\|pipe_ino\)=[0-9]*/\1/g'
 systemctl list-units --all --plain --no-legend --no-pager | grep -e 0install -e zeroinstall
 grep zeroinst /etc/passwd /etc/group
@@ -122,7 +123,7 @@ def guests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
     try:
         made.containers("up", *(f"{name}=debian13" for name in made.guests))
         for name in made.guests:
-            made.inside(name, f"mkdir -p {folders}; touch {folders.replace('sha256=1', 'sha256=1/file')}")
+            made.inside(name, f"apt-get -qq update; mkdir -p {folders}; touch {folders.replace('sha256=1', 'sha256=1/file')}")
         yield made
     finally:
         made.containers("down")
@@ -136,12 +137,12 @@ def before(guests: Guests) -> dict[str, dict[str, list[str]]]:
     assert "There is no user 'zeroinst' yet" in check.output
     for mode in MODES:
         assert check.hosts[mode]["changed"] > 0
-        assert difference(guests.snapshot(mode), bare[mode]) == []
+        assert_same(guests.snapshot(mode), bare[mode])
     for name in guests.guests:
-        guests.inside(name, "apt-get -qq update && apt-get -qq install -y --no-install-recommends 0install-core")
+        guests.inside(name, "DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends 0install-core")
     found = {name: guests.snapshot(name) for name in guests.guests}
     for name in guests.guests:
-        assert difference(found[name], found["walker"]) == []
+        assert_same(found[name], found["walker"])
     return found
 
 
@@ -160,7 +161,7 @@ def test_a_guest_that_is_right_costs_two_module_runs_in_each_mode(
     assert play.changed == 0, play.output
     for mode in MODES:
         assert in_guests(play, mode) == ["zeroinstall.virtualbox.guest_info", "zeroinstall.virtualbox.mounts"]
-        assert difference(guests.snapshot(mode), fresh[mode]) == []
+        assert_same(guests.snapshot(mode), fresh[mode])
 
 
 def test_what_each_mode_mounts(fresh: dict[str, dict[str, list[str]]], guests: Guests) -> None:
@@ -172,7 +173,7 @@ def test_what_each_mode_mounts(fresh: dict[str, dict[str, list[str]]], guests: G
         "readonly": [f"ZeroInstall {STORE} {host}"],
         "trusted": [f"ZeroInstall-trusted {STORE} vboxsf rw,nodev,nosuid,{ours}"],
         "guests": [
-            f"ZeroInstall {beside} {host}", f"ZeroInstall-guests-default {STORE} vboxsf rw,nodev,nosuid,{ours}"],
+            f"ZeroInstall-guests-default {STORE} vboxsf rw,nodev,nosuid,{ours}", f"ZeroInstall {beside} {host}"],
         "verified": [
             f"ZeroInstall {STORE} {host}",
             f"ZeroInstall-box {box} vboxsf rw,nodev,nosuid,dmask=0077,fmask=0077,{ours}",
@@ -196,10 +197,10 @@ def test_a_switch_leaves_what_a_fresh_set_up_makes(
     old, new = SWITCHES[number]
     if number == 0:
         guests.switch(WALK[0])
-    assert difference(guests.snapshot("walker"), fresh[old]) == [], f"before the switch, in mode {old}"
+    assert_same(guests.snapshot("walker"), fresh[old], f"before the switch, in mode {old}")
     packages = guests.packages("walker")
     assert guests.switch(new).changed > 0
-    assert difference(guests.snapshot("walker"), fresh[new]) == []
+    assert_same(guests.snapshot("walker"), fresh[new])
     assert guests.packages("walker") == packages
 
 
@@ -209,7 +210,7 @@ def test_a_switch_in_check_mode_tells_and_changes_nothing(
     for mode in ("trusted", "guests", "verified"):
         play = guests.bring("--check", "--limit", "walker", "-e", f"cache_guest_mode={mode}")
         assert play.changed > 0
-        assert difference(guests.snapshot("walker"), fresh["readonly"]) == []
+        assert_same(guests.snapshot("walker"), fresh["readonly"])
 
 
 @pytest.mark.parametrize("mode", ["trusted", "guests", "verified"])
@@ -223,7 +224,7 @@ def test_a_guest_without_sudo_is_refused_before_anything_is_changed(
         guests.inside("walker", "mv /usr/sbin/visudo.away /usr/sbin/visudo")
     assert play.status != 0
     assert f"walker has no sudo, by which its users add packages in mode {mode}" in play.messages("walker")
-    assert difference(guests.snapshot("walker"), fresh["readonly"]) == []
+    assert_same(guests.snapshot("walker"), fresh["readonly"])
 
 
 def test_packages_of_the_guests_own_are_not_hidden(guests: Guests, fresh: dict[str, dict[str, list[str]]]) -> None:
@@ -236,7 +237,7 @@ def test_packages_of_the_guests_own_are_not_hidden(guests: Guests, fresh: dict[s
         assert "'sha256=own'" in play.messages("walker") and "Move them away" in play.messages("walker")
     guests.inside("walker", f"rmdir {STORE}/sha256=own")
     guests.switch("readonly")
-    assert difference(guests.snapshot("walker"), fresh["readonly"]) == []
+    assert_same(guests.snapshot("walker"), fresh["readonly"])
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -245,9 +246,9 @@ def test_unshare_undoes_each_mode(
 ) -> None:
     packages = guests.packages(mode)
     check = guests.bring("--check", "--limit", mode, playbook=UNSHARE)
-    assert difference(guests.snapshot(mode), fresh[mode]) == []
+    assert_same(guests.snapshot(mode), fresh[mode])
     done = guests.bring("--limit", mode, playbook=UNSHARE)
     assert done.changed == check.changed > 0
-    assert difference(guests.snapshot(mode), before[mode]) == []
+    assert_same(guests.snapshot(mode), before[mode])
     assert guests.packages(mode) == packages
     assert guests.bring("--limit", mode, playbook=UNSHARE).changed == 0

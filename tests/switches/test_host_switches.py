@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from fleet import Fleet, Play
-from walk import MODES, SHARE, SWITCHES, UNSHARE, VERIFY, WALK, difference
+from walk import MODES, SHARE, SWITCHES, UNSHARE, VERIFY, WALK, assert_same, difference
 
 SYSTEM_STORE = "/var/cache/0install.net/implementations"
 USER_STORE = "/home/vm/.cache/0install.net/implementations"
@@ -93,7 +93,7 @@ def before(hosts: dict[str, Host]) -> dict[str, list[str]]:
     found = hosts["walker"].snapshot()
     assert any(SYSTEM_STORE in line for line in found["files"]) and found["machine"] == []
     for host in hosts.values():
-        assert difference(host.snapshot(), found) == []
+        assert_same(host.snapshot(), found)
     return found
 
 
@@ -103,7 +103,7 @@ def fresh(hosts: dict[str, Host], before: dict[str, list[str]]) -> dict[str, dic
 
     def made(mode: str) -> dict[str, list[str]]:
         check = hosts[mode].bring(mode, "--check", "--diff")
-        assert difference(hosts[mode].snapshot(), before) == []
+        assert_same(hosts[mode].snapshot(), before)
         done = hosts[mode].bring(mode, "--diff")
         assert done.changed == check.changed > 0
         assert hosts[mode].bring(mode).changed == 0
@@ -148,9 +148,9 @@ def test_a_switch_leaves_what_a_fresh_set_up_makes(
     host, (old, new) = hosts["walker"], SWITCHES[number]
     if number == 0:
         host.bring(WALK[0])
-    assert difference(host.snapshot(), fresh[old]) == [], f"before the switch, in mode {old}"
+    assert_same(host.snapshot(), fresh[old], f"before the switch, in mode {old}")
     host.bring(new)
-    assert difference(host.snapshot(), fresh[new]) == []
+    assert_same(host.snapshot(), fresh[new])
 
 
 def test_packages_of_a_group_outlive_its_mode(hosts: dict[str, Host], fresh: dict[str, dict[str, list[str]]]) -> None:
@@ -166,7 +166,7 @@ def test_packages_of_a_group_outlive_its_mode(hosts: dict[str, Host], fresh: dic
     host.bring("guests")
     assert f'hostPath="{GROUP_STORE}"' in host.machine()
     host.host("rmdir", f"{GROUP_STORE}/{EMPTY}", user="vm")
-    assert difference(host.snapshot(), fresh["guests"]) == []
+    assert_same(host.snapshot(), fresh["guests"])
 
 
 def test_verify_reads_and_clears_the_stores_of_groups_as_their_owner(
@@ -182,7 +182,7 @@ def test_verify_reads_and_clears_the_stores_of_groups_as_their_owner(
     assert host.host("stat", "-c", "%U", aside, f"{aside}/{wrong}").stdout.split() == ["vm", "vm"]
     assert host.bring("guests", playbook=VERIFY).changed == 0
     host.host("rm", "-r", f"{GROUP_STORE}/{EMPTY}", aside)
-    assert difference(host.snapshot(), fresh["guests"]) == []
+    assert_same(host.snapshot(), fresh["guests"])
 
 
 @pytest.mark.parametrize(
@@ -204,7 +204,7 @@ def test_what_does_not_fit_is_refused_and_nothing_is_changed(
     play = host.set(mode, *options)
     assert play.status != 0
     assert all(word in play.messages("vbox") for word in words), play.messages("vbox")
-    assert difference(host.snapshot(), fresh["readonly"]) == []
+    assert_same(host.snapshot(), fresh["readonly"])
 
 
 @pytest.mark.parametrize("mode", MODES)
@@ -212,10 +212,10 @@ def test_unshare_undoes_each_mode_and_leaves_the_packages(
     hosts: dict[str, Host], before: dict[str, list[str]], fresh: dict[str, dict[str, list[str]]], mode: str
 ) -> None:
     host = hosts[mode]
-    assert difference(host.snapshot(), fresh[mode]) == []
+    assert_same(host.snapshot(), fresh[mode])
     check = host.bring(mode, "--check", playbook=UNSHARE)
-    assert difference(host.snapshot(), fresh[mode]) == []
+    assert_same(host.snapshot(), fresh[mode])
     done = host.bring(mode, playbook=UNSHARE)
     assert done.changed == check.changed > 0
-    assert difference(host.snapshot(), before) == []
+    assert_same(host.snapshot(), before)
     assert host.bring(mode, playbook=UNSHARE).changed == 0

@@ -27,3 +27,9 @@ def difference(found: dict[str, list[str]], wanted: dict[str, list[str]]) -> lis
         for sign, ours, others in (("left over or changed:", found, wanted), ("missing:", wanted, found))
         for line in sorted(set(ours[part]) - set(others[part]))
     ]
+
+
+def assert_same(found: dict[str, list[str]], wanted: dict[str, list[str]], where: str = "") -> None:
+    """Fail with the lines that differ."""
+    lines = difference(found, wanted)
+    assert not lines, "\n".join([where, *lines])

@@ -90,12 +90,12 @@ LINKS = {"writable": True, "symlinks": True, "symlink_policy": "relative"}
 @pytest.mark.parametrize("variables, kind, shares", [
     (guest("trusted"), "user", [{"name": "ZeroInstall-trusted", "path": STORE, **LINKS}]),
     (guest("guests"), "system", [
-        {"name": "ZeroInstall", "path": STORE},
         {"name": "ZeroInstall-guests-default", "path": "/home/vm/groups/default/0install.net/implementations", **LINKS},
+        {"name": "ZeroInstall", "path": STORE},
     ]),
     (guest("guests", cache_guest_group=7), "user", [
-        {"name": "ZeroInstall", "path": STORE},
         {"name": "ZeroInstall-guests-7", "path": "/home/vm/groups/7/0install.net/implementations", **LINKS},
+        {"name": "ZeroInstall", "path": STORE},
     ]),
     (guest("verified", cache_guest_share="{cache_guest_group}"), "system", [
         {"name": "{cache_guest_group}", "path": STORE},
