@@ -34,6 +34,9 @@ MODIFY_VERSION = (7, 1)
 
 _LISTED = re.compile(r'^(?P<name>.*)" \{(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}$', re.MULTILINE)
 _FIELD = re.compile(r'^(?P<key>[^=\n]+)=(?:"(?P<text>(?:[^"\\]|\\.)*)"|(?P<word>[^"\n]*))$', re.MULTILINE | re.DOTALL)
+_NO_SERVER = b"Failed to create the VirtualBox object"
+"""What a client says that meets a VBoxSVC which is just starting or leaving. It has done nothing then."""
+_ATTEMPTS = 5
 _BUSY = re.compile(r"\(0x80bb000[27]\)|already has a lock request pending|is not currently running")
 
 
@@ -261,20 +264,27 @@ class VBoxManage:
         """Standard output of a call that changes nothing. Debian's wrapper may have put warnings in front of it."""
         environ = {key: value for key, value in os.environ.items() if not key.startswith("LC_") and key != "LANGUAGE"}
         environ["LANG"] = environ["LC_ALL"] = "C.UTF-8"
-        try:
-            # AnsibleModule.run_command knows no time-out, and a VBoxSVC that hangs must not hang the play.
-            done = subprocess.run(  # pylint: disable=ansible-bad-function
-                [self.program, *args], env=environ, stdin=subprocess.DEVNULL, timeout=self.timeout,
-                check=False, capture_output=True)
-        except subprocess.TimeoutExpired as error:
-            raise CommandFailed("VBoxManage %s gave no answer in %d s: is VBoxSVC of this user stuck?"
-                                % (" ".join(args), self.timeout)) from error
+        for attempt in range(_ATTEMPTS):
+            done = self._run(args, environ)
+            if not done.returncode or _NO_SERVER not in done.stderr:
+                break
+            time.sleep(attempt / 2)
         if done.returncode:
             text = done.stderr.decode("utf-8", "replace")
             lines = [line.partition("error: ")[2] for line in text.splitlines() if "error: " in line]
             reason = lines[0] if lines else text.strip() or "exit status %d" % done.returncode
             raise (Busy if _BUSY.search(text) else CommandFailed)("VBoxManage %s: %s" % (" ".join(args), reason))
         return done.stdout.decode("utf-8", "surrogateescape")
+
+    def _run(self, args: tuple[str, ...], environ: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
+        try:
+            # AnsibleModule.run_command knows no time-out, and a VBoxSVC that hangs must not hang the play.
+            return subprocess.run(  # pylint: disable=ansible-bad-function
+                [self.program, *args], env=environ, stdin=subprocess.DEVNULL, timeout=self.timeout,
+                check=False, capture_output=True)
+        except subprocess.TimeoutExpired as error:
+            raise CommandFailed("VBoxManage %s gave no answer in %d s: is VBoxSVC of this user stuck?"
+                                % (" ".join(args), self.timeout)) from error
 
     def change(self, *args: str) -> None:
         """Run a call that changes something, and remember it."""

@@ -326,6 +326,26 @@ def test_a_program_that_hangs_is_given_up(tmp_path):
         manage.read("list", "vms")
 
 
+@pytest.mark.parametrize("failures", [1, 9])
+def test_a_client_that_meets_a_leaving_server_is_run_again(tmp_path, monkeypatch, failures):
+    monkeypatch.setattr(v.time, "sleep", lambda seconds: None)
+    program = tmp_path / "VBoxManage"
+    program.write_text(
+        '#!/bin/sh\n# A stand-in for VBoxManage that cannot reach its server for some runs.\n'
+        f'cd {tmp_path}; echo >> runs\n'
+        'case $1 in --version) echo 7.2.22; exit;; esac\n'
+        f'[ $(wc -l < runs) -gt {failures + 1} ] && exec echo listed\n'
+        'echo "VBoxManage: error: Failed to create the VirtualBox object!" >&2; exit 1\n')
+    program.chmod(0o755)
+    manage = v.VBoxManage(str(program))
+    if failures == 1:
+        assert manage.read("list", "vms") == "listed\n"
+    else:
+        with pytest.raises(v.CommandFailed, match="Failed to create the VirtualBox object"):
+            manage.read("list", "vms")
+        assert len((tmp_path / "runs").read_text().splitlines()) == 1 + v._ATTEMPTS
+
+
 def test_the_program_runs_in_a_utf8_locale(tmp_path, monkeypatch):
     program = tmp_path / "VBoxManage"
     program.write_text('#!/bin/sh\n# A stand-in for VBoxManage that prints its locale.\n'
