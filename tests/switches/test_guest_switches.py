@@ -123,7 +123,7 @@ def guests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
     try:
         made.containers("up", *(f"{name}=debian13" for name in made.guests))
         for name in made.guests:
-            made.inside(name, f"apt-get -qq update; mkdir -p {folders}; touch {folders.replace('sha256=1', 'sha256=1/file')}")
+            made.inside(name, f"apt-get -qq update; mkdir -p {folders}; for one in {folders}; do touch $one/file; done")
         yield made
     finally:
         made.containers("down")
