@@ -12,7 +12,7 @@ help:
 	@echo 'make test-fast  gates and units only, no virtual machines'
 	@echo 'make lint       the gates that take seconds'
 	@echo 'make demo       a real host and real guests that share a cache'
-	@echo 'make benchmark  VBoxManage calls for 50 machines; verifying beside 0store audit; boots of guests'
+	@echo 'make benchmark  VBoxManage calls for 50 machines; verifying beside 0store audit; boots of guests; imports'
 	@echo 'make clean      remove the cache'
 	@echo 'PYTEST_ARGUMENTS are options for pytest, as in: make test PYTEST_ARGUMENTS="-k shares -x"'
 
@@ -32,6 +32,7 @@ benchmark:
 	$(SETUP) python tests/benchmarks/benchmark.py
 	$(SETUP) python tests/benchmarks/verify.py
 	$(SETUP) python tests/benchmarks/boots.py
+	$(SETUP) python tests/benchmarks/imports.py
 
 clean:
 	$(SETUP) --clean

@@ -11,6 +11,7 @@ store by one rename. Whenever the pass is killed, the store has whole implementa
 from __future__ import annotations
 
 import contextlib
+import importlib
 import json
 import os
 import pwd
@@ -151,24 +152,32 @@ def _run(options: Options, store: _store.Open, tell: Callable[[Answer], None], d
             return Result(warnings, sum(len(_import_boxes.sweep(box).old) for box in boxes))
         path = staging_folder(options.store)
         with contextlib.ExitStack() as stack:
-            stack.enter_context(
-                _files.locked(path, _PATIENCE, "The folder", folder=True, unopened="Run as the store's owner.")
-            )
-            staging = os.open(path, _tree.DIRECTORY)
+            staging = _open_staging(path, store)
             stack.callback(os.close, staging)
-            _check_staging(path, staging, store)
+            stack.enter_context(_files.locked(path, _PATIENCE, "The folder", folder=True))
             return _Pass(options, store, staging, boxes, tell).run(warnings)
     finally:
         for box in boxes:
             os.close(box.fd)
 
 
-def _check_staging(path: str, staging: int, store: _store.Open) -> None:
+def _open_staging(path: str, store: _store.Open) -> int:
+    """A file descriptor of the folder beside the store. Failure: it is not one that this user alone can reach."""
+    try:
+        staging = os.open(path, _tree.DIRECTORY)
+    except OSError as error:
+        raise Failure(
+            f"The folder {path} cannot be opened: {error.strerror}. It must be a folder of the store's owner with the"
+            " mode 0700. Correct it, or move it away."
+        ) from error
     found = os.fstat(staging)
-    if found.st_uid != os.geteuid() or found.st_mode & 0o077:
-        raise Failure(f"The folder {path} must belong to user {os.geteuid()} and have the mode 0700. Correct it.")
-    if found.st_dev != os.fstat(store.fd).st_dev:
-        raise Failure(f"The folder {path} is on another file system than the store. Remove it, or unmount it.")
+    if found.st_uid == os.geteuid() and not found.st_mode & 0o077 and found.st_dev == os.fstat(store.fd).st_dev:
+        return staging
+    os.close(staging)
+    raise Failure(
+        f"The folder {path} must belong to user {os.geteuid()}, have the mode 0700, and be on the file system of the"
+        " store. Correct it, or move it away."
+    )
 
 
 def _waiting(boxes: list[Box]) -> list[Request]:
@@ -404,6 +413,9 @@ def _as_user(
 
 
 def _become(owner: os.stat_result) -> None:
+    for module in ("ctypes", "tempfile"):  # needed later, when this user may not read where they are
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
     try:
         group = pwd.getpwuid(owner.st_uid).pw_gid
     except KeyError:

@@ -87,7 +87,7 @@ class Unpacking:
             os._exit(1)
 
     def _limit(self) -> None:
-        with open("/proc/self/statm", encoding="ascii") as file:
+        with open("/proc/self/statm", "rb") as file:
             memory = int(file.read().split()[0]) * resource.getpagesize() + MEMORY
         seconds, size = self._limits.max_seconds, self._limits.max_size
         limits = ((resource.RLIMIT_AS, memory), (resource.RLIMIT_CPU, seconds), (resource.RLIMIT_FSIZE, size))

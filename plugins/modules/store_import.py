@@ -76,8 +76,6 @@ notes:
     owner alone.
 seealso:
   - module: zeroinstall.virtualbox.store_verify
-  - plugin: zeroinstall.virtualbox.cache_import
-    plugin_type: role
 """
 
 EXAMPLES = r"""
