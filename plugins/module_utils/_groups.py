@@ -43,8 +43,8 @@ def _mode(path: str) -> int | None:
         raise Failure(f"{path} is no folder. Move it away, or choose another place for the stores of groups.")
     if status.st_uid != os.geteuid():
         raise Failure(
-            f"{path} belongs to user {status.st_uid}, and the stores of groups are made as user {os.geteuid()}. Correct "
-            "its owner, or choose another place for them."
+            f"{path} belongs to user {status.st_uid}, and the stores of groups are made as user {os.geteuid()}. "
+            "Correct its owner, or choose another place for them."
         )
     return stat.S_IMODE(status.st_mode)
 

@@ -131,11 +131,12 @@ def may_symlink(machine: Machine, name: str) -> bool:
 
 
 def symlinks_change(machine: Machine, change: Change) -> bool:
-    """Whether a change is about which symlinks the guest may create, which a running machine takes over at its start."""
+    """Whether a change is about which symlinks the guest may create: a machine takes that over when it is started."""
     before, after = change.before, change.after
-    if after is None or after.symlinks != may_symlink(machine, change.name):
-        return after is not None
-    return after.symlinks and before is not None and before.symlink_policy != after.symlink_policy
+    if after is None:
+        return False
+    policy = before is not None and before.symlink_policy != after.symlink_policy
+    return after.symlinks != may_symlink(machine, change.name) or (after.symlinks and policy)
 
 
 def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> list[Change]:

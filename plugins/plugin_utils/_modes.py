@@ -193,7 +193,7 @@ def share_name(part: Part, guest: dict[str, t.Any]) -> str:
 
 def share(part: Part, name: str, guest: dict[str, t.Any], host: Host) -> dict[str, t.Any]:
     """A share of a guest as the module C(shares) takes it."""
-    found = {"name": share_name(part, guest), "path": part.folder(name, guest, host)}
+    found: dict[str, t.Any] = {"name": share_name(part, guest), "path": part.folder(name, guest, host)}
     if part.writable:
         found["writable"] = True
     if part.symlinks:
@@ -234,8 +234,8 @@ def machines(
                 for path, variable in ((host.store, "cache_host_path"), (host.boxes, "cache_host_boxes_path")):
                     if path.startswith(_HIDDEN):
                         raise ValueError(
-                            f"guest '{name}' has mode 'verified', and '{path}' of its host '{host_name}' is below one of"
-                            f" {', '.join(_HIDDEN)}, which the import service does not see. Correct {variable}.")
+                            f"guest '{name}' has mode 'verified', and '{path}' of its host '{host_name}' is below one"
+                            f" of {', '.join(_HIDDEN)}, which the import service does not see. Correct {variable}.")
                 if host.user == OWNER:
                     raise ValueError(
                         f"guest '{name}' has mode 'verified', and the machines of its host '{host_name}' belong to user"

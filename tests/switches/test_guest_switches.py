@@ -123,7 +123,7 @@ def guests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
     try:
         made.containers("up", *(f"{name}=debian13" for name in made.guests))
         for name in made.guests:
-            made.inside(name, f"apt-get -qq update; mkdir -p {folders}; touch {folders.replace('sha256=1', 'sha256=1/file')}")
+            made.inside(name, f"apt-get -qq update; mkdir -p {folders}; for one in {folders}; do touch $one/file; done")
         yield made
     finally:
         made.containers("down")
@@ -139,7 +139,7 @@ def before(guests: Guests) -> dict[str, dict[str, list[str]]]:
         assert check.hosts[mode]["changed"] > 0
         assert_same(guests.snapshot(mode), bare[mode])
     for name in guests.guests:
-        guests.inside(name, "DEBIAN_FRONTEND=noninteractive apt-get -qq install -y --no-install-recommends 0install-core")
+        guests.inside(name, "DEBIAN_FRONTEND=noninteractive apt-get -qqy --no-install-recommends install 0install-core")
     found = {name: guests.snapshot(name) for name in guests.guests}
     for name in guests.guests:
         assert_same(found[name], found["walker"])
@@ -181,7 +181,8 @@ def test_what_each_mode_mounts(fresh: dict[str, dict[str, list[str]]], guests: G
     }
 
 
-def test_who_can_write_the_writable_stores(guests: Guests, fresh: dict[str, dict[str, list[str]]]) -> None:
+@pytest.mark.usefixtures("fresh")
+def test_who_can_write_the_writable_stores(guests: Guests) -> None:
     for mode in ("trusted", "guests"):
         line = f"setpriv --reuid=zeroinst --clear-groups touch {STORE}/x && rm {STORE}/x && echo zeroinst;"
         line += f"setpriv --reuid=nobody --clear-groups touch {STORE}/x 2>&1 || true"

@@ -32,7 +32,8 @@ def bring(top, *names, exclusive=True):
 def modes(top):
     """All folders, with their modes."""
     return {
-        os.path.relpath(folder, top): f"{stat.S_IMODE(os.stat(folder).st_mode):o}" for folder, _sub, _files in os.walk(top)
+        os.path.relpath(folder, top): f"{stat.S_IMODE(os.stat(folder).st_mode):o}"
+        for folder, _folders, _files in os.walk(top)
     }
 
 
