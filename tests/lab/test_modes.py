@@ -30,8 +30,11 @@ USER = "somebody"
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
-    """A host and two guests with nothing shared."""
+    """A host with a package in its store, and two guests with nothing shared."""
     with Fleet("modes", ("g1", "g2")).running(quiet=True) as made:
+        made.host("mkdir", "/srv/own")
+        digest = made.host("0install", "digest", "--algorithm=sha256new", "/srv/own").stdout.strip()
+        made.host("0store", "add", digest, "/srv/own")
         yield made
 
 
@@ -42,21 +45,24 @@ def run(fleet: Fleet, *options: str, playbook: str = SHARE) -> Play:
     return play
 
 
-def arrange(fleet: Fleet, *options: str) -> None:
+def arrange(fleet: Fleet, *options: str, by_hand: str = "") -> None:
     """Both guests in the mode that these options choose, their machines started after the host's part.
 
-    The guests forget all files when they are switched off. Each has a user beside root then.
+    The guests forget all files when they are switched off. Each has a user beside root then. With ``by_hand``, g2 has
+    only this share, mounted where its Zero Install looks; the role is slow in these guests.
     """
     for name in fleet.guests:
         fleet.lab("stop", name)
     run(fleet, "--limit", "zeroinstall_hosts", *options)
     fleet.lab("start", *fleet.guests)
-    run(fleet, *options)
+    run(fleet, *options, "--limit", "vbox,g1" if by_hand else "vbox,g1,g2")
     again = run(fleet, "--limit", "vbox,g1", *options)
     assert again.changed == 0, again.output
     assert 0 < again.module_runs["g1"] <= 2, again.module_runs
     for name in fleet.guests:
         fleet.guest(name, f"useradd --create-home {USER}")
+    if by_hand:
+        fleet.guest("g2", f"mount -t vboxsf {by_hand} {STORE}")
 
 
 def add_package(fleet: Fleet, name: str) -> str:
@@ -154,13 +160,11 @@ def test_what_the_host_refuses_stays_with_the_guests_user(fleet: Fleet) -> None:
 
 def test_guests(fleet: Fleet) -> None:
     """What a guest adds, the guests of its group share, beside the host's own store, which nobody changes."""
-    before = fleet.host("ls", "-l", STORE).stdout
-    arrange(fleet, "-e", "cache_guest_mode=guests")
+    own = sorted(fleet.host("ls", STORE).stdout.split())
+    arrange(fleet, "-e", "cache_guest_mode=guests", by_hand="ZeroInstall-guests-default")
     digest = add_package(fleet, "shared")
     assert_found_and_run(fleet, "shared", digest, STORE, GROUP)
-    assert fleet.host("ls", "-l", STORE).stdout == before
-    seen = before.split()[-1]
-    assert fleet.guest("g2", f"0install store find {seen}")[1].strip() == f"{BESIDE}/{seen}"
+    assert fleet.guest("g1", f"0install store find {own[0]}")[1].strip() == f"{BESIDE}/{own[0]}"
     said = fleet.guest("g1", f"touch {BESIDE}/x; runuser -u {USER} -- touch {STORE}/x", check=False)[1]
     assert "Read-only file system" in said and "Permission denied" in said, said
 
@@ -170,13 +174,13 @@ def test_guests(fleet: Fleet) -> None:
     play = fleet.play(VERIFY, "--limit", "zeroinstall_hosts", "-e", "cache_verify_quarantine=true")
     assert play.status != 0 and f"{GROUP}/{digest}" in play.messages("vbox"), play.output
     assert digest not in fleet.guest("g2", f"ls {STORE}")[1]
-    assert digest not in fleet.host("ls", STORE).stdout
+    assert sorted(fleet.host("ls", STORE).stdout.split()) == own
 
 
 def test_trusted(fleet: Fleet) -> None:
     """What a guest adds is in the host user's own store."""
     options = ("-e", json.dumps({"cache_guest_mode": "trusted", "cache_host_store": "user"}))
-    arrange(fleet, *options)
+    arrange(fleet, *options, by_hand="ZeroInstall-trusted")
     digest = add_package(fleet, "trusted")
     assert_found_and_run(fleet, "trusted", digest, STORE, OWN)
     assert fleet.host("0install", "store", "find", digest).stdout.strip() == f"{OWN}/{digest}"
