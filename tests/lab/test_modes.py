@@ -93,6 +93,26 @@ def assert_found_and_run(fleet: Fleet, name: str, digest: str, guests: str, host
     assert fleet.host("0store", "verify", f"{host}/{digest}").stdout.splitlines()[-1] == "OK"
 
 
+def tamper(fleet: Fleet, name: str, digest: str) -> str:
+    """What root in a guest can do where it may write: change a package, and add one that is not what it is called."""
+    forged = "sha256new_" + "A" * 52
+    program = f"{STORE}/{digest}/lib/program"
+    hostile = r"printf \"#!/bin/sh\necho by a hostile guest\n\""
+    fleet.guest(
+        "g1", f"chmod 755 {program} && {hostile} > {program} && {STORE}/{digest}/{name} && mkdir {STORE}/{forged}"
+    )
+    return forged
+
+
+def verify_and_move_aside(fleet: Fleet, store: str, changed: str, forged: str, *options: str) -> None:
+    """verify.yml finds both on the host, and moves them out of the store."""
+    play = fleet.play(VERIFY, "--limit", "vbox", "-e", "cache_verify_quarantine=true", *options)
+    told = play.messages("vbox")
+    assert play.status != 0 and f"{store}/{changed}" in told and f"{store}/{forged}" in told, play.output
+    aside = fleet.host("ls", f"{store}.quarantine").stdout.split()
+    assert {changed, forged} <= set(aside), aside
+
+
 @contextlib.contextmanager
 def importing(fleet: Fleet, *options: str) -> Iterator[list[str]]:
     """What the service does on a host with systemd: the program as the service's user, when there is a request.
@@ -165,14 +185,13 @@ def test_guests(fleet: Fleet) -> None:
     digest = add_package(fleet, "shared")
     assert_found_and_run(fleet, "shared", digest, STORE, GROUP)
     assert fleet.guest("g1", f"0install store find {own[0]}")[1].strip() == f"{BESIDE}/{own[0]}"
-    said = fleet.guest("g1", f"touch {BESIDE}/x; runuser -u {USER} -- touch {STORE}/x", check=False)[1]
-    assert "Read-only file system" in said and "Permission denied" in said, said
+    line = f"touch {BESIDE}/x; runuser -u {USER} -- touch {STORE}/x; mount -t vboxsf ZeroInstall-guests-other /mnt"
+    said = fleet.guest("g1", line, check=False)
+    assert said[0] and "Read-only file system" in said[1] and "Permission denied" in said[1], said
 
-    (program,) = (fleet.root / GROUP.lstrip("/") / digest / "lib").glob("program")
-    program.chmod(0o755)
-    program.write_text("#!/bin/sh\necho by a hostile guest\n", encoding="utf-8")
-    play = fleet.play(VERIFY, "--limit", "zeroinstall_hosts", "-e", "cache_verify_quarantine=true")
-    assert play.status != 0 and f"{GROUP}/{digest}" in play.messages("vbox"), play.output
+    forged = tamper(fleet, "shared", digest)
+    assert fleet.guest("g2", f"{STORE}/{digest}/shared")[1] == "by a hostile guest\n"
+    verify_and_move_aside(fleet, GROUP, digest, forged)
     assert digest not in fleet.guest("g2", f"ls {STORE}")[1]
     assert sorted(fleet.host("ls", STORE).stdout.split()) == own
 
@@ -187,7 +206,11 @@ def test_trusted(fleet: Fleet) -> None:
     said = fleet.guest("g1", f"runuser -u {USER} -- touch {STORE}/x; ln -s /etc/passwd {STORE}/y", check=False)[1]
     assert "Permission denied" in said, said
     assert "ln: failed to create symbolic link" in said, said
-    assert fleet.host("ls", OWN).stdout.split() == [digest]
+
+    forged = tamper(fleet, "trusted", digest)
+    assert fleet.host(f"{OWN}/{digest}/trusted").stdout == "by a hostile guest\n"
+    verify_and_move_aside(fleet, OWN, digest, forged, *options)
+    assert fleet.host("ls", OWN).stdout == ""
 
 
 def test_everything_ran_warm_in_the_guests(fleet: Fleet) -> None:
