@@ -97,7 +97,7 @@ def tamper(fleet: Fleet, name: str, digest: str) -> str:
     """What root in a guest can do where it may write: change a package, and add one that is not what it is called."""
     forged = "sha256new_" + "A" * 52
     program = f"{STORE}/{digest}/lib/program"
-    hostile = r"printf \"#!/bin/sh\necho by a hostile guest\n\""
+    hostile = r"printf '#!/bin/sh\necho by a hostile guest\n'"
     fleet.guest(
         "g1", f"chmod 755 {program} && {hostile} > {program} && {STORE}/{digest}/{name} && mkdir {STORE}/{forged}"
     )
