@@ -46,7 +46,7 @@ BATCH = 32
 BATCH_SIZE = 1 << 30
 """Bytes of archives that are written to disk together, if they are of more than one request."""
 MOST_ANSWERS = 1000
-"""Requests of a box that one pass answers, so that it ends whatever a guest does."""
+"""Requests of a box after which a pass begins with no more of them, so that it ends whatever a guest does."""
 _PATIENCE = 60.0
 
 
@@ -251,7 +251,7 @@ class _Pass:
             if not requests:
                 return Result(warnings, self._removed, len(_waiting(self._boxes)))
             self._refuse_surplus(requests)
-            self._answer([request for request in requests if self._has_turn(request)])
+            self._answer(requests)
 
     def _has_turn(self, request: Request) -> bool:
         """Whether a request is to be answered still: one that cannot be removed, or is put back, has been."""
@@ -271,7 +271,7 @@ class _Pass:
         counts = dict.fromkeys(self._answers, 0)
         for request in requests:
             counts[request.box.name] += 1
-            if counts[request.box.name] > most:
+            if counts[request.box.name] > most and self._has_turn(request):
                 self._settle(request, "refused", f"More than {most} requests are waiting. Try again later.")
 
     def _settle(self, request: Request, status: str, reason: str = "") -> None:
@@ -309,6 +309,8 @@ class _Pass:
 
     def _open(self, request: Request) -> Unpacking | None:
         """A request that has to be unpacked; others are answered."""
+        if not self._has_turn(request):
+            return None
         try:
             algorithm = request.algorithm
             if _has(self._store, request.digest):

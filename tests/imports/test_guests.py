@@ -306,7 +306,8 @@ def test_a_pass_ends_though_a_guest_goes_on_sending(host: Host, monkeypatch: pyt
         host.put("good", "sha256=" + "0" * 64, pack(TREE))
         with patience(150):
             answers = host.run()
-    assert 1 <= len([answer for answer in answers if answer.box == "evil"]) <= 100
+    # Those that were being unpacked then are answered, too.
+    assert 1 <= len([answer for answer in answers if answer.box == "evil"]) <= 100 + _import.BATCH
     assert [answer.status for answer in answers if answer.box == "good"] == ["refused"]
 
 
