@@ -26,7 +26,7 @@ MANAGE = "/usr/lib/virtualbox/VBoxManage"
 # Left out is what VirtualBox and Ansible themselves keep in a home.
 SNAPSHOT = r"""
 find /etc /usr/local /var/lib /var/cache /home/vm -xdev \
-  \( -path '/home/vm/VirtualBox VMs' -o -path /home/vm/.config -o -name .ansible \) -prune \
+  \( -path '/home/vm/VirtualBox VMs' -o -path /home/vm/.config -o -name '.ansible*' \) -prune \
   -o -printf '%p %y %m %u %g %l\n' | sort
 echo ---
 find /etc /usr/local /var/lib/zeroinstall.virtualbox -xdev -type f -exec cksum {} + 2>/dev/null | sort
