@@ -303,7 +303,7 @@ def test_a_pass_ends_though_a_guest_goes_on_sending(host: Host, monkeypatch: pyt
     monkeypatch.setattr(_import, "MOST_ANSWERS", 100)
     box = host.boxes / "evil"
     with meanwhile(lambda: (box / f"{os.urandom(8).hex()}.tar").touch()):
-        wait_for(lambda: os.listdir(box))
+        wait_for(functools.partial(os.listdir, box))
         host.put("good", "sha256=" + "0" * 64, pack(TREE))
         with patience(150):
             answers = host.run()
