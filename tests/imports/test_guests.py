@@ -302,7 +302,11 @@ def patience(seconds: int) -> Iterator[None]:
 def test_a_pass_ends_though_a_guest_goes_on_sending(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_import, "MOST_ANSWERS", 100)
     box = host.boxes / "evil"
-    with meanwhile(lambda: (box / f"{os.urandom(8).hex()}.tar").touch()):
+
+    def send() -> None:
+        (box / f"{os.urandom(8).hex()}.tar").touch()
+
+    with meanwhile(send):
         wait_for(functools.partial(os.listdir, box))
         host.put("good", "sha256=" + "0" * 64, pack(TREE))
         with patience(150):
