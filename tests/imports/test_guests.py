@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import shutil
 import signal
@@ -301,8 +302,12 @@ def patience(seconds: int) -> Iterator[None]:
 def test_a_pass_ends_though_a_guest_goes_on_sending(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(_import, "MOST_ANSWERS", 100)
     box = host.boxes / "evil"
-    with meanwhile(lambda: (box / f"{os.urandom(8).hex()}.tar").touch()):
-        wait_for(lambda: os.listdir(box))
+
+    def send() -> None:
+        (box / f"{os.urandom(8).hex()}.tar").touch()
+
+    with meanwhile(send):
+        wait_for(functools.partial(os.listdir, box))
         host.put("good", "sha256=" + "0" * 64, pack(TREE))
         with patience(150):
             answers = host.run()
