@@ -341,6 +341,9 @@ def lines() -> tuple[list[Mount], list[Mount]]:
         Mount(ODD, f"/mnt/lines/first{at}", bool(at % 2), options) for at, options in enumerate([(), (), *together])
     ]
     first.append(Mount(ODD, "/mnt/lines/with space", True))
+    box = ("dmask=0077", "fmask=0077", "uid=1000", "gid=1001")
+    for mounts, path in ((late, "/mnt/lines/latebox"), (first, "/mnt/lines/firstbox")):
+        mounts.append(Mount(ODD, path, True, box, False))
     for mount in late + first:
         _mounts.check([mount], [], mainline=True)
     return late, first
