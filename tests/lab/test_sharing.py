@@ -363,6 +363,10 @@ def test_a_user_of_the_host_shares_his_own_store(fleet: Fleet) -> None:
         "vm",
         "755",
     ]
+    helper = fleet.root / "usr/local/bin/0store-secure-add-helper"
+    assert not helper.exists()
+    run(fleet, "--limit", "zeroinstall_hosts")
+    assert helper.exists()
 
 
 def test_the_inventory_of_local_virtualbox_machines_works_as_input(
