@@ -113,8 +113,9 @@ def test_killed_before_every_line(host: Host, folder: Path, below: bool, everyth
         number += 1
     print(f"killed before {number} lines", moments)
     # It was killed before it unpacked, while it did, where the package had its temporary name in the store, and later.
-    between = set() if below else {(False, False, "tmp"), (True, False)}
-    assert moments >= {(False, False), (False, True), *between}
+    assert moments >= {(False, False), (False, True)}
+    if not below:
+        assert any("tmp" in moment for moment in moments) and any(moment[0] for moment in moments)
 
 
 def digest_of_nothing(number: int) -> str:
