@@ -84,11 +84,7 @@ def staging_folder(store: str) -> str:
 
 def check(options: Options) -> None:
     """Failure unless the options are such as can be worked with. Nothing is looked at."""
-    if not _names.is_store_path(options.store):
-        raise Failure(
-            f"'{options.store}' is not a store of implementations: the path must be absolute and end in"
-            f" '{_names.STORE}'. Correct store."
-        )
+    _names.check_store_path(options.store, "store")
     if not options.boxes.startswith("/"):
         raise Failure(f"'{options.boxes}' is not an absolute path. Correct boxes.")
     if options.workers < 0:

@@ -24,6 +24,15 @@ def is_store_path(path: str) -> bool:
     return path.startswith("/") and path.endswith(STORE)
 
 
+def check_store_path(path: str, option: str) -> None:
+    """Failure unless a path is that of a store by its name; `option` is where the user wrote it."""
+    if not is_store_path(path):
+        raise Failure(
+            f"'{path}' is not a store of implementations: the path must be absolute and end in '{STORE}'."
+            f" Correct {option}."
+        )
+
+
 def check_share_name(name: str) -> None:
     """Failure unless VirtualBox takes a share of this name, and a guest's fstab and mount can use it."""
     if not name:

@@ -62,11 +62,7 @@ def copies(name: str, listing: Sequence[str]) -> list[int]:
 
 def check(request: Request) -> None:
     """Failure unless the paths and names are such as may be worked on. Nothing is looked at."""
-    if not _names.is_store_path(request.store):
-        raise Failure(
-            f"'{request.store}' is not a store of implementations: the path must be absolute and end in"
-            f" '{_names.STORE}'. Correct path."
-        )
+    _names.check_store_path(request.store, "path")
     if not request.folder.startswith("/"):
         raise Failure(f"'{request.folder}' is not an absolute path. Correct folder.")
     for name in request.names:
