@@ -265,10 +265,10 @@ class VBoxManage:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("LC_") and key != "LANGUAGE"}
         environ["LANG"] = environ["LC_ALL"] = "C.UTF-8"
         for attempt in range(_ATTEMPTS):
+            time.sleep(attempt / 2)
             done = self._run(args, environ)
             if not done.returncode or _NO_SERVER not in done.stderr:
                 break
-            time.sleep(attempt / 2)
         if done.returncode:
             text = done.stderr.decode("utf-8", "replace")
             lines = [line.partition("error: ")[2] for line in text.splitlines() if "error: " in line]
