@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import pwd
 import re
@@ -13,7 +12,7 @@ import shlex
 import subprocess
 from typing import Any, Callable, Iterable
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _files, _mounts, _names
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _files, _mounts, _names, _paths
 
 HELPER = "0store-secure-add-helper"
 MARK = "zeroinstall.virtualbox"
@@ -256,7 +255,7 @@ class Guest:
             found["link"] = os.path.islink(self.at(path))
             status = os.stat(self.at(path))
             found["exists"] = True
-            found["owner"] = _name(status.st_uid)
+            found["owner"] = _paths.user_name(status.st_uid)
             found["mode"] = f"{status.st_mode & 0o7777:04o}"
             with os.scandir(self.at(path)) as entries:
                 found["empty"] = next(entries, None) is None
@@ -282,16 +281,9 @@ class Guest:
         found["ready"] = bool(found["user"] and found["helper"] and found["sudoers"] and found["store"])
         return found
 
-    def checksums(self, paths: Iterable[str]) -> dict[str, str | None]:
-        """The SHA-256 of each of these files; None where there is none, or where it cannot be read."""
-        found: dict[str, str | None] = {}
-        for path in paths:
-            try:
-                with open(self.at(path), "rb") as file:
-                    found[path] = hashlib.sha256(file.read()).hexdigest()
-            except OSError:
-                found[path] = None
-        return found
+    def paths(self, paths: Iterable[str]) -> dict[str, dict[str, Any] | None]:
+        """What is at each of these paths, as `_paths.look` tells it."""
+        return {path: _paths.look(self.at(path)) for path in paths}
 
     def zero_install(self) -> dict[str, str | None]:
         """Paths of `0install` and `0store`, and the name of the distribution's `package` of them."""
@@ -319,7 +311,7 @@ class Guest:
         return "other"
 
     def everything(
-        self, refused: _additions.Limits, fstab: str, sudoers: str, tools: bool, files: Iterable[str] = ()
+        self, refused: _additions.Limits, fstab: str, sudoers: str, tools: bool, paths: Iterable[str] = ()
     ) -> dict[str, Any]:
         """All of it. A part that cannot be read is None, and `errors` says why; the others stay."""
         parts: dict[str, Callable[[], Any]] = {
@@ -331,7 +323,7 @@ class Guest:
             "stores": self.stores,
             "implementation_dirs": self.implementation_dirs,
             "sharing": lambda: self.sharing(sudoers),
-            "checksums": lambda: self.checksums(files),
+            "paths": lambda: self.paths(paths),
             "zero_install": self.zero_install,
             "init": self.init,
             "system": self.system,
@@ -426,10 +418,3 @@ def _user(name: str) -> int | None:
         return pwd.getpwnam(name).pw_uid
     except KeyError:
         return None
-
-
-def _name(uid: int) -> str:
-    try:
-        return pwd.getpwuid(uid).pw_name
-    except KeyError:
-        return str(uid)

@@ -80,20 +80,11 @@ user_group:
   sample: vm
 """
 
-import grp
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _groups
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _groups, _paths
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-
-
-def group_name(gid):
-    """The name of a group, or its number if it has none."""
-    try:
-        return grp.getgrgid(gid).gr_name
-    except KeyError:
-        return str(gid)
 
 
 def main():
@@ -120,7 +111,7 @@ def main():
         changed=bool(plan.make or plan.remove),
         path=path,
         stores=[store._asdict() for store in plan.stores],
-        user_group=group_name(os.getegid()),
+        user_group=_paths.group_name(os.getegid()),
         diff={
             "before": "".join("%s\n" % folder for folder in sorted(plan.remove)),
             "after": "".join("%s\n" % folder for folder, _mode in plan.make),

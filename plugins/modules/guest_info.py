@@ -43,8 +43,8 @@ options:
     description: The sudoers drop-in that lets the users of the guest share a store.
     type: path
     default: /etc/sudoers.d/zeroinstall
-  checksums:
-    description: Files whose checksums are wanted, as they are compared with files of the controller.
+  paths:
+    description: Paths to look at, too, so that they can be compared with what ought to be there.
     type: list
     elements: str
     default: []
@@ -274,8 +274,8 @@ guest:
         ready:
           description: Whether all of it is there.
           type: bool
-    checksums:
-      description: The SHA-256 of each file in O(checksums), or null if there is none.
+    paths:
+      description: What is at each path in O(paths), as M(zeroinstall.virtualbox.paths_info) tells it.
       type: dict
     zero_install:
       description: >-
@@ -329,7 +329,7 @@ def main():
             "tools": {"type": "bool", "default": True},
             "fstab": {"type": "path", "default": "/etc/fstab"},
             "sudoers": {"type": "path", "default": "/etc/sudoers.d/zeroinstall"},
-            "checksums": {"type": "list", "elements": "str", "default": []},
+            "paths": {"type": "list", "elements": "str", "default": []},
         },
         supports_check_mode=True,
     )
@@ -339,7 +339,7 @@ def main():
     except ValueError as error:
         module.fail_json(msg=str(error))
     guest = Guest().everything(
-        refused, options["fstab"], options["sudoers"], options["tools"], options["checksums"])
+        refused, options["fstab"], options["sudoers"], options["tools"], options["paths"])
     restart = (guest["additions"] or {}).get("restart")
     if restart:
         module.warn(restart)

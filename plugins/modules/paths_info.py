@@ -1,0 +1,84 @@
+#!/usr/bin/python
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+
+from __future__ import annotations
+
+DOCUMENTATION = r"""
+module: paths_info
+short_description: Read owner, mode and checksum of several paths at once
+version_added: 0.1.0
+description:
+  - Tells what is at each of several paths, in one run, so that a role can skip all that is right already.
+  - Symbolic links are not followed.
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+extends_documentation_fragment:
+  - zeroinstall.virtualbox.attributes
+  - zeroinstall.virtualbox.attributes.info
+options:
+  paths:
+    description: Absolute paths.
+    type: list
+    elements: str
+    required: true
+seealso:
+  - module: ansible.builtin.stat
+"""
+
+EXAMPLES = r"""
+- name: Look at the helper and the store
+  zeroinstall.virtualbox.paths_info:
+    paths:
+      - /usr/local/bin/0store-secure-add-helper
+      - /var/cache/0install.net/implementations
+  register: found
+
+- name: Create the store
+  ansible.builtin.file:
+    path: /var/cache/0install.net/implementations
+    state: directory
+    owner: zeroinst
+    mode: "0755"
+  when: not found.paths['/var/cache/0install.net/implementations']
+"""
+
+RETURN = r"""
+paths:
+  description: What is at each path, or null where nothing is.
+  returned: success
+  type: dict
+  sample:
+    /etc/sudoers.d/zeroinstall:
+      kind: file
+      owner: root
+      group: root
+      mode: "0440"
+      sha256: e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855
+    /var/cache/0install.net/implementations:
+"""
+
+from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _paths
+
+
+def main():
+    """Look at each path."""
+    module = AnsibleModule(
+        argument_spec={"paths": {"type": "list", "elements": "str", "required": True}},
+        supports_check_mode=True,
+    )
+    found = {}
+    for path in module.params["paths"]:
+        if not path.startswith("/") or "\0" in path:
+            module.fail_json(msg="path %r is not absolute: write it from '/' on." % path)
+        try:
+            found[path] = _paths.look(path)
+        except OSError as error:
+            module.fail_json(msg="%s cannot be reached: %s." % (path, error.strerror))
+    module.exit_json(changed=False, paths=found)
+
+
+if __name__ == "__main__":
+    main()
