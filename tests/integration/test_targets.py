@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import copy
 import json
 from collections.abc import Iterator
 from pathlib import Path
@@ -51,8 +52,8 @@ def share(host: Fleet, name: str, **variables: Any) -> dict[str, Any]:
     """The result of the playbook with one ``shares`` task; ``name`` is that of its log."""
     folder = host.folder / name
     folder.mkdir()
-    alone = Fleet(host.name, ())
-    alone.folder, alone.inventory = folder, host.inventory
+    alone = copy.copy(host)
+    alone.folder = folder
     (folder / "ansible.cfg").symlink_to(host.folder / "ansible.cfg")
     play = alone.play(str(HERE / "shares.yml"), "-e", json.dumps(variables))
     if play.status:

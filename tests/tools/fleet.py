@@ -10,6 +10,7 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -69,10 +70,10 @@ class Play:
 
 
 class Fleet:
-    """The run NAME of the lab. The guests are named as in the lab, the host is ``vbox``."""
+    """A run of the lab, this work tree's NAME. The guests are named as in the lab, the host is ``vbox``."""
 
     def __init__(self, name: str, guests: tuple[str, ...]) -> None:
-        self.name = name
+        self.name = f"{name}-{hashlib.sha256(str(TESTS).encode()).hexdigest()[:6]}"
         self.guests = guests
         self.inventory = Path()
         self.folder = Path()
@@ -127,8 +128,16 @@ class Fleet:
         return done
 
     def vbox(self, *arguments: str) -> str:
-        """What VBoxManage on the host prints."""
-        return self.host("/usr/lib/virtualbox/VBoxManage", "-q", *arguments).stdout
+        """What VBoxManage on the host prints. Where it met a VBoxSVC that was just leaving, it is run again."""
+        attempts = 5
+        while True:
+            try:
+                return self.host("/usr/lib/virtualbox/VBoxManage", "-q", *arguments).stdout
+            except FleetError as error:
+                attempts -= 1
+                if "Failed to create the VirtualBox object" not in str(error) or not attempts:
+                    raise
+                time.sleep(1)
 
     def guest(self, name: str, line: str, check: bool = True, timeout: float = 600) -> tuple[int, str]:
         """Exit status and output of a shell line in a guest, which may take some seconds."""
