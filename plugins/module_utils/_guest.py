@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import pwd
 import re
@@ -163,14 +164,18 @@ class Guest:
             "problem": f"{problem} {restart}" if problem and restart else problem,
         }
 
+    @functools.cached_property
+    def release(self) -> dict[str, str]:
+        """The assignments in the guest's os-release file."""
+        return os_release(self.text("/etc/os-release") or self.text("/usr/lib/os-release") or "")
+
     def system(self) -> dict[str, Any]:
         """The distribution by its os-release, the running kernel, and whether modules can be built for it."""
-        words = os_release(self.text("/etc/os-release") or self.text("/usr/lib/os-release") or "")
         folder = self.modules_folder()
         return {
-            "id": words.get("ID", "linux"),
-            "like": words.get("ID_LIKE", "").split(),
-            "version": words.get("VERSION_ID"),
+            "id": self.release.get("ID", "linux"),
+            "like": self.release.get("ID_LIKE", "").split(),
+            "version": self.release.get("VERSION_ID"),
             "kernel": self.word("/proc/sys/kernel/osrelease"),
             "headers": folder is not None and self.is_there(f"{folder}/build/include"),
         }
@@ -288,8 +293,7 @@ class Guest:
     def zero_install(self) -> dict[str, str | None]:
         """Paths of `0install` and `0store`, and the name of the distribution's `package` of them."""
         found = {name: self.program(name) for name in ("0install", "0store")}
-        system = self.system()
-        families = {system["id"], *system["like"]}
+        families = {self.release.get("ID"), *self.release.get("ID_LIKE", "").split()}
         return {**found, "package": _PACKAGE if families & _FAMILIES_WITH_PACKAGE else None}
 
     def program(self, name: str) -> str | None:

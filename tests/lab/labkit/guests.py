@@ -150,14 +150,14 @@ def begin_start(lab: Run, name: str) -> None:
 
 
 def finish_start(lab: Run, name: str, prepared: bool = True) -> None:
-    """Wait for the guest, and set what a saved state cannot know: the clock and the name."""
+    """Wait for the guest, and set what a saved state cannot know: the clock, the name, the collection's modules."""
     await_answer(lab, name, 120)
     if prepared:
         ask(
             lab,
             name,
-            "date -s @%d >/dev/null; hostname %s; cd %s/etc; echo %s >hostname; echo 127.0.1.1 %s >hosts"
-            % (round(time.time()), name, agent.ROOT, name, name),
+            "date -s @%d >/dev/null; hostname %s; cd %s; echo %s >etc/hostname; echo 127.0.1.1 %s >etc/hosts;"
+            " kill -HUP $(cat run/warm.pid)" % (round(time.time()), name, agent.ROOT, name, name),
             60,
         )
 

@@ -7,6 +7,7 @@ Without it an Ansible module run takes about 130 s in a guest, nearly all of it 
 
 from __future__ import annotations
 
+import ast
 import base64
 import io
 import json
@@ -25,6 +26,9 @@ from .console import LabError, run
 FOLDER = "/opt/warm"  # as the guest sees it
 INTERPRETER = FOLDER + "/python"
 COLLECTION = Path(__file__).resolve().parents[3]
+MODULE_UTILS = "ansible_collections/zeroinstall/virtualbox/plugins/module_utils"
+RUN_IN_EVERY_GUEST = tuple(
+    f"ansible_collections/zeroinstall/virtualbox/plugins/modules/{name}.py" for name in ("guest_info", "mounts"))
 LEARN_FROM = """
 - hosts: localhost
   connection: local
@@ -168,10 +172,14 @@ def compile_sources(root: Path, target: Path, sources: dict[str, bytes], into: P
 
 
 def compile_collection(root: Path, layer: Path, work: Path) -> None:
-    """Byte code of this collection's own modules, as they are now, into a guest's work folder."""
+    """Byte code of this collection's own modules, as they are now, into a guest's work folder.
+
+    Beside it is the list of what the interpreter's server loads: what the modules import that every guest runs.
+    """
     into = work / "code"
     into.mkdir(exist_ok=True)
-    sources = {"ansible_collections/zeroinstall/__init__.py": b""}  # Ansible makes the packages' files
+    packages = ("ansible_collections", "ansible_collections/zeroinstall")
+    sources = {f"{package}/__init__.py": b"" for package in packages}  # Ansible makes the packages' files
     for part in ("", "plugins/", "plugins/modules/", "plugins/module_utils/"):
         sources["ansible_collections/zeroinstall/virtualbox/%s__init__.py" % part] = b""
     for part in ("modules", "module_utils"):
@@ -179,6 +187,24 @@ def compile_collection(root: Path, layer: Path, work: Path) -> None:
             name = "ansible_collections/zeroinstall/virtualbox/%s" % file.relative_to(COLLECTION)
             sources[name] = file.read_bytes()
     compile_sources(root, layer / FOLDER.lstrip("/"), sources, into)
+    names = [name for name in sources if name.endswith("/__init__.py") and "/modules/" not in name]
+    names += [f"{MODULE_UTILS}/{name}.py" for name in imported(sources, *RUN_IN_EVERY_GUEST)]
+    lines = ["%s %08x %d\n" % (name, zlib.crc32(sources[name]), len(sources[name])) for name in names]
+    (into / "preload").write_text("".join(lines))
+
+
+def imported(sources: dict[str, bytes], *paths: str) -> list[str]:
+    """The names in this collection's module_utils that these files import, and what those import, those first."""
+    found: list[str] = []
+    prefix = MODULE_UTILS.replace("/", ".")
+    for path in paths:
+        for node in ast.walk(ast.parse(sources[path])):
+            if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(prefix):
+                tail = (node.module or "").removeprefix(prefix).lstrip(".")
+                for name in [tail] if tail else [alias.name for alias in node.names]:
+                    found += imported(sources, f"{MODULE_UTILS}/{name}.py")
+                    found.append(name)
+    return list(dict.fromkeys(found))
 
 
 def payloads(ansible: Ansible, workplace: Path) -> list[tuple[bytes, dict[str, bytes]]]:

@@ -12,6 +12,9 @@ payload's CRC and size, the loaded modules serve; if one differs, nothing loaded
 else comes from the payload, its byte code from a cache by name, CRC and size: code/ (made with the state), COLLECTION
 (made by the lab for the collection under test, at each start of the guest), FRESH (compiled here, slowly, and told in
 COMPILED).
+
+On SIGHUP it also loads what COLLECTION/preload names, in the same form: modules of the collection under test, out of
+the byte code beside that list.
 """
 
 from __future__ import annotations
@@ -106,6 +109,8 @@ FALLBACKS = "/run/warm-fallbacks"
 COMPILED = "/run/warm-compiled"
 FRESH = "/run/warm-code"
 COLLECTION = "/mnt/lab/code"
+TESTED = "ansible_collections/"  # of collections, only the one under test is loaded
+PROCESS = "/run/warm.pid"
 CODE = (HERE + "/code", COLLECTION, FRESH)
 FIRST = ("ansible.module_utils._internal._ansiballz._loader", "ansible.module_utils.basic")
 
@@ -119,26 +124,81 @@ def note(path, text):
         log.write(text + "\n")
 
 
-def preload():
-    """Import what the list names and put it into the stash."""
+def listed(file):
+    """Module name -> (path, CRC, size) of what a list names."""
     wanted = {}
-    with open(HERE + "/preload") as lines:
+    with open(file) as lines:
         for line in lines:
             path, crc, size = line.split()
             name = re.sub("/__init__$", "", path[:-3]).replace("/", ".")
             wanted[name] = path, int(crc, 16), int(size)
-    sys.path.insert(0, LIBRARY)
+    return wanted
+
+
+def load(wanted):
+    """Import these modules and put them into the stash, with what they import of Ansible's."""
     for name in [name for name in FIRST if name in wanted] + list(wanted):
         try:
             importlib.import_module(name)
         except Exception as error:
             sys.stderr.write("warmd: %s: %r\n" % (name, error))
-    sys.path.remove(LIBRARY)
     for name, (path, crc, size) in wanted.items():
         if name in sys.modules:
             loaded[path] = crc, size, name
     for name in [name for name in sys.modules if name.partition(".")[0] in ("ansible", "ansible_collections")]:
         stash[name] = sys.modules.pop(name)
+
+
+def preload():
+    """Load what the list beside this file names, from the sources there."""
+    sys.path.insert(0, LIBRARY)
+    load(listed(HERE + "/preload"))
+    sys.path.remove(LIBRARY)
+
+
+class ByteCode:
+    """Finder and loader for modules of the collection, whose byte code the lab has made."""
+
+    def __init__(self, wanted):
+        self.wanted = wanted
+
+    def find_spec(self, name, path=None, target=None):
+        """The finder's interface."""
+        if name not in self.wanted:
+            return None
+        file = self.wanted[name][0]
+        package = file.endswith("/__init__.py")
+        return importlib.machinery.ModuleSpec(name, self, origin=LIBRARY + "/" + file, is_package=package)
+
+    def create_module(self, spec):
+        """The loader's interface: the usual module object."""
+
+    def exec_module(self, module):
+        """The loader's interface."""
+        path, crc, size = self.wanted[module.__name__]
+        code = cached(key(path, crc, size))
+        if code is None:
+            raise ImportError(path)
+        _imp._fix_co_filename(code, LIBRARY + "/" + path)
+        module.__file__ = LIBRARY + "/" + path
+        exec(code, module.__dict__)
+
+
+def load_collection():
+    """Load the modules of the collection that the lab names, in place of those that were loaded before."""
+    for path in [path for path in loaded if path.startswith(TESTED)]:
+        stash.pop(loaded.pop(path)[2], None)
+    finder = ByteCode(listed(COLLECTION + "/preload"))
+    sys.modules.update(stash)
+    sys.meta_path.insert(0, finder)
+    try:
+        load(finder.wanted)
+    finally:
+        sys.meta_path.remove(finder)
+    gc.collect()
+    gc.freeze()
+    sys.stderr.write("%d modules of the collection loaded\n" % sum(path.startswith(TESTED) for path in loaded))
+    sys.stderr.flush()
 
 
 class Payload:
@@ -184,7 +244,9 @@ class Payload:
             for path, (crc, size, _name) in loaded.items()
             if path in table and (table[path][1], table[path][3]) != (crc, size)
         ]
-        if differing:
+        if differing and all(path.startswith(TESTED) for path in differing):  # the collection was changed meanwhile
+            table = {path: entry for path, entry in table.items() if not path.startswith(TESTED)}
+        elif differing:
             note(FALLBACKS, "not what is loaded, so nothing loaded was used: " + " ".join(differing[:5]))
             self.archives[self.archive][2] = self.archive
             stash.clear()
@@ -192,7 +254,7 @@ class Payload:
         absent = [name for path, (_crc, _size, name) in loaded.items() if path not in table]
         for name in absent:
             parent, _dot, leaf = name.rpartition(".")
-            if leaf in vars(stash[parent]):
+            if parent and leaf in vars(stash[parent]):
                 delattr(stash[parent], leaf)
         for name in absent:
             del stash[name]
@@ -446,6 +508,8 @@ def serve():
     """Load everything, then serve for ever."""
     began = time.monotonic()
     preload()
+    with open(PROCESS, "w") as file:
+        file.write("%d\n" % os.getpid())
     sys.path_hooks.insert(0, Payload)
     sys.meta_path.insert(0, Gate)
     sys.path_importer_cache.clear()
@@ -460,7 +524,8 @@ def serve():
     woken, waker = os.pipe()
     os.set_blocking(woken, False)
     os.set_blocking(waker, False)
-    signal.signal(signal.SIGCHLD, lambda *_args: None)
+    for number in (signal.SIGCHLD, signal.SIGHUP):
+        signal.signal(number, lambda *_args: None)
     signal.set_wakeup_fd(waker)
     poll = select.poll()
     poll.register(listener, select.POLLIN)
@@ -485,9 +550,14 @@ def serve():
         for file, _events in poll.poll():
             if file == woken:
                 try:
-                    os.read(woken, 512)
+                    signals = os.read(woken, 512)
                 except OSError:
-                    pass
+                    signals = b""
+                if signal.SIGHUP in signals:
+                    try:
+                        load_collection()
+                    except Exception:
+                        traceback.print_exc()
                 reap(children)
                 continue
             try:
@@ -499,7 +569,8 @@ def serve():
                 children[process] = connection
                 continue
             signal.set_wakeup_fd(-1)
-            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            for number in (signal.SIGCHLD, signal.SIGHUP):
+                signal.signal(number, signal.SIG_DFL)
             for handle in (woken, waker):
                 os.close(handle)
             listener.close()
