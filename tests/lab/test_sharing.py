@@ -398,29 +398,6 @@ def test_the_inventory_of_local_virtualbox_machines_works_as_input(
     assert shown.count(f"fromplugin: {STORE}, read-only") == len(fleet.guests), shown
 
 
-def test_a_guests_users_share_what_they_install_beside_the_hosts_store(fleet: Fleet) -> None:
-    option = ("-e", "cache_guest_sharing=true", "--limit", "g1")
-    run(fleet, *option)
-    assert mounted(fleet, "g1", BESIDE).startswith("ZeroInstall vboxsf ro,")
-    assert not mounted(fleet, "g1")
-    assert_right(fleet, *option)
-    fleet.guest("g1", "mkdir /tmp/own && echo guest > /tmp/own/file")
-    own = fleet.guest("g1", "0install digest --algorithm=sha256new /tmp/own")[1].strip()
-    fleet.guest("g1", f"runuser -l somebody -c '0store add {own} /tmp/own'")
-    assert fleet.guest("g1", f"stat -c %U {STORE}/{own}")[1].strip() == "zeroinst"
-    shared = fleet.host("ls", STORE).stdout.split()[0]
-    find = f"0install store find {own}; 0install store find {shared}"
-    for line in (find, f"runuser -l somebody -c '{find}'"):
-        assert fleet.guest("g1", line)[1].split() == [f"{STORE}/{own}", f"{BESIDE}/{shared}"]
-    assert own not in fleet.host("ls", STORE).stdout
-    touched = fleet.guest("g1", f"runuser -u somebody -- touch {STORE}/{own}/x {STORE}/x", check=False)[1]
-    assert touched.count("Permission denied") == 2
-    fleet.guest("g1", f"rm -r {STORE}/{own} /tmp/own")
-    run(fleet, "--limit", "g1")
-    assert mounted(fleet, "g1").startswith("ZeroInstall vboxsf ro,")
-    assert_right(fleet, "--limit", "g1")
-
-
 def test_verify_reads_the_store_on_the_host_and_asks_each_guest_once(fleet: Fleet) -> None:
     play = run(fleet, "-e", "cache_verify_guests=true", playbook=VERIFY)
     assert play.changed == 0
@@ -454,9 +431,30 @@ def test_what_is_corrupt_is_named_and_moved_aside_and_the_guests_see_the_rest(fl
     run(fleet, *options, playbook=VERIFY)
 
 
+def test_a_guests_users_share_what_they_install_beside_the_hosts_store(fleet: Fleet) -> None:
+    option = ("-e", "cache_guest_sharing=true", "--limit", "g1")
+    run(fleet, *option)
+    assert mounted(fleet, "g1", BESIDE).startswith("ZeroInstall vboxsf ro,")
+    assert not mounted(fleet, "g1")
+    assert_right(fleet, *option)
+    fleet.guest("g1", "mkdir /tmp/own && echo guest > /tmp/own/file")
+    own = fleet.guest("g1", "0install digest --algorithm=sha256new /tmp/own")[1].strip()
+    fleet.guest("g1", f"runuser -l somebody -c '0store add {own} /tmp/own'")
+    assert fleet.guest("g1", f"stat -c %U {STORE}/{own}")[1].strip() == "zeroinst"
+    shared = fleet.host("ls", STORE).stdout.split()[0]
+    find = f"0install store find {own}; 0install store find {shared}"
+    for line in (find, f"runuser -l somebody -c '{find}'"):
+        assert fleet.guest("g1", line)[1].split() == [f"{STORE}/{own}", f"{BESIDE}/{shared}"]
+    assert own not in fleet.host("ls", STORE).stdout
+    touched = fleet.guest("g1", f"runuser -u somebody -- touch {STORE}/{own}/x {STORE}/x", check=False)[1]
+    assert touched.count("Permission denied") == 2
+    fleet.guest("g1", f"rm -r {STORE}/{own} /tmp/own")
+
+
 def test_unshare_undoes_exactly_what_share_did_and_leaves_the_packages(
     fleet: Fleet, before: dict[str, list[str]]
 ) -> None:
+    """One guest's users still share what they install, as the test before has left it."""
     packages = fleet.host("ls", "-lR", STORE).stdout
     assert {part for part, found in snapshot(fleet).items() if found != before[part]} == set(before)
     check = run(fleet, "--check", playbook=UNSHARE)
