@@ -204,6 +204,29 @@ def test_ansible_reaches_host_and_guest_and_nothing_is_slow(guest: runs.Run) -> 
     assert "g1: everything ran warm; compiled in the guest: nothing" in checked.stdout
 
 
+def test_code_of_the_collection_that_is_loaded_serves_only_modules_that_bring_the_same(guest: runs.Run) -> None:
+    """One of its files is replaced by another, as if it had been changed since the guest started."""
+    loaded = "until [ $(grep -c 'the collection loaded' /run/warm.log) = %d ]; do sleep 1; done; tail -n1 /run/warm.log"
+    environment = {**os.environ, "ANSIBLE_CONFIG": str(guest.folder / "ansible.cfg")}
+    look = ["ansible", "g1", "-m", "zeroinstall.virtualbox.guest_info", "-a", "paths=/etc"]
+    for replaced in (False, True):
+        if replaced:
+            folder = guests.folder(guest, "g1") / "work/code"
+            (sound,) = folder.glob("*module_utils._paths.py")
+            crc, size, name = sound.name.split("-", 2)
+            code = 'marshal.dumps(compile("look = user_name = int", "x", "exec"))'
+            in_guest(
+                f"cd /mnt/lab/code; sed -i '/_paths.py/s/ {crc} / 0000abcd /' preload; /opt/warm/python -c '"
+                f'import marshal; open("0000abcd-{size}-{name}", "wb").write({code})'
+                "'; kill -HUP $(cat /run/warm.pid)"
+            )
+        assert not in_guest(loaded % (1 + replaced)).stdout.startswith("0 modules")
+        done = subprocess.run(look, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+                              timeout=300, check=False)
+        assert '"owner": "root"' in done.stdout, done.stdout + done.stderr
+    assert "compiled in the guest: nothing" in lab("check-warm", run="lab-test-guest").stdout
+
+
 @pytest.mark.usefixtures("guest")
 def test_a_guest_is_a_debian_with_the_real_driver() -> None:
     output = in_guest("grep -c lab-work /proc/mounts; modprobe vboxsf; echo $?; VBoxControl --version"
