@@ -16,15 +16,13 @@ import unicodedata
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import MODIFY_VERSION, SYMLINKS_KEY
 
-SYMLINKS_KEY = "VBoxInternal2/SharedFoldersEnableSymlinksCreate/"
 READ_ONLY = ("ro", "nodev", "nosuid")
 GENERATIONS = ("1", "2")
 PLACEMENTS = ("block", "file", "home")
 MOUNTS = ("vagrant", "cache_guest")
 POLICIES = ("auto", "relative", "none")
-POLICIES_SINCE = (7, 1)
-"""The first VirtualBox that knows symlink policies, and C(sharedfolder modify)."""
 
 
 class Code(str):
@@ -288,7 +286,7 @@ class _Writer:
 def knows_policies(version: str) -> bool:
     """Whether a VirtualBox knows symlink policies, by what C(VBoxManage --version) prints, maybe after warnings."""
     found = re.search(r"^(\d+)\.(\d+)\.\d", version, re.MULTILINE)
-    return found is not None and (int(found[1]), int(found[2])) >= POLICIES_SINCE
+    return found is not None and (int(found[1]), int(found[2])) >= MODIFY_VERSION
 
 
 def render(settings: Settings, version: str = "") -> str:

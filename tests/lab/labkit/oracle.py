@@ -125,7 +125,7 @@ def _warm_up(folder: Path, cache: Cache, host: recipes.Host, made: recipes.Guest
         prepare = (recipes.WARM / "prepare.sh").read_text()
         for old, new in CHANGES:
             if prepare.count(old) != 1:
-                raise LabError("warm/prepare.sh has no %r any more: correct labkit/additions.py" % old)
+                raise LabError("warm/prepare.sh has no %r any more: correct labkit/oracle.py" % old)
             prepare = prepare.replace(old, new)
         (work / "prepare.sh").write_text(prepare)
         for line, word in ((REPLACE, " r"), (guests.PREPARE, "ready")):
