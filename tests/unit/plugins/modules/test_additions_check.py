@@ -5,12 +5,10 @@
 
 from __future__ import annotations
 
-import json
 import os
 
 import pytest
 import yaml
-from ansible.module_utils import basic
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _proof
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import additions_check
@@ -28,32 +26,11 @@ SOUND = {
 }
 
 
-class Answer(Exception):
-    """What the module returns: whether it failed, and its result."""
-
-
 @pytest.fixture
-def call(monkeypatch):
+def call(monkeypatch, run_module):
     """Run the module with options on a guest with sound Guest Additions."""
     monkeypatch.setattr(Guest, "additions", lambda _guest, _limits: dict(SOUND))
-
-    def succeed(_module, **result):
-        raise Answer(False, result)
-
-    def fail(_module, **result):
-        raise Answer(True, result)
-
-    monkeypatch.setattr(basic.AnsibleModule, "exit_json", succeed)
-    monkeypatch.setattr(basic.AnsibleModule, "fail_json", fail)
-
-    def run(**options):
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode())
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        with pytest.raises(Answer) as raised:
-            additions_check.main()
-        return raised.value.args
-
-    return run
+    return lambda **options: run_module(additions_check.main, **options)
 
 
 def test_every_path_is_proved_and_the_result_is_as_documented(call, tmp_path):

@@ -6,38 +6,17 @@
 from __future__ import annotations
 
 import grp
-import json
 import os
 
 import pytest
 import yaml
-from ansible.module_utils import basic
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import group_stores
 
 
-class Answer(Exception):
-    """What the module returns."""
-
-
 @pytest.fixture
-def call(monkeypatch):
+def call(run_module):
     """Run the module with options; its answer."""
-
-    def answer(_module, **result):
-        raise Answer(result)
-
-    monkeypatch.setattr(basic.AnsibleModule, "exit_json", answer)
-    monkeypatch.setattr(basic.AnsibleModule, "fail_json", answer)
-
-    def run(**options):
-        arguments = json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode()
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments)
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        with pytest.raises(Answer) as raised:
-            group_stores.main()
-        return raised.value.args[0]
-
-    return run
+    return lambda **options: run_module(group_stores.main, **options)[1]
 
 
 def test_check_mode_tells_and_makes_nothing(call, tmp_path):

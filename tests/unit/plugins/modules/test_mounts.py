@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import pwd
 
 import pytest
@@ -33,12 +32,8 @@ PLAN = _mounting.Plan(
 )
 
 
-class Answer(Exception):
-    """What the module returns."""
-
-
 @pytest.fixture
-def call(monkeypatch):
+def call(monkeypatch, run_module):
     """Run the module with options; its answer, and the calls to the code below it."""
     calls = {"locks": [], "requests": [], "runs": 0}
     plan = {"plan": PLAN, "failures": ()}
@@ -58,25 +53,15 @@ def call(monkeypatch):
         for failure in plan["failures"]:
             raise failure
 
-    def answer(_module, **result):
-        raise Answer(result)
-
     monkeypatch.setattr(_files, "locked", locked)
     monkeypatch.setattr(_mounting, "survey", survey)
     monkeypatch.setattr(_mounting.Run, "carry_out", carry_out)
-    monkeypatch.setattr(basic.AnsibleModule, "exit_json", answer)
-    monkeypatch.setattr(basic.AnsibleModule, "fail_json", answer)
     warnings = []
     monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _module, text: warnings.append(text))
 
     def run(failures=(), planned=PLAN, **options):
         plan.update(failures=failures, plan=planned)
-        arguments = json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode()
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments)
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        with pytest.raises(Answer) as raised:
-            mounts.main()
-        return raised.value.args[0], dict(calls, warnings=warnings)
+        return run_module(mounts.main, **options)[1], dict(calls, warnings=warnings)
 
     return run
 

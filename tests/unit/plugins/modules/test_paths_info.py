@@ -5,37 +5,15 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import yaml
-from ansible.module_utils import basic
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import paths_info
 
 
-class Answer(Exception):
-    """What the module returns."""
-
-
 @pytest.fixture
-def call(monkeypatch):
+def call(run_module):
     """Run the module on paths; its answer."""
-
-    def answer(_module, **result):
-        raise Answer(result)
-
-    monkeypatch.setattr(basic.AnsibleModule, "exit_json", answer)
-    monkeypatch.setattr(basic.AnsibleModule, "fail_json", answer)
-
-    def run(*paths):
-        arguments = json.dumps({"ANSIBLE_MODULE_ARGS": {"paths": paths}}).encode()
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments)
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        with pytest.raises(Answer) as raised:
-            paths_info.main()
-        return raised.value.args[0]
-
-    return run
+    return lambda *paths: run_module(paths_info.main, paths=paths)[1]
 
 
 def test_what_is_there_and_what_is_not(call, tmp_path):

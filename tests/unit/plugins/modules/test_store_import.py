@@ -5,8 +5,6 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import yaml
 from ansible.module_utils import basic
@@ -21,20 +19,11 @@ NOTHING_ELSE = _import.Result([])
 ANSWER = {"box": "g1", "digest": "sha256new_X", "status": "added", "reason": ""}
 
 
-class Answer(Exception):
-    """What the module returns."""
-
-
 @pytest.fixture
-def call(monkeypatch):
+def call(monkeypatch, run_module):
     """Run the module with options; its answer, and the calls to the code below it."""
     calls = []
 
-    def answer(_module, **result):
-        raise Answer(result)
-
-    monkeypatch.setattr(basic.AnsibleModule, "exit_json", answer)
-    monkeypatch.setattr(basic.AnsibleModule, "fail_json", answer)
     monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _module, text: calls.append(text))
 
     def run(answers=(ADDED,), result=NOTHING_ELSE, failure=None, **options):
@@ -47,12 +36,7 @@ def call(monkeypatch):
             return result
 
         monkeypatch.setattr(_import, "run", carry_out)
-        arguments = json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode()
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments)
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        with pytest.raises(Answer) as raised:
-            store_import.main()
-        return raised.value.args[0], calls
+        return run_module(store_import.main, **options)[1], calls
 
     return run
 

@@ -5,11 +5,8 @@
 
 from __future__ import annotations
 
-import json
-
 import pytest
 import yaml
-from ansible.module_utils import basic
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import store_quarantine
@@ -18,20 +15,10 @@ STORE = "/s/0install.net/implementations"
 MOVE = {"name": "sha1=x", "from": "/s/a", "to": "/s/b"}
 
 
-class Answer(Exception):
-    """What the module returns."""
-
-
 @pytest.fixture
-def call(monkeypatch):
+def call(monkeypatch, run_module):
     """Run the module with options; its answer, and the calls to the code below it."""
     calls = []
-
-    def answer(_module, **result):
-        raise Answer(result)
-
-    monkeypatch.setattr(basic.AnsibleModule, "exit_json", answer)
-    monkeypatch.setattr(basic.AnsibleModule, "fail_json", answer)
 
     def run(moves=(MOVE,), failure=None, **options):
         def carry_out(request, moved, dry):
@@ -41,12 +28,7 @@ def call(monkeypatch):
                 raise failure
 
         monkeypatch.setattr(_quarantine, "run", carry_out)
-        arguments = json.dumps({"ANSIBLE_MODULE_ARGS": options}).encode()
-        monkeypatch.setattr(basic, "_ANSIBLE_ARGS", arguments)
-        monkeypatch.setattr(basic, "_ANSIBLE_PROFILE", "legacy", raising=False)
-        with pytest.raises(Answer) as raised:
-            store_quarantine.main()
-        return raised.value.args[0], calls
+        return run_module(store_quarantine.main, **options)[1], calls
 
     return run
 
