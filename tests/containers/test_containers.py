@@ -4,12 +4,11 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 from pathlib import Path
 
 from programs import check
-from setup import REPOSITORY
+from setup import REPOSITORY, run_name
 
 CONTAINERS = Path(__file__).with_name("containers.py")
 ACTIONS = ("create", "prepare", "converge", "idempotence", "verify", "side_effect", "cleanup", "destroy")
@@ -17,7 +16,7 @@ ACTIONS = ("create", "prepare", "converge", "idempotence", "verify", "side_effec
 
 def test_the_scenario_on_containers(tmp_path: Path) -> None:
     """Every action, on every guest; nothing is left of a failure."""
-    name = "molecule-" + hashlib.sha256(str(REPOSITORY).encode()).hexdigest()[:8]
+    name = run_name("molecule")
     environment = {
         "CONTAINERS_RUN": name,
         "MOLECULE_EPHEMERAL_DIRECTORY": str(tmp_path),

@@ -7,7 +7,6 @@ Attacks run there beside the service as it is set up: by its own user, with the 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 import sys
@@ -17,11 +16,11 @@ from pathlib import Path
 import pytest
 import yaml
 from programs import check
-from setup import REPOSITORY
+from setup import REPOSITORY, run_name
 
 CONTAINERS = REPOSITORY / "tests/containers"
 HERE = Path(__file__).parent
-RUN = "imports-" + hashlib.sha256(str(REPOSITORY).encode()).hexdigest()[:8]
+RUN = run_name("imports")
 STORE = "/var/cache/0install.net/implementations"
 BOXES = "/var/lib/zeroinstall.virtualbox/boxes"
 PROGRAM = "/usr/local/lib/zeroinstall.virtualbox/import"

@@ -24,6 +24,7 @@ from labkit import oracle, recipes, runs, tools
 from labkit.agent import LOGIN
 from labkit.cache import Cache
 from labkit.console import run
+from setup import run_name
 
 HERE = Path(__file__).resolve().parent
 ROLE = "- hosts: all\n  gather_facts: false\n  roles: [zeroinstall.virtualbox.guest_additions]\n"
@@ -39,7 +40,7 @@ class Root(Fleet):
     """A root of Debian that takes itself for a VirtualBox guest, which Ansible reaches as ``guest``."""
 
     def __init__(self, lab: runs.Run, modules: Path) -> None:
-        super().__init__(lab.name, ())
+        super().__init__("install", ())
         self.lab_run = lab
         self.folder = lab.folder
         self.modules = self._stand_in(modules)
@@ -156,7 +157,7 @@ def userland(cache: Cache) -> Path:
 def guest(cache: Cache, userland: Path) -> Iterator[Root]:
     """Debian 12 with what builds kernel modules."""
     base = recipes.Host(oracle.root(cache, userland), recipes.host(cache).launcher)
-    with runs.temporary(cache, "install", base) as lab:
+    with runs.temporary(cache, run_name("install"), base) as lab:
         root = Root(lab, userland / "root/lib/modules" / oracle.kernel_release(userland))
         root.restart()
         yield root
@@ -321,7 +322,7 @@ def test_programs_of_the_distribution_are_not_taken_to_pieces(guest: Root) -> No
 @pytest.fixture(scope="module")
 def sid(cache: Cache, userland: Path) -> Iterator[Root]:
     """Debian unstable without the package."""
-    with runs.temporary(cache, "install-sid", recipes.host(cache)) as lab:
+    with runs.temporary(cache, run_name("install-sid"), recipes.host(cache)) as lab:
         root = Root(lab, userland / "root/lib/modules" / oracle.kernel_release(userland))
         for name in ("vboxguest", "vboxsf"):
             root.path(f"/sys/module/{name}").mkdir()

@@ -21,8 +21,9 @@ sys.path.insert(0, str(LAB))
 from labkit import agent, guests, runs  # noqa: E402
 from labkit.cache import Cache, default_folder  # noqa: E402
 from labkit.mounts import mounted_below  # noqa: E402
+from setup import run_name  # noqa: E402
 
-RUN = "lab-test"
+RUN, NEXT, GUEST = map(run_name, ("lab-test", "lab-test-next", "lab-test-guest"))
 
 
 def lab(*arguments: str, run: str = RUN, check: bool = True) -> subprocess.CompletedProcess[str]:
@@ -153,11 +154,11 @@ def test_the_next_up_removes_what_a_killed_one_left() -> None:
     process.kill()
     process.communicate(timeout=60)
     assert mounted_below(made.folder)
-    lab("up", "--guests", "", run="lab-test-next")
+    lab("up", "--guests", "", run=NEXT)
     try:
         assert_nothing_left(made)
     finally:
-        lab("down", run="lab-test-next")
+        lab("down", run=NEXT)
 
 
 def await_machines(made: runs.Run, process: subprocess.Popen[str]) -> None:
@@ -175,14 +176,14 @@ def await_machines(made: runs.Run, process: subprocess.Popen[str]) -> None:
 @pytest.fixture(scope="module")
 def guest() -> Iterator[runs.Run]:
     """A run with the guest g1."""
-    lab("up", "--guests", "g1", run="lab-test-guest")
-    yield runs.Run(Cache(), "lab-test-guest")
-    lab("down", run="lab-test-guest")
+    lab("up", "--guests", "g1", run=GUEST)
+    yield runs.Run(Cache(), GUEST)
+    lab("down", run=GUEST)
 
 
 def in_guest(line: str, check: bool = True) -> subprocess.CompletedProcess[str]:
     """A line in the guest's userland."""
-    return lab("guest", "g1", line, run="lab-test-guest", check=check)
+    return lab("guest", "g1", line, run=GUEST, check=check)
 
 
 def ping(made: runs.Run, target: str) -> tuple[float, str]:
@@ -200,7 +201,7 @@ def test_ansible_reaches_host_and_guest_and_nothing_is_slow(guest: runs.Run) -> 
     seconds, output = ping(guest, "g1")
     assert "pong" in output
     assert seconds < 60
-    checked = lab("check-warm", run="lab-test-guest")
+    checked = lab("check-warm", run=GUEST)
     assert "g1: everything ran warm; compiled in the guest: nothing" in checked.stdout
 
 
@@ -224,7 +225,7 @@ def test_code_of_the_collection_that_is_loaded_serves_only_modules_that_bring_th
         done = subprocess.run(look, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
                               timeout=300, check=False)
         assert '"owner": "root"' in done.stdout, done.stdout + done.stderr
-    assert "compiled in the guest: nothing" in lab("check-warm", run="lab-test-guest").stdout
+    assert "compiled in the guest: nothing" in lab("check-warm", run=GUEST).stdout
 
 
 @pytest.mark.usefixtures("guest")
@@ -251,17 +252,17 @@ def test_a_line_in_a_guest_runs_as_after_a_login_with_the_bits_that_its_driver_d
 ], ids=["option", "no server"])
 def test_a_fall_back_to_plain_python_is_noticed(harm: str, reason: str) -> None:
     in_guest(harm)
-    failed = lab("check-warm", run="lab-test-guest", check=False)
+    failed = lab("check-warm", run=GUEST, check=False)
     assert failed.returncode == 1
     assert "fell back to plain Python" in failed.stderr
     assert reason in failed.stderr
-    lab("restart", "g1", run="lab-test-guest")
-    lab("check-warm", run="lab-test-guest")
+    lab("restart", "g1", run=GUEST)
+    lab("check-warm", run=GUEST)
 
 
 @pytest.mark.usefixtures("guest")
 def test_a_killed_call_does_not_answer_the_next_caller() -> None:
-    caller = subprocess.Popen([sys.executable, str(LAB / "lab.py"), "--run", "lab-test-guest", "guest", "g1",
+    caller = subprocess.Popen([sys.executable, str(LAB / "lab.py"), "--run", GUEST, "guest", "g1",
                                "echo old; sleep 3; echo older"], stdout=subprocess.DEVNULL)
     time.sleep(1.5)
     caller.kill()
@@ -296,12 +297,12 @@ def test_a_call_that_takes_too_long_is_an_error_that_names_guest_and_command(gue
 
 
 def test_shares_changed_while_the_guest_is_off_are_there_when_it_is_started_again(guest: runs.Run) -> None:
-    lab("stop", "g1", run="lab-test-guest")
+    lab("stop", "g1", run=GUEST)
     guest.execute("mkdir", "-p", "/srv/data")
     (guest.root / "srv/data/file").write_text("data\n", encoding="utf-8")
     guest.vbox("sharedfolder", "add", "g1", "--name", "data", "--hostpath", "/srv/data", "--readonly")
     began = time.monotonic()
-    lab("start", "g1", run="lab-test-guest")
+    lab("start", "g1", run=GUEST)
     assert time.monotonic() - began < 30
     done = in_guest("mount -t vboxsf data /media && cat /media/file && touch /media/new", check=False)
     assert done.stdout.startswith("data\n")

@@ -8,7 +8,6 @@ role leaves, not what a driver makes of it. They are Debian 13.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import subprocess
 import sys
@@ -18,11 +17,12 @@ from typing import Any
 
 import pytest
 from fleet import TESTS, Fleet, Play
+from setup import run_name
 from walk import MODES, SHARE, SWITCHES, UNSHARE, WALK, assert_same
 
 CONTAINERS = TESTS / "containers" / "containers.py"
 PODMAN = TESTS / "containers" / "podman"
-RUN = "switches-" + hashlib.sha256(str(TESTS).encode()).hexdigest()[:8]
+RUN = run_name("switches")
 STORE = "/var/cache/0install.net/implementations"
 SHARES = ("ZeroInstall-trusted", "ZeroInstall-guests-default", "ZeroInstall-box")
 # Left out is what differs between two boots, or two machines, of the same system.
@@ -53,7 +53,7 @@ class Guests(Fleet):
     """A container for each mode, and one that walks."""
 
     def __init__(self, folder: Path) -> None:
-        super().__init__(RUN, (*MODES, "walker"))
+        super().__init__("switches", (*MODES, "walker"))
         self.folder = folder
         self.inventory = folder / "inventory.json"
         (folder / "ansible.cfg").write_text("[connection]\npipelining = true\n", encoding="utf-8")

@@ -10,7 +10,6 @@ from __future__ import annotations
 import collections
 import contextlib
 import dataclasses
-import hashlib
 import json
 import os
 import re
@@ -21,6 +20,8 @@ import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
+
+from setup import run_name
 
 TESTS = Path(__file__).resolve().parents[1]
 LAB = TESTS / "lab" / "lab.py"
@@ -73,7 +74,7 @@ class Fleet:
     """A run of the lab, this work tree's NAME. The guests are named as in the lab, the host is ``vbox``."""
 
     def __init__(self, name: str, guests: tuple[str, ...]) -> None:
-        self.name = f"{name}-{hashlib.sha256(str(TESTS).encode()).hexdigest()[:6]}"
+        self.name = run_name(name)
         self.guests = guests
         self.inventory = Path()
         self.folder = Path()

@@ -95,6 +95,11 @@ def key(*parts: str) -> str:
     return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
 
 
+def run_name(name: str) -> str:
+    """The name of a run of the lab or the containers, this work tree's own: a run of another's is not taken down."""
+    return f"{name}-{key(str(REPOSITORY))}"
+
+
 def requirements_text(path: Path) -> str:
     """A requirements file with the files that it includes by ``-r``, without comments."""
     lines = []
