@@ -90,27 +90,33 @@ def check_writable(path: str) -> None:
 class Replacement:
     """New text for a file, or a link: made beside it first, then put in its place by one rename.
 
-    Owner, mode and extended attributes of a file stay. A `Replacement` that was made has changed nothing yet, and what
-    would make it fail has failed: `commit` puts it in place, `discard` drops it.
+    Owner, mode and extended attributes of a file stay, `mode` being that of a new one; with an `owner` (numbers of user
+    and group, -1 as it is), both are set. A `Replacement` that was made has changed nothing yet, and what would make it
+    fail has failed: `commit` puts it in place, `discard` drops it. Until then it is at `temporary`.
     """
 
-    def __init__(self, path: str, text: str | Link, mode: int = 0o644) -> None:
+    def __init__(
+        self, path: str, text: str | Link, mode: int = 0o644, owner: tuple[int, int] | None = None
+    ) -> None:
         import tempfile  # where it is needed: it is slow to load
 
         self.path = path
-        self._temporary = ""
+        self.temporary = ""
         folder, name = os.path.split(path)
         try:
-            descriptor, self._temporary = tempfile.mkstemp(prefix="." + name + ".", dir=folder or ".")
+            descriptor, self.temporary = tempfile.mkstemp(prefix="." + name + ".", dir=folder or ".")
             if isinstance(text, Link):
                 os.close(descriptor)
-                os.unlink(self._temporary)
-                os.symlink(text.target, self._temporary)
+                os.unlink(self.temporary)
+                os.symlink(text.target, self.temporary)
                 return
             with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
                 file.write(text)
                 file.flush()
                 self._like_the_old(file.fileno(), mode)
+                if owner:
+                    os.fchown(file.fileno(), *owner)
+                    os.fchmod(file.fileno(), mode)
                 os.fsync(file.fileno())
         except OSError as error:
             self.discard()
@@ -132,7 +138,7 @@ class Replacement:
     def commit(self) -> None:
         """Put the new text in place. Failure: nothing was changed."""
         try:
-            os.replace(self._temporary, self.path)
+            os.replace(self.temporary, self.path)
         except OSError as error:
             self.discard()
             raise Failure(f"{self.path} cannot be replaced: {error.strerror or error}.") from error
@@ -145,9 +151,9 @@ class Replacement:
 
     def discard(self) -> None:
         """Drop the new text. After `commit` it does nothing."""
-        if self._temporary:
+        if self.temporary:
             with contextlib.suppress(FileNotFoundError):
-                os.unlink(self._temporary)
+                os.unlink(self.temporary)
 
 
 def replace(path: str, text: str | Link, mode: int = 0o644) -> None:

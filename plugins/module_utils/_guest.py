@@ -24,6 +24,8 @@ _IMPLEMENTATION_DIRS = "/etc/xdg/0install.net/injector/implementation-dirs"
 # Fedora gave its package up, and Arch, Alpine and openSUSE have none in their own repositories.
 _PACKAGE = "0install-core"
 _FAMILIES_WITH_PACKAGE = {"debian", "ubuntu"}
+_RECORDED = re.compile(r"^INSTALL_VER='([^'\n]*)'$", re.MULTILINE)
+_ASSIGNED = re.compile("[A-Z0-9_]+")
 
 
 class Guest:
@@ -141,7 +143,7 @@ class Guest:
     def oracle(self) -> str | None:
         """The version of Oracle's Guest Additions by what their installer wrote down, whatever is loaded."""
         record = self.text("/var/lib/VBoxGuestAdditions/config") or ""
-        found = re.search(r"^INSTALL_VER='([^'\n]*)'$", record, re.MULTILINE)
+        found = _RECORDED.search(record)
         return found.group(1) if found else None
 
     def additions(self, refused: _additions.Limits, tools: bool = True) -> dict[str, Any]:
@@ -372,7 +374,7 @@ def os_release(text: str) -> dict[str, str]:
     words: dict[str, str] = {}
     for line in text.splitlines():
         name, _equals, value = line.strip().partition("=")
-        if re.fullmatch("[A-Z0-9_]+", name):
+        if _ASSIGNED.fullmatch(name):
             try:
                 words[name] = "".join(shlex.split(value))
             except ValueError:  # an open quotation mark

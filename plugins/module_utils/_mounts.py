@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import posixpath
 import re
+import string
 from typing import Iterable, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
@@ -24,6 +25,10 @@ MODULES_LOAD_TEXT = "# VirtualBox shared folders. Written by the Ansible collect
 UNITS = "/etc/systemd/system"
 RUNTIME_UNITS = "/run/systemd/system"
 
+_SPECIAL = re.compile(r"[ \t\n\\]")
+_ESCAPED = re.compile(rb"\\([0-3][0-7]{2})")
+_BLANKS = re.compile("[ \t]+")
+_CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NUMBER = re.compile(r"[+-]?\d+", re.ASCII)
 _COUNT = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)  # the kernel takes 010 for 8, mount.vboxsf for 10
 _MOST = 2**31 - 1
@@ -130,7 +135,7 @@ class Live(NamedTuple):
 
 def escape(text: str) -> str:
     r"""A field for fstab: space, tab, newline and backslash as `\040`, `\011`, `\012` and `\134`."""
-    return re.sub(r"[ \t\n\\]", lambda found: f"\\{ord(found.group()):03o}", text)
+    return _SPECIAL.sub(lambda found: f"\\{ord(found.group()):03o}", text)
 
 
 def unescape(text: str) -> str:
@@ -138,7 +143,7 @@ def unescape(text: str) -> str:
     if "\\" not in text:
         return text
     raw = text.encode("utf-8", "surrogateescape")
-    plain = re.sub(rb"\\([0-3][0-7]{2})", lambda found: bytes((int(found.group(1), 8),)), raw)
+    plain = _ESCAPED.sub(lambda found: bytes((int(found.group(1), 8),)), raw)
     return plain.decode("utf-8", "surrogateescape")
 
 
@@ -149,7 +154,7 @@ def check_path(path: str) -> None:
     """Failure unless a path can be a mount point. Whether it is there, and what is in it, is not looked at."""
     if not path.startswith("/"):
         raise Failure(f"path {path!r}: a mount point is an absolute path, beginning with '/'.")
-    if re.search(r"[\x00-\x1f\x7f]", path):
+    if _CONTROL.search(path):
         raise Failure(f"path {path!r}: a mount point has no newlines and no other control characters.")
     if path == "/" or path.startswith("//"):
         raise Failure(f"path {path!r}: a share cannot be mounted there. Choose a folder of its own.")
@@ -251,7 +256,7 @@ def _parse_line(number: int, text: str) -> Line:
     bare = text.strip(" \t\n")
     if not bare.strip("\r") or bare.startswith("#"):
         return Line(number, text, None, False)
-    fields = re.split("[ \t]+", bare)
+    fields = _BLANKS.split(bare)
     numbers = [field.rstrip("\r") for field in ([*fields[4:6], "0", "0"])[:2]]
     if len(fields) < 3 or not all(_NUMBER.fullmatch(field) for field in numbers):
         return Line(number, text, None, True)
@@ -495,6 +500,7 @@ def driver_missing(virtualbox: bool) -> str:
 
 # --- systemd ------------------------------------------------------------------------------------------------------
 
+_PLAIN = frozenset((string.ascii_letters + string.digits + ":_.").encode())
 _WRITTEN = "# Written by the Ansible collection zeroinstall.virtualbox.\n"
 
 
@@ -505,7 +511,7 @@ def unit(path: str, kind: str) -> str:
         "-"
         if byte == 0x2F
         else chr(byte)
-        if re.match(rb"[A-Za-z0-9:_.]", bytes((byte,))) and (byte != 0x2E or index)
+        if byte in _PLAIN and (byte != 0x2E or index)
         else f"\\x{byte:02x}"
         for index, byte in enumerate(raw)
     )

@@ -17,6 +17,7 @@ STORE = "/0install.net/implementations"
 
 _SHOWN = 40
 _DEVICE_TAGS = ("LABEL=", "UUID=", "PARTLABEL=", "PARTUUID=", "ID=")
+_BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
 def is_store_path(path: str) -> bool:
@@ -37,7 +38,7 @@ def check_share_name(name: str) -> None:
     """Failure unless VirtualBox takes a share of this name, and a guest's fstab and mount can use it."""
     if not name:
         reason = "is empty"
-    elif re.search(r"[\s\x00-\x1f\x7f]", name):
+    elif _BLANK_OR_CONTROL.search(name):
         reason = "has white space or control characters in it, which VirtualBox refuses"
     elif len(name.encode("utf-8", "surrogateescape")) > LIMIT:
         name, reason = f"{name[:_SHOWN]}…", f"is longer than {LIMIT} bytes: guests could not mount it"

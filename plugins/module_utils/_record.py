@@ -39,6 +39,7 @@ LARGEST = 1 << 28
 DEEPEST = 200
 """Directories in each other beyond which an implementation has no stamp."""
 
+_MOUNT_ID = re.compile(r"^mnt_id:\s*(\d+)$", re.MULTILINE)
 _pack = struct.Struct("=QQIqqq").pack
 _state = operator.attrgetter("st_dev", "st_ino", "st_mode", "st_size", "st_mtime_ns", "st_ctime_ns")
 
@@ -110,7 +111,7 @@ def stamp_of(root: int) -> str | None:
 
 def file_system(fd: int) -> str:
     """The type of the file system of something open, or an empty string if the kernel does not tell."""
-    found = re.search(r"^mnt_id:\s*(\d+)$", _files.read("/proc/self/fdinfo/%d" % fd) or "", re.MULTILINE)
+    found = _MOUNT_ID.search(_files.read("/proc/self/fdinfo/%d" % fd) or "")
     mounts = _mounts.parse_mountinfo(_files.read("/proc/self/mountinfo") or "")
     return next((mount.type for mount in mounts if found and mount.id == int(found.group(1))), "")
 

@@ -21,9 +21,12 @@ from __future__ import annotations
 
 import _imp
 import atexit
+import codecs
 import gc
 import importlib
 import importlib.machinery
+import importlib.util
+import locale
 import marshal
 import os
 import pwd
@@ -46,7 +49,6 @@ for _name in [
     "ast",
     "base64",
     "bz2",
-    "codecs",
     "collections",
     "configparser",
     "contextlib",
@@ -56,6 +58,7 @@ for _name in [
     "datetime",
     "difflib",
     "email",
+    "encodings.cp437",
     "encodings.idna",
     "errno",
     "fcntl",
@@ -66,13 +69,11 @@ for _name in [
     "glob",
     "grp",
     "hashlib",
-    "importlib.util",
     "inspect",
     "io",
     "itertools",
     "json",
     "linecache",
-    "locale",
     "logging",
     "lzma",
     "operator",
@@ -154,6 +155,16 @@ def preload():
     sys.path.insert(0, LIBRARY)
     load(listed(HERE + "/preload"))
     sys.path.remove(LIBRARY)
+
+
+def look_up():
+    """Look up once what every program does: the folders of sys.path, the encoding of names in zip files, the locale."""
+    sys.path_importer_cache.clear()
+    importlib.util.find_spec("no_such_module")
+    codecs.lookup("cp437")
+    before = locale.setlocale(locale.LC_ALL)
+    locale.setlocale(locale.LC_ALL, "C.UTF-8")
+    locale.setlocale(locale.LC_ALL, before)
 
 
 class ByteCode:
@@ -397,10 +408,11 @@ def script(source, name, module):
     file = key("wrapper.py", zlib.crc32(head), len(head))
     code = cached(file) or fresh(file, head, name)
     _imp._fix_co_filename(code, name)
-    data = re.search(rb"zip_data=(['\"])([A-Za-z0-9+/=]*)\1", call)
-    if data:  # by far the largest literal: the compiler gets a name in its place
-        module.__warm_zip_data = data.group(2).decode()
-        call = call[: data.start()] + b"zip_data=__warm_zip_data" + call[data.end() :]
+    before, named, literal = call.partition(b"\nzip_data='")
+    data, _quote, after = literal.partition(b"'")
+    if named:  # by far the largest literal: the compiler gets a name in its place
+        module.__warm_zip_data = data.decode()
+        call = before + b"\nzip_data=__warm_zip_data" + after
     return [code, compile(b"from __future__ import annotations\n" + call, name, "exec", dont_inherit=True)]
 
 
@@ -409,7 +421,6 @@ def execute(argv):
     main = types.ModuleType("__main__")
     main.__builtins__ = __builtins__
     sys.modules["__main__"] = main
-    sys.path_importer_cache.clear()
     if not argv or argv[0] == "-":
         sys.argv, first, name, source = argv or [""], "", "<stdin>", sys.stdin.buffer.read()
     elif argv[0] == "-c":
@@ -512,7 +523,7 @@ def serve():
         file.write("%d\n" % os.getpid())
     sys.path_hooks.insert(0, Payload)
     sys.meta_path.insert(0, Gate)
-    sys.path_importer_cache.clear()
+    look_up()
     listener = socket.socket(socket.AF_UNIX)
     listener.bind(SOCKET)
     os.chmod(SOCKET, 0o666)

@@ -1,0 +1,196 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The module ``paths``: what it puts in place, removes, refuses and leaves alone."""
+
+from __future__ import annotations
+
+import os
+import stat
+
+import pytest
+import yaml
+from ansible_collections.zeroinstall.virtualbox.plugins.modules import paths
+
+NOBODY = "no-such-user"
+
+
+@pytest.fixture
+def call(run_module):
+    """Run the module: whether it failed, and its result."""
+
+    def run(present=(), absent=(), check_mode=False):
+        options = {"present": list(present), "absent": list(absent), "_ansible_check_mode": check_mode}
+        return run_module(paths.main, **options)
+
+    return run
+
+
+def program(folder, status, said=""):
+    """A program that writes what it is given into a file, and ends with this status."""
+    path = folder / "validate"
+    path.write_text(f'#!/bin/sh\necho "{said} $1"\ncat "$1" > {folder}/validated\nexit {status}\n')
+    path.chmod(0o755)
+    return str(path)
+
+
+def everything(folder):
+    """All that is in a folder: paths, modes, contents and targets."""
+    return {
+        str(path.relative_to(folder)): (
+            oct(path.lstat().st_mode),
+            os.readlink(path) if path.is_symlink() else path.read_bytes() if path.is_file() else None,
+        )
+        for path in folder.rglob("*")
+    }
+
+
+def mode(path):
+    """The permissions of what is at a path."""
+    return stat.S_IMODE(path.lstat().st_mode)
+
+
+def test_files_and_folders_are_put_in_place_and_the_next_run_changes_nothing(call, tmp_path):
+    place = tmp_path / "a b'\"\n" / "ü"
+    present = [
+        {"path": str(place), "state": "directory", "mode": "0700"},
+        {"path": str(place / "--file"), "content": "text\n", "mode": "0440"},
+        {"path": str(place / "plain"), "content": ""},
+    ]
+    failed, result = call(present)
+    assert (failed, result["changed"]) == (False, True)
+    created = [str(place.parent), *(item["path"] for item in present)]
+    assert result["changes"] == {path: ["created"] for path in created}
+    assert set(result) - {"diff", "changed"} == set(yaml.safe_load(paths.RETURN))
+    assert (mode(place), mode(place.parent)) == (0o700, 0o755)
+    assert ((place / "--file").read_text(), mode(place / "--file")) == ("text\n", 0o440)
+    assert ((place / "plain").read_text(), mode(place / "plain")) == ("", 0o644)
+    before = everything(tmp_path)
+    assert call(present)[1]["changes"] == {}
+    assert everything(tmp_path) == before
+
+
+def test_drift_is_told_shown_in_check_mode_too_and_put_right(call, tmp_path):
+    (tmp_path / "file").write_text("old\n")
+    (tmp_path / "file").chmod(0o600)
+    (tmp_path / "mode").write_text("same\n")
+    (tmp_path / "folder").mkdir(mode=0o777)
+    (tmp_path / "folder").chmod(0o777)
+    present = [
+        {"path": f"{tmp_path}/file", "content": "new\n", "mode": "644"},
+        {"path": f"{tmp_path}/mode", "content": "same\n", "mode": "0755"},
+        {"path": f"{tmp_path}/folder", "state": "directory", "mode": "0755"},
+    ]
+    before = everything(tmp_path)
+    _failed, told = call(present, check_mode=True)
+    assert everything(tmp_path) == before
+    _failed, done = call(present)
+    assert done["diff"] == told["diff"] and done["changes"] == told["changes"]
+    assert list(done["changes"].values()) == [["content", "mode"], ["mode"], ["mode"]]
+    assert (done["diff"][0]["before"], done["diff"][0]["after"]) == ("mode: 0600\nold\n", "mode: 0644\nnew\n")
+    assert (done["diff"][2]["before"], done["diff"][2]["after"]) == ("mode: 0777\n", "mode: 0755\n")
+    assert [mode(tmp_path / name) for name in ("file", "mode", "folder")] == [0o644, 0o755, 0o755]
+    assert (tmp_path / "file").read_text() == "new\n"
+
+
+def test_owner_and_mode_that_are_not_named_stay(call, tmp_path):
+    (tmp_path / "file").write_text("old")
+    (tmp_path / "file").chmod(0o751)
+    assert call([{"path": f"{tmp_path}/file", "content": "new"}])[1]["changes"] == {f"{tmp_path}/file": ["content"]}
+    assert mode(tmp_path / "file") == 0o751
+
+
+def test_an_owner_by_number_is_the_same_as_by_name(call, tmp_path):
+    file = {"path": f"{tmp_path}/file", "content": "", "owner": str(os.geteuid()), "group": str(os.getegid())}
+    assert call([file])[1]["changed"]
+    assert not call([file])[1]["changed"]
+
+
+def test_what_is_removed_and_what_stays(call, tmp_path):
+    (tmp_path / "gone").mkdir()
+    (tmp_path / "gone/file").write_text("text\n")
+    (tmp_path / "gone/link").symlink_to(tmp_path / "kept")
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept/other").touch()
+    absent = [f"{tmp_path}/{name}" for name in ("gone/file", "gone/link", "gone", "kept", "none")]
+    _failed, told = call(absent=absent, check_mode=True)
+    assert (tmp_path / "gone/file").exists()
+    _failed, done = call(absent=absent)
+    assert list(done["changes"]) == list(told["changes"]) == absent[:3]
+    assert done["diff"][0]["before"].endswith("text\n") and done["diff"][0]["after"] == ""
+    assert sorted(everything(tmp_path)) == ["kept", "kept/other"]
+    assert not call(absent=absent)[1]["changed"]
+
+
+def test_a_validated_file_is_put_in_place(call, tmp_path):
+    validate = [program(tmp_path, 0)]
+    assert call([{"path": f"{tmp_path}/file", "content": "new", "validate": validate}], check_mode=True)[1]["changed"]
+    assert not (tmp_path / "validated").exists()
+    call([{"path": f"{tmp_path}/file", "content": "new", "validate": validate}])
+    assert (tmp_path / "validated").read_text() == (tmp_path / "file").read_text() == "new"
+
+
+def test_where_one_file_is_refused_nothing_is_changed(call, tmp_path):
+    (tmp_path / "first").write_text("old")
+    validate = [program(tmp_path, 1, "line 1: wrong:")]
+    present = [
+        {"path": f"{tmp_path}/new/deep", "state": "directory"},
+        {"path": f"{tmp_path}/first", "content": "new"},
+        {"path": f"{tmp_path}/new/deep/file", "content": "new", "validate": validate},
+    ]
+    before = everything(tmp_path)
+    failed, result = call(present)
+    assert failed and f"{tmp_path}/new/deep/file was not written" in result["msg"]
+    assert result["msg"].endswith(f"line 1: wrong: {tmp_path}/new/deep/file")
+    assert everything(tmp_path) == {**before, "validated": everything(tmp_path)["validated"]}
+
+
+def test_a_file_of_somebody_elses_is_kept_beside_the_new_one(call, tmp_path):
+    (tmp_path / "file").write_text("theirs")
+    _failed, result = call([{"path": f"{tmp_path}/file", "content": "ours, 1", "mark": "ours"}])
+    (copy,) = result["kept"]
+    with open(copy) as file:
+        assert file.read() == "theirs"
+    assert call([{"path": f"{tmp_path}/file", "content": "ours, 2", "mark": "ours"}])[1]["kept"] == []
+    assert (tmp_path / "file").read_text() == "ours, 2"
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ({"path": "a/b", "content": ""}, "path 'a/b': write it from '/' on"),
+        ({"path": "{}/../b", "content": ""}, "without '..'"),
+        ({"path": "{}/b\0", "content": ""}, "write it from '/' on"),
+        ({"path": "{}/folder", "content": ""}, "{}/folder is a directory, where a file is to be. Move it away."),
+        ({"path": "{}/link", "content": ""}, "{}/link is a symbolic link, where a file is to be. Move it away."),
+        ({"path": "{}/link", "state": "directory"}, "{}/link is a symbolic link, where a directory is to be."),
+        ({"path": "{}/none/file", "content": ""}, "{}/none/file cannot be written: there is no folder {}/none."),
+        ({"path": "{}/new", "content": "", "owner": NOBODY}, "There is no user 'no-such-user', to whom {}/new"),
+        ({"path": "{}/new", "content": "", "group": NOBODY}, "There is no group 'no-such-user', to whom {}/new"),
+        ({"path": "{}/new", "content": "", "mode": "rw"}, "mode 'rw' of {}/new: write three or four octal digits"),
+        ({"path": "{}/new", "content": "", "mode": "0o644"}, "mode '0o644'"),
+        ({"path": "{}/new", "content": "", "validate": ["/no/such"]}, "/no/such is missing, which is to validate"),
+        ({"path": "{}/new"}, "content"),
+        ({"path": "{}/first", "content": ""}, "path {}/first is named twice."),
+        ({"path": "{}/" + "n" * 300, "content": ""}, "cannot be reached: File name too long."),
+    ],
+)
+def test_bad_input_is_refused_before_anything_is_touched(call, tmp_path, item, said):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "link").symlink_to(tmp_path / "folder")
+    before = everything(tmp_path)
+    item = {**item, "path": item["path"].format(tmp_path)}
+    failed, result = call([{"path": f"{tmp_path}/first", "content": "first"}, item])
+    assert failed and said.replace("{}", str(tmp_path)) in result["msg"], result
+    assert everything(tmp_path) == before
+
+
+def test_in_check_mode_a_user_who_is_missing_is_told(call, tmp_path):
+    failed, result = call([{"path": f"{tmp_path}/new", "content": "", "owner": NOBODY}], check_mode=True)
+    assert (failed, result["missing_users"]) == (False, [NOBODY])
+    assert call([{"path": f"{tmp_path}/new", "content": ""}], check_mode=True)[1]["missing_users"] == []
+
+
+def test_a_large_file_is_shown_by_its_size(call, tmp_path):
+    (diff,) = call([{"path": f"{tmp_path}/file", "content": "x" * 102401}])[1]["diff"]
+    assert diff["after"] == "(102401 bytes)\n"
