@@ -26,9 +26,9 @@ UNSHARE = "zeroinstall.virtualbox.unshare"
 VERIFY = "zeroinstall.virtualbox.verify"
 VERIFIED = "zeroinstall.virtualbox.store_verify"
 SHARES, MOUNTS = "zeroinstall.virtualbox.shares", "zeroinstall.virtualbox.mounts"
-TOPS = "/etc /usr/local /var/cache /var/lib/zeroinstall.virtualbox"
+TOPS = ("/etc", "/usr/local", "/var/cache", "/var/lib/zeroinstall.virtualbox")
 FILES = (
-    f"for top in {TOPS}; do [ ! -e $top ] || find $top -xdev"
+    f"for top in {' '.join(TOPS)}; do [ ! -e $top ] || find $top -xdev"
     " -type d -printf '%p d %m %u\\n' -o -printf '%p %y %m %u %s %l\\n'; done | sort;"
     " find /etc /usr/local -xdev -type f -exec cksum {} + | sort"
 )
@@ -114,17 +114,23 @@ def settings(fleet: Fleet, name: str) -> list[str]:
     return sorted(line.strip() for line in text.splitlines() if "<SharedFolder " in line or "<ExtraDataItem " in line)
 
 
+def changed_files(fleet: Fleet, name: str) -> list[str]:
+    """What is different in a guest from what it was started with."""
+    touched = fleet.touched(name, *TOPS)
+    return sorted(f"{path} {found['is']}" for path, found in touched.items() if not found["same"])
+
+
 def snapshot(fleet: Fleet, guests: bool = True) -> dict[str, list[str]]:
-    """Files of guests and host, and the machines' settings: where share.yml could leave something.
+    """Files of the host, changed files of guests, and the machines' settings: where share.yml could leave something.
 
     Left out is what stays by design: the store, a folder, with the packages in it. (The user who owns it stays, too.
     Debian's package of Zero Install made him before anything was shared, so the account files are compared as well.)
     """
-    texts = {name: fleet.guest(name, FILES)[1] for name in fleet.guests if guests}
-    texts["host"] = fleet.host("sh", "-c", FILES).stdout
+    listed = {name: changed_files(fleet, name) for name in fleet.guests if guests}
+    listed["host"] = fleet.host("sh", "-c", FILES).stdout.splitlines()
     found = {
-        name: [line for line in text.splitlines() if not line.startswith((f"{STORE} ", f"{STORE}/"))]
-        for name, text in texts.items()
+        name: [line for line in lines if not line.startswith((f"{STORE} ", f"{STORE}/"))]
+        for name, lines in listed.items()
     }
     return found | {f"{name}.vbox": settings(fleet, name) for name in fleet.guests}
 
@@ -271,14 +277,17 @@ AGAIN = f"mount -t vboxsf -o ro,nodev,nosuid ZeroInstall {STORE}"
 def test_bad_input_in_a_guest_is_refused_and_nothing_is_changed(
     fleet: Fleet, harm: str, options: tuple[str, ...], words: tuple[str, ...], mend: str
 ) -> None:
-    look = f"cat /etc/fstab; stat -c '%a %u' /etc/fstab; grep vboxsf /proc/self/mounts; ls -lan {STORE}"
-    found = fleet.guest("g1", f"{harm} && {{ {look}; touch /tmp/now; }}")[1]
+    look = f"grep vboxsf /proc/self/mounts; ls -lan {STORE}"
+    found = fleet.guest("g1", f"{harm} && {{ {look}; }}")[1]
+    before = fleet.touched("g1", *TOPS)
     try:
         message = refused(fleet, "g1", "--limit", "g1", *options)
         assert all(word in message for word in words), message
-        touched = f"for top in {TOPS}; do [ ! -e $top ] || find $top -xdev -cnewer /tmp/now; done"
-        put_back = "/etc\n/etc/fstab\n" if "cache_guest_share=nosuch" in options else ""
-        assert fleet.guest("g1", f"{look}; {touched}")[1] == found + put_back
+        assert fleet.guest("g1", look)[1] == found
+        after = fleet.touched("g1", *TOPS)
+        put_back = {"/etc", "/etc/fstab"} if "cache_guest_share=nosuch" in options else set()
+        assert {path for path in before | after if before.get(path) != after.get(path)} == put_back
+        assert all(before[path]["is"] == after[path]["is"] for path in put_back)
     finally:
         fleet.guest("g1", mend)
 

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import time
@@ -146,6 +147,11 @@ class Fleet:
         if check and status:
             raise FleetError(f"{name}: {line}: exit status {status}\n{output}")
         return status, output
+
+    def touched(self, name: str, *folders: str) -> dict[str, dict[str, Any]]:
+        """What was touched in these folders of a guest since it was started, as ``lab/touched.py`` tells it."""
+        shutil.copy(LAB.with_name("touched.py"), self.work(name))
+        return json.loads(self.guest(name, f"/opt/warm/python /mnt/lab/touched.py {shlex.join(folders)}")[1])
 
     def play(self, playbook: str, *options: str, inventory: Path | None = None) -> Play:
         """Run a playbook and read its results."""
