@@ -21,6 +21,7 @@ from __future__ import annotations
 
 import _imp
 import atexit
+import binascii
 import codecs
 import gc
 import importlib
@@ -212,6 +213,21 @@ def load_collection():
     sys.stderr.flush()
 
 
+class Base64:
+    """Bytes in base64, of which only those are decoded that are asked for."""
+
+    def __init__(self, text):
+        self.text = text
+
+    def __len__(self):
+        return len(self.text) // 4 * 3 - self.text.count(b"=", -2)
+
+    def __getitem__(self, part):
+        before = part.start % 3
+        text = self.text[(part.start - before) // 3 * 4 : (part.stop + 2) // 3 * 4]
+        return binascii.a2b_base64(text)[before : before + part.stop - part.start]
+
+
 class Payload:
     """Path entry finder and loader for the zip of an AnsiballZ payload."""
 
@@ -224,32 +240,39 @@ class Payload:
         self.archive = archive + found
         self.prefix = prefix.lstrip("/") + "/" if prefix.strip("/") else ""
         if self.archive not in self.archives:
-            self.archives[self.archive] = self.read(self.archive)
-            self.use_loaded()
+            try:
+                with open(self.archive, "rb") as file:
+                    self.add(self.archive, file.read())
+            except (OSError, ValueError) as error:
+                raise ImportError(path) from error
         self.content, self.table, self.origin = self.archives[self.archive]
 
+    @classmethod
+    def add(cls, archive, content):
+        """Make the content of a zip file known under a path.  ValueError: it is none."""
+        cls.archives[archive] = [content, cls.listing(content), LIBRARY]
+        cls.use_loaded(archive)
+
     @staticmethod
-    def read(archive):
-        """Content and table of a simple zip file: {name: (method, CRC, packed size, size, offset)}."""
-        try:
-            with open(archive, "rb") as file:
-                content = file.read()
-        except OSError as error:
-            raise ImportError(archive) from error
-        end = content.rfind(b"PK\5\6")
-        if end < 0:
-            raise ImportError(archive)
-        count, _size, at = struct.unpack_from("<HII", content, end + 10)
+    def listing(content):
+        """What is in a simple zip file: {name: (method, CRC, packed size, size, offset)}."""
+        size = len(content)
+        end = content[size - 22 : size]
+        if end[:4] != b"PK\5\6":
+            raise ValueError("no zip file, or one with a comment")
+        count, size, at = struct.unpack_from("<HII", end, 10)
+        directory, at = content[at : at + size], 0
         table, entry = {}, struct.Struct("<10xH4xIIIHHH8xI")
         for _index in range(count):
-            method, crc, packed, size, name, extra, comment, offset = entry.unpack_from(content, at)
-            table[content[at + 46 : at + 46 + name].decode()] = method, crc, packed, size, offset
+            method, crc, packed, size, name, extra, comment, offset = entry.unpack_from(directory, at)
+            table[directory[at + 46 : at + 46 + name].decode()] = method, crc, packed, size, offset
             at += 46 + name + extra + comment
-        return [content, table, LIBRARY]
+        return table
 
-    def use_loaded(self):
+    @classmethod
+    def use_loaded(cls, archive):
         """Put what is loaded and equal into sys.modules.  What the payload lacks is forgotten, as it would be cold."""
-        table = self.archives[self.archive][1]
+        table = cls.archives[archive][1]
         differing = [
             path
             for path, (crc, size, _name) in loaded.items()
@@ -259,7 +282,7 @@ class Payload:
             table = {path: entry for path, entry in table.items() if not path.startswith(TESTED)}
         elif differing:
             note(FALLBACKS, "not what is loaded, so nothing loaded was used: " + " ".join(differing[:5]))
-            self.archives[self.archive][2] = self.archive
+            cls.archives[archive][2] = archive
             stash.clear()
             return
         absent = [name for path, (_crc, _size, name) in loaded.items() if path not in table]
@@ -271,7 +294,7 @@ class Payload:
             del stash[name]
         for name, module in stash.items():
             if hasattr(module, "__path__"):
-                module.__path__ = [self.archive + "/" + name.replace(".", "/")]
+                module.__path__ = [archive + "/" + name.replace(".", "/")]
         sys.modules.update(stash)
 
     def find_spec(self, name, target=None):
@@ -298,7 +321,7 @@ class Payload:
     def bytes(self, path):
         """The content of a file in the zip."""
         method, _crc, packed, _size, offset = self.table[path]
-        name, extra = struct.unpack_from("<HH", self.content, offset + 26)
+        name, extra = struct.unpack("<HH", self.content[offset + 26 : offset + 30])
         raw = self.content[offset + 30 + name + extra : offset + 30 + name + extra + packed]
         return zlib.decompress(raw, -15) if method == 8 else raw
 
@@ -396,7 +419,10 @@ def fresh(file, source, name):
 
 
 def script(source, name, module):
-    """The code of a program, in parts: of an AnsiballZ wrapper only the call at its end differs, and is compiled."""
+    """The code of a program, in parts: of an AnsiballZ wrapper only the call at its end differs, and is compiled.
+
+    `run_payload` stands in for a wrapper that was known when the state was made.
+    """
     at = (
         source.rfind(b'\nif __name__ == "__main__":\n    _ansiballz_main(')
         if b"_ANSIBALLZ_WRAPPER" in source[:4000]
@@ -405,15 +431,36 @@ def script(source, name, module):
     if at < 0:
         return [compile(source, name, "exec", dont_inherit=True)]
     head, call = source[: at + 1], source[at + 1 :]
-    file = key("wrapper.py", zlib.crc32(head), len(head))
-    code = cached(file) or fresh(file, head, name)
-    _imp._fix_co_filename(code, name)
     before, named, literal = call.partition(b"\nzip_data='")
     data, _quote, after = literal.partition(b"'")
     if named:  # by far the largest literal: the compiler gets a name in its place
-        module.__warm_zip_data = data.decode()
+        module.__warm_zip_data = data
         call = before + b"\nzip_data=__warm_zip_data" + after
-    return [code, compile(b"from __future__ import annotations\n" + call, name, "exec", dont_inherit=True)]
+    call = compile(b"from __future__ import annotations\n" + call, name, "exec", dont_inherit=True)
+    file = key("wrapper.py", zlib.crc32(head), len(head))
+    if named and b"\nrlimit_nofile=0,\n" in before and len(sys.argv) < 2 and os.path.exists(HERE + "/code/" + file):
+        vars(module).update(_ansiballz_main=run_payload, datetime=sys.modules["datetime"])
+        return [call]
+    code = cached(file) or fresh(file, head, name)
+    _imp._fix_co_filename(code, name)
+    module.__warm_zip_data = data.decode()
+    return [code, call]
+
+
+def run_payload(zip_data, ansible_module, module_fqn, params, profile, date_time, extensions, rlimit_nofile):
+    """What the wrapper does, but for the zip: that is not unpacked, since nearly all that is in it is loaded."""
+    archive = HERE + "/ansible_" + ansible_module + "_payload.zip"
+    Payload.add(archive, Base64(zip_data))
+    sys.path[:] = [archive] + [folder for folder in sys.path if folder not in ("", ".")]
+    from ansible.module_utils._internal._ansiballz import _loader
+
+    _loader.run_module(
+        json_params=params.encode(),
+        profile=profile,
+        module_fqn=module_fqn,
+        modlib_path=archive,
+        extensions=extensions,
+    )
 
 
 def execute(argv):
