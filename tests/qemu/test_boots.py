@@ -78,7 +78,7 @@ def assert_booted_without_waiting(guest: Guest) -> None:
 def assert_said_why(guest: Guest, reason: str) -> None:
     """The state of systemd's unit and its journal say that and why the mount is missing."""
     assert guest.unit(MOUNT, "ActiveState", "Result") == ["failed", "exit-code"]
-    assert reason in guest.ask(f"journalctl -b -o cat --no-pager -u {MOUNT}")
+    assert reason in guest.ask(f"journalctl --sync; journalctl -b -o cat --no-pager -u {MOUNT}")
     assert MOUNT in guest.ask("systemctl --failed --plain --no-legend")
 
 
