@@ -90,19 +90,28 @@ def test_pythons_are_found_behind_links_and_broken_ones_are_passed_over(tmp_path
 def test_half_made_environment_is_made_again(tmp_path: Path) -> None:
     path = tmp_path / "target-3.x"
     (path / "left").mkdir(parents=True)
-    tool.make_environment(sys.executable, path, None, tmp_path)
+    tool.make_environments([tool.Environment(sys.executable, path)], tmp_path)
     assert not (path / "left").exists()
     assert check([path / "bin" / "python", "-c", "print(1)"], cwd=tmp_path) == "1\n"
     (path / "kept").touch()
-    tool.make_environment(sys.executable, path, None, tmp_path)
+    tool.make_environments([tool.Environment(sys.executable, path)], tmp_path)
     assert (path / "kept").exists()
 
 
 def test_failure_to_install_shows_what_pip_said_and_leaves_nothing_complete(tmp_path: Path) -> None:
     (tmp_path / "bad.txt").write_text("./there-is-no-such-folder\n")
+    made = [tool.Environment(sys.executable, tmp_path / name, tmp_path / "bad.txt") for name in ("one", "other")]
     with pytest.raises(tool.SetupError, match="there-is-no-such-folder"):
-        tool.make_environment(sys.executable, tmp_path / "environment", tmp_path / "bad.txt", tmp_path)
-    assert not (tmp_path / "environment" / "complete").exists()
+        tool.make_environments(made, tmp_path)
+    assert [one for one in made if one.marker.exists()] == []
+
+
+def test_a_command_that_fails_ends_those_beside_it(tmp_path: Path) -> None:
+    began = time.monotonic()
+    commands = {tmp_path / "fails": ["false"], tmp_path / "lasts": ["sleep", "300"]}
+    with pytest.raises(tool.SetupError, match="ended with status 1"):
+        tool.run_side_by_side(commands)
+    assert time.monotonic() - began < HALF_A_MINUTE
 
 
 def stat_texts() -> Iterator[str]:

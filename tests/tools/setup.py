@@ -149,15 +149,29 @@ def run(command: Sequence[str | Path], log: Path, environment: Mapping[str, str]
     Raises:
         SetupError: it failed; with the last lines of its output.
     """
-    log.parent.mkdir(parents=True, exist_ok=True)
-    with (
-        log.open("w", encoding="utf-8") as output,
-        program(command, stdout=output, stderr=subprocess.STDOUT, env=environment) as process,
-    ):
-        status = process.wait()
-    if status:
-        tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-        raise SetupError(f"{' '.join(map(str, command))}\nended with status {status}; its last lines ({log}):\n{tail}")
+    run_side_by_side({log: command}, environment)
+
+
+def run_side_by_side(
+    commands: Mapping[Path, Sequence[str | Path]], environment: Mapping[str, str] | None = None
+) -> None:
+    """Run commands at the same time, each with its output into its log.
+
+    Raises:
+        SetupError: one failed, and the others were ended; with the last lines of its output.
+    """
+    with contextlib.ExitStack() as stack:
+        running = {}
+        for log, command in commands.items():
+            log.parent.mkdir(parents=True, exist_ok=True)
+            output = stack.enter_context(log.open("w", encoding="utf-8"))
+            options = {"stdout": output, "stderr": subprocess.STDOUT, "env": environment}
+            running[log] = stack.enter_context(program(command, **options))
+        for log, process in running.items():
+            if status := process.wait():
+                tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
+                line = " ".join(map(str, commands[log]))
+                raise SetupError(f"{line}\nended with status {status}; its last lines ({log}):\n{tail}")
 
 
 def install_debian_packages(packages: Sequence[str], logs: Path) -> list[str]:
@@ -220,22 +234,44 @@ def find_pythons(environment: Mapping[str, str]) -> dict[Version, str]:
     return dict(sorted(found.items()))
 
 
-def make_environment(python: str, path: Path, requirements: Path | None, logs: Path) -> None:
-    """Make a virtual environment, unless it is there: one that was left half-made has no ``complete`` file and goes.
+@dataclasses.dataclass(frozen=True)
+class Environment:
+    """A virtual environment of an interpreter, in a folder; with what a file requires, if any."""
 
-    It is made in its place, not moved there, because its programs name their interpreter by its path.
+    python: str
+    path: Path
+    requirements: Path | None = None
+
+    @property
+    def marker(self) -> Path:
+        """The file that says that it is complete."""
+        return self.path / "complete"
+
+
+def make_environments(wanted: Iterable[Environment], logs: Path) -> None:
+    """Make virtual environments side by side, but those that are there: one that was left half-made goes.
+
+    They are made in their places, not moved there, because their programs name their interpreter by its path.
+
+    Raises:
+        SetupError: one cannot be made.
     """
-    marker = path / "complete"
-    if marker.exists():
-        return
-    if path.exists():
-        shutil.rmtree(path)
-    say(f"Making the environment {path.name}" + (f" from {requirements.name}" if requirements else ""))
-    run([python, "-m", "venv", path], logs / f"{path.name}-venv.log")
-    if requirements:
-        pip = [path / "bin" / "python", "-m", "pip", "install", "--disable-pip-version-check", "-r", requirements]
-        run(pip, logs / f"{path.name}-pip.log")
-    marker.touch()
+    making = [one for one in wanted if not one.marker.exists()]
+    for one in making:
+        if one.path.exists():
+            shutil.rmtree(one.path)
+        say(f"Making the environment {one.path.name}" + (f" from {one.requirements.name}" if one.requirements else ""))
+    run_side_by_side({logs / f"{one.path.name}-venv.log": [one.python, "-m", "venv", one.path] for one in making})
+    install = ("-m", "pip", "install", "--disable-pip-version-check", "-r")
+    run_side_by_side(
+        {
+            logs / f"{one.path.name}-pip.log": [one.path / "bin" / "python", *install, one.requirements]
+            for one in making
+            if one.requirements
+        }
+    )
+    for one in making:
+        one.marker.touch()
 
 
 def pip_configuration(listing: str) -> str:
@@ -333,22 +369,21 @@ def set_up(cache: Path) -> Setup:
     for name, version in chosen.items():
         requirements = REQUIREMENTS / f"{name}.txt"
         path = cache / "envs" / f"{name}-{key(pythons[version], requirements_text(requirements))}"
-        make_environment(pythons[version], path, requirements, logs)
-        environments[name] = path
+        environments[name] = Environment(pythons[version], path, requirements)
     targets = {}
     for version, python in pythons.items():
         name = ".".join(map(str, version))
         path = cache / "envs" / f"target-{name}-{key(python, requirements_text(UNIT_REQUIREMENTS))}"
-        make_environment(python, path, None, logs)
-        targets[name] = path
-    prepare_home(cache / "home", list(environments.values()), logs)
-    collections = cache / f"collections-{key(str(REPOSITORY), str(environments['oldest']))}"
+        targets[name] = Environment(python, path)
+    make_environments([*environments.values(), *targets.values()], logs)
+    prepare_home(cache / "home", [one.path for one in environments.values()], logs)
+    collections = cache / f"collections-{key(str(REPOSITORY), str(environments['oldest'].path))}"
     link(collections / "ansible_collections" / "zeroinstall" / "virtualbox", REPOSITORY)
-    link_dependencies(collections / "ansible_collections", environments["oldest"])
+    link_dependencies(collections / "ansible_collections", environments["oldest"].path)
     return Setup(
         cache=str(cache),
-        environments={name: str(path) for name, path in environments.items()},
-        targets={name: str(path) for name, path in targets.items()},
+        environments={name: str(one.path) for name, one in environments.items()},
+        targets={name: str(one.path) for name, one in targets.items()},
         pythons={".".join(map(str, version)): python for version, python in pythons.items()},
         collections=str(collections),
         home=str(cache / "home"),

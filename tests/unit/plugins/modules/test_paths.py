@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 
@@ -194,3 +195,16 @@ def test_in_check_mode_a_user_who_is_missing_is_told(call, tmp_path):
 def test_a_large_file_is_shown_by_its_size(call, tmp_path):
     (diff,) = call([{"path": f"{tmp_path}/file", "content": "x" * 102401}])[1]["diff"]
     assert diff["after"] == "(102401 bytes)\n"
+
+
+def test_a_full_disk_leaves_everything_as_it_was(call, tmp_path, monkeypatch):
+    def full(_descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    (tmp_path / "file").write_text("old")
+    before = everything(tmp_path)
+    monkeypatch.setattr(os, "fsync", full)
+    present = [{"path": f"{tmp_path}/new", "state": "directory"}, {"path": f"{tmp_path}/file", "content": "new"}]
+    failed, result = call(present)
+    assert (failed, result["msg"]) == (True, f"{tmp_path}/file cannot be written: No space left on device.")
+    assert everything(tmp_path) == before
