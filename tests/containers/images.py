@@ -9,6 +9,7 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+from labkit import kept_code
 from labkit.cache import Cache, default_folder
 from labkit.console import run
 from labkit.recipes import _debian_root, _source
@@ -37,7 +38,7 @@ def cache() -> Cache:
 def image(platform: str) -> Path:
     """The archive with the root file system of a platform; its folder's name changes with whatever it is made from."""
     suite, packages = PLATFORMS[platform]
-    parts = [_source(_debian_root), _source(_build), suite, *BASE, *packages, *OPTIONS]
+    parts = [_source(_debian_root), _source(_build), _source(kept_code), suite, *BASE, *packages, *OPTIONS]
     folder = cache().make(
         platform,
         f"the image {platform}",
@@ -56,5 +57,6 @@ def images(platforms: set[str]) -> dict[str, Path]:
 def _build(folder: Path, suite: str, packages: tuple[str, ...]) -> None:
     hook = f'sh {shlex.quote(str(REPOSITORY))} "$1"'
     _debian_root(folder, suite, "main", (*BASE, *packages), *OPTIONS, "--customize-hook=" + hook)
+    kept_code.install(folder / "root")
     run("tar", "--numeric-owner", "--xattrs", "-C", folder / "root", "-cf", folder / "root.tar", ".")
     shutil.rmtree(folder / "root")

@@ -8,7 +8,7 @@ import shlex
 import shutil
 from pathlib import Path
 
-from labkit import tools
+from labkit import kept_code, tools
 from labkit.cache import Cache, default_folder
 from labkit.console import run
 from labkit.recipes import _debian_root, _source, _texts
@@ -44,7 +44,7 @@ def image() -> Path:
     """The folder with guest.ext4, vmlinuz, initrd.img and id, the private key of the guests' root."""
     tools.install(NEEDED)
     cache = Cache(default_folder().with_name("qemu"))
-    parts = [_source(_debian_root), _source(_build), SUITE, *PACKAGES, *WITHOUT]
+    parts = [_source(_debian_root), _source(_build), _source(kept_code), SUITE, *PACKAGES, *WITHOUT]
     return cache.make(
         "image", "the QEMU guests' disk", [*parts, *_texts(HERE / "standin"), _hook().read_bytes()], _build
     )
@@ -60,6 +60,7 @@ def _build(folder: Path) -> None:
     hook = '{} {} "$1" {} {}'.format(*map(shlex.quote, words))
     _debian_root(folder, SUITE, "main", PACKAGES, *WITHOUT, "--customize-hook=" + hook)
     root = folder / "root"
+    kept_code.install(root)
     for name, pattern in (("vmlinuz", "vmlinuz-*"), ("initrd.img", "initrd.img-*")):
         (found,) = (root / "boot").glob(pattern)
         shutil.copy(found, folder / name)

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from . import kept_code
 from .agent import LOGIN
 from .cache import Cache, locked, remove_tree
 from .console import LabError, run, say
@@ -104,6 +105,7 @@ def create(cache: Cache, name: str, host: Host, guests: Guests | None = None, te
     for part in ("upper", "work", "root"):
         (lab.folder / part).mkdir()
     _mount_root(lab, host.root)
+    kept_code.install(lab.root)
     lab.lab.mkdir(parents=True)
     lab.offer("launcher", host.launcher)
     if guests:
