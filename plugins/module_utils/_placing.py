@@ -57,8 +57,8 @@ class Change(NamedTuple):
     @property
     def mode(self) -> int:
         """The mode to set; of what is there and keeps its mode, that."""
-        as_it_is = self.found["mode"] if self.found else {"directory": "0755"}.get(self.wanted.state, "0644")
-        return int(self.wanted.mode or as_it_is, 8)
+        of_new = "0755" if self.wanted.state == "directory" else "0644"
+        return int(self.wanted.mode or (self.found["mode"] if self.found else of_new), 8)
 
     @property
     def owner_is_missing(self) -> bool:
