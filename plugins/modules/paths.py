@@ -62,7 +62,7 @@ options:
         default: ""
   absent:
     description:
-      - Absolute paths of what is to be removed: files, links as they are, and directories if nothing is left in them.
+      - Absolute paths of what is to be removed, files, links as they are, and directories if nothing is left in them.
       - A folder stands behind what is removed from it.
     type: list
     elements: str
