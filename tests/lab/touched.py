@@ -4,9 +4,9 @@
 
     touched.py FOLDER...
 
-A guest writes into the uppermost layer of its root only, so that is all that is looked at. Prints JSON: of each path that
-was touched there, what `is` there (mode with kind, owner, and checksum or target; null for what was removed), its `ctime` in
-nanoseconds, and whether it is the `same` as before.
+A guest writes into the uppermost layer of its root only, so that is all that is looked at. Prints JSON: of each path
+that was touched there, what `is` there (mode with kind, owner, and checksum or target; null for what was removed), its
+`ctime` in nanoseconds, and whether it is the `same` as before.
 """
 
 from __future__ import annotations
