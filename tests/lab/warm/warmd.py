@@ -447,7 +447,7 @@ def script(source, name, module):
     return [code, call]
 
 
-def run_payload(zip_data, ansible_module, module_fqn, params, profile, date_time, extensions, rlimit_nofile):
+def run_payload(zip_data, ansible_module, module_fqn, params, profile, extensions, **_others):
     """What the wrapper does, but for the zip: that is not unpacked, since nearly all that is in it is loaded."""
     archive = HERE + "/ansible_" + ansible_module + "_payload.zip"
     Payload.add(archive, Base64(zip_data))
