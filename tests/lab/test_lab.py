@@ -10,6 +10,7 @@ import socket
 import subprocess
 import sys
 import time
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,7 +19,7 @@ import pytest
 LAB = Path(__file__).resolve().parent
 sys.path.insert(0, str(LAB))
 
-from labkit import agent, guests, runs  # noqa: E402
+from labkit import agent, guests, kept_code, runs  # noqa: E402
 from labkit.cache import Cache, default_folder  # noqa: E402
 from labkit.mounts import mounted_below  # noqa: E402
 from setup import run_name  # noqa: E402
@@ -68,6 +69,28 @@ def test_an_artefact_is_made_once_and_anew_for_other_parts(cache: Cache) -> None
     assert cache.make("thing", "a thing", ["12"], build) != first
     assert len(made) == 2
     assert (first / "file").read_text(encoding="utf-8") == "x"
+
+
+def test_byte_code_is_kept_for_the_same_source_only(tmp_path: Path) -> None:
+    packages = tmp_path / "usr/lib/python3/dist-packages"
+    packages.mkdir(parents=True)
+    kept_code.install(tmp_path)
+    assert {path.name for path in packages.iterdir()} == {"kept_code.py", "kept_code.pth"}
+    program = (
+        "import os, sys; sys.path.insert(0, sys.argv[1]); import kept_code; kept_code.FOLDER = sys.argv[2];"
+        "kept_code.start(); sys.path.insert(0, sys.argv[3]); import told; print(told.what, told.where())"
+    )
+    folder, archive = tmp_path / "kept", tmp_path / "modules.zip"
+    for text, number in (("first", 1), ("first", 1), ("other", 2)):
+        with zipfile.ZipFile(archive, "w") as made:
+            made.writestr("told.py", f"what = '{text}'\ndef where(): return where.__code__.co_filename\n")
+        command = [sys.executable, "-I", "-c", program, str(packages), str(folder), str(archive)]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+        assert done.stdout == f"{text} {archive}/told.py\n", done.stderr
+        assert len(list(folder.iterdir())) == number
+    for kept in folder.iterdir():
+        kept.write_bytes(kept.read_bytes()[:20])
+    assert subprocess.run(command, capture_output=True, text=True, timeout=60, check=False).stdout == done.stdout
 
 
 def test_a_failed_build_leaves_nothing(cache: Cache) -> None:
