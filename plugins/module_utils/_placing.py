@@ -11,7 +11,7 @@ import hashlib
 import os
 import pwd
 import re
-from typing import Any, Callable, Iterable, Mapping, NamedTuple
+from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _paths
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
@@ -146,7 +146,7 @@ def _change(item: Wanted, check_mode: bool) -> Change:
     except OSError as error:
         raise Failure(f"{item.path} cannot be reached: {error.strerror}.") from error
     words = differences(found, item)
-    if words and item.validate and not os.access(item.validate[0], os.X_OK):
+    if item.validate and not os.access(item.validate[0], os.X_OK):
         raise Failure(f"{item.validate[0]} is missing, which is to validate {item.path}. Install it.")
     if item.state == "absent":
         return Change(item, found, words, (-1, -1))
@@ -202,21 +202,19 @@ def _shown(text: str) -> str:
 
 
 def carry_out(
-    changes: Iterable[Change], run: Callable[[list[str]], tuple[int, str, str]], keep: Callable[[str], str]
+    changes: Sequence[Change], run: Callable[[list[str]], tuple[int, str, str]], keep: Callable[[str], str]
 ) -> list[str]:
     """Make the changes; the paths of the copies of others' files.
 
     `run` runs a program: exit status, stdout, stderr. `keep` makes a copy of a file beside it. Failure while new files
     are written or validated: nothing was changed.
     """
-    changes = list(changes)
-    kept: list[str] = []
     with contextlib.ExitStack() as undo:
         new = [change for change in changes if change.wanted.state == "directory" and change.found is None]
         for change in new:
             _make(change, undo)
         replacements = [_written(change, run, undo) for change in changes if change.wanted.state == "file"]
-        kept += [keep(change.wanted.path) for change in changes if change.foreign]
+        kept = [keep(change.wanted.path) for change in changes if change.foreign]
         undo.pop_all()
     for replacement in replacements:
         replacement.commit()

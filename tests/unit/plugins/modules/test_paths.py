@@ -131,6 +131,12 @@ def test_a_validated_file_is_put_in_place(call, tmp_path):
     assert (tmp_path / "validated").read_text() == (tmp_path / "file").read_text() == "new"
 
 
+def test_a_program_that_validates_is_to_be_there_even_where_the_file_is_right(call, tmp_path):
+    (tmp_path / "file").write_text("right")
+    failed, result = call([{"path": f"{tmp_path}/file", "content": "right", "validate": ["/no/such"]}])
+    assert failed and "/no/such is missing, which is to validate" in result["msg"]
+
+
 def test_where_one_file_is_refused_nothing_is_changed(call, tmp_path):
     (tmp_path / "first").write_text("old")
     validate = [program(tmp_path, 1, "line 1: wrong:")]
