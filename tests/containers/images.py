@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-import shlex
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -12,7 +11,7 @@ from pathlib import Path
 from labkit import kept_code
 from labkit.cache import Cache, default_folder
 from labkit.console import run
-from labkit.recipes import _debian_root, _source
+from labkit.recipes import _debian_root, _hook, _source
 
 REPOSITORY = Path(__file__).with_name("repository.sh").resolve()
 BASE = ("python3", "python3-apt", "apt-utils", "kmod", "procps", "mount", "bindfs", "sudo")
@@ -26,8 +25,6 @@ PLATFORMS = {
     "sysvinit": ("trixie", (*SYSVINIT, "sysv-rc")),
     "openrc": ("trixie", (*SYSVINIT, "openrc")),
 }
-OPTIONS = [f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "doc", "locale")]
-OPTIONS.append("--dpkgopt=force-unsafe-io")  # an image that a power cut damages is made again
 
 
 def cache() -> Cache:
@@ -38,7 +35,7 @@ def cache() -> Cache:
 def image(platform: str) -> Path:
     """The archive with the root file system of a platform; its folder's name changes with whatever it is made from."""
     suite, packages = PLATFORMS[platform]
-    parts = [_source(_debian_root), _source(_build), _source(kept_code), suite, *BASE, *packages, *OPTIONS]
+    parts = [_source(_debian_root), _source(_build), _source(kept_code), suite, *BASE, *packages]
     folder = cache().make(
         platform,
         f"the image {platform}",
@@ -55,8 +52,7 @@ def images(platforms: set[str]) -> dict[str, Path]:
 
 
 def _build(folder: Path, suite: str, packages: tuple[str, ...]) -> None:
-    hook = f'sh {shlex.quote(str(REPOSITORY))} "$1"'
-    _debian_root(folder, suite, "main", (*BASE, *packages), *OPTIONS, "--customize-hook=" + hook)
+    _debian_root(folder, suite, "main", (*BASE, *packages), "--customize-hook=" + _hook(REPOSITORY))
     kept_code.install(folder / "root")
     run("tar", "--numeric-owner", "--xattrs", "-C", folder / "root", "-cf", folder / "root.tar", ".")
     shutil.rmtree(folder / "root")

@@ -25,6 +25,11 @@ STORE = "/var/cache/0install.net/implementations"
 BOXES = "/var/lib/zeroinstall.virtualbox/boxes"
 PROGRAM = "/usr/local/lib/zeroinstall.virtualbox/import"
 VARIABLES = {"cache_import_group": "games", "cache_import_boxes": ["good", "evil", "with%20space"]}
+ANSIBLE = {
+    "ANSIBLE_NOCOLOR": "1",
+    "ANSIBLE_PIPELINING": "1",
+    "ANSIBLE_CONNECTION_PLUGINS": str(CONTAINERS / "connection_plugins"),
+}
 EXPOSURE = 1.0
 """The most that systemd may say of the unit, on its scale from 0 to 10."""
 
@@ -38,8 +43,7 @@ class Container:
             "all": {
                 "hosts": {"host": {"ansible_host": f"{RUN}-host"}},
                 "vars": {
-                    "ansible_connection": "containers.podman.podman",
-                    "ansible_podman_executable": str(CONTAINERS / "podman"),
+                    "ansible_connection": "container",
                     "ansible_python_interpreter": "/usr/bin/python3",
                 },
             }
@@ -70,7 +74,7 @@ class Container:
         }  # fmt: skip
         (self.folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
         command = ["ansible-playbook", "-i", self.folder / "inventory.yml", *options, self.folder / "play.yml"]
-        output = check(command, cwd=REPOSITORY, environment={"ANSIBLE_NOCOLOR": "1"}, timeout=900)
+        output = check(command, cwd=REPOSITORY, environment=ANSIBLE, timeout=900)
         (self.folder / "log").open("a", encoding="utf-8").write(output)
         return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", output.split("PLAY RECAP")[1])}
 

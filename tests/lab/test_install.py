@@ -158,6 +158,7 @@ def guest(cache: Cache, userland: Path) -> Iterator[Root]:
     """Debian 12 with what builds kernel modules."""
     base = recipes.Host(oracle.root(cache, userland), recipes.host(cache).launcher)
     with runs.temporary(cache, run_name("install"), base) as lab:
+        oracle.offer_compiled(cache, lab)
         root = Root(lab, userland / "root/lib/modules" / oracle.kernel_release(userland))
         root.restart()
         yield root

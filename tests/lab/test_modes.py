@@ -45,21 +45,20 @@ def run(fleet: Fleet, *options: str, playbook: str = SHARE) -> Play:
     return play
 
 
-def arrange(fleet: Fleet, *options: str, by_hand: str = "") -> None:
+def arrange(fleet: Fleet, share: str, *options: str) -> None:
     """Both guests in the mode that these options choose, their machines started after the host's part.
 
-    The guests forget all files when they are switched off. Each has a user beside root then. With ``by_hand``, g2 has
-    only this share, mounted where its Zero Install looks; the role is slow in these guests.
+    The guests forget all files when they are switched off. Each has a user beside root then. g2 has only this share,
+    mounted by hand where its Zero Install looks; the role is slow in these guests.
     """
     for name in fleet.guests:
         fleet.lab("stop", name)
     run(fleet, "--limit", "zeroinstall_hosts", *options)
     fleet.lab("start", *fleet.guests)
-    run(fleet, *options, "--limit", "vbox,g1" if by_hand else "vbox,g1,g2")
+    run(fleet, *options, "--limit", "vbox,g1")
     for name in fleet.guests:
         fleet.guest(name, f"useradd --create-home {USER}")
-    if by_hand:
-        fleet.guest("g2", f"mount -t vboxsf {by_hand} {STORE}")
+    fleet.guest("g2", f"mount -t vboxsf {share} {STORE}")
 
 
 def add_package(fleet: Fleet, name: str) -> str:
@@ -144,7 +143,7 @@ def left_in_boxes(fleet: Fleet) -> list[str]:
 def test_verified(fleet: Fleet) -> None:
     """The host adds what an untrusted guest sends, and no guest can write into the store or into another's box."""
     mode = ("-e", "cache_guest_mode=verified")
-    arrange(fleet, *mode)
+    arrange(fleet, "ZeroInstall", *mode)
     again = run(fleet, "--limit", "vbox,g1", *mode)
     assert again.changed == 0, again.output
     assert 0 < again.module_runs["g1"] <= 2, again.module_runs
@@ -182,7 +181,7 @@ def test_what_the_host_refuses_stays_with_the_guests_user(fleet: Fleet) -> None:
 def test_guests(fleet: Fleet) -> None:
     """What a guest adds, the guests of its group share, beside the host's own store, which nobody changes."""
     own = sorted(fleet.host("ls", STORE).stdout.split())
-    arrange(fleet, "-e", "cache_guest_mode=guests", by_hand="ZeroInstall-guests-default")
+    arrange(fleet, "ZeroInstall-guests-default", "-e", "cache_guest_mode=guests")
     digest = add_package(fleet, "shared")
     assert_found_and_run(fleet, "shared", digest, STORE, GROUP)
     assert fleet.guest("g1", f"0install store find {own[0]}")[1].strip() == f"{BESIDE}/{own[0]}"
@@ -200,7 +199,7 @@ def test_guests(fleet: Fleet) -> None:
 def test_trusted(fleet: Fleet) -> None:
     """What a guest adds is in the host user's own store."""
     options = ("-e", json.dumps({"cache_guest_mode": "trusted", "cache_host_store": "user"}))
-    arrange(fleet, *options, by_hand="ZeroInstall-trusted")
+    arrange(fleet, "ZeroInstall-trusted", *options)
     digest = add_package(fleet, "trusted")
     assert_found_and_run(fleet, "trusted", digest, STORE, OWN)
     assert fleet.host("0install", "store", "find", digest).stdout.strip() == f"{OWN}/{digest}"

@@ -4,16 +4,17 @@
 
 from __future__ import annotations
 
-import shlex
+import os
 import shutil
 from pathlib import Path
 
-from labkit import kept_code, tools
+from labkit import kept_code, oracle, recipes, tools
 from labkit.cache import Cache, default_folder
 from labkit.console import run
-from labkit.recipes import _debian_root, _source, _texts
+from labkit.recipes import _debian_root, _hook, _source, _texts
 
 HERE = Path(__file__).resolve().parent
+INITRAMFS, PREPARE = HERE / "initramfs.sh", HERE / "prepare.sh"
 # the file that shows a package is there, and the package
 NEEDED = {
     "/usr/bin/qemu-system-x86_64": "qemu-system-x86",
@@ -21,11 +22,9 @@ NEEDED = {
     "/usr/bin/ssh": "openssh-client",
     "/usr/bin/setpriv": "util-linux",
     "/sbin/mkfs.ext4": "e2fsprogs",
-    **{file: tools.NEEDED[file] for file in ("/usr/bin/mmdebstrap", "/usr/share/keyrings/debian-archive-keyring.gpg")},
+    **tools.NEEDED,
 }
-SUITE = "bookworm"
 PACKAGES = (
-    "linux-image-amd64",
     "initramfs-tools",
     "lz4",
     "systemd-sysv",
@@ -37,35 +36,47 @@ PACKAGES = (
     "iproute2",
     "procps",
 )
-WITHOUT = [f"--dpkgopt=path-exclude=/usr/share/{folder}/*" for folder in ("man", "doc", "locale")]
 
 
 def image() -> Path:
-    """The folder with guest.ext4, vmlinuz, initrd.img and id, the private key of the guests' root."""
+    """The folder with guest.ext4, vmlinuz, initrd.img and id, the private key of the guests' root.
+
+    The kernel is that of the lab's guests, so that the lab's root for building modules can build the stand-in.
+    """
     tools.install(NEEDED)
+    lab = Cache()
+    userland = recipes._userland(lab)
+    release = oracle.kernel_release(userland)
+    headers = oracle.root(lab, userland)
+
+    def build(folder: Path) -> None:
+        driver = _standin(folder, headers, release)
+        run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "guest", "-f", folder / "id")
+        hooks = (
+            "--essential-hook=" + _hook(INITRAMFS),
+            "--customize-hook=" + _hook(PREPARE, driver, folder / "id.pub"),
+        )
+        _debian_root(folder, recipes.GUEST_SUITE, "main", (*PACKAGES, "linux-image-" + release), *hooks)
+        root = folder / "root"
+        kept_code.install(root)
+        shutil.copy(root / f"boot/vmlinuz-{release}", folder / "vmlinuz")
+        shutil.copy(root / f"boot/initrd.img-{release}", folder / "initrd.img")
+        disk = folder / "guest.ext4"
+        with disk.open("wb") as file:
+            file.truncate(2 << 30)
+        run("mkfs.ext4", "-q", "-d", root, disk)
+        shutil.rmtree(root)
+
+    parts = [*map(_source, (_debian_root, build, _standin, kept_code)), *PACKAGES, headers.parent.name]
+    texts = [*_texts(HERE / "standin"), INITRAMFS.read_bytes(), PREPARE.read_bytes()]
     cache = Cache(default_folder().with_name("qemu"))
-    parts = [_source(_debian_root), _source(_build), _source(kept_code), SUITE, *PACKAGES, *WITHOUT]
-    return cache.make(
-        "image", "the QEMU guests' disk", [*parts, *_texts(HERE / "standin"), _hook().read_bytes()], _build
-    )
+    return cache.make("image", "the QEMU guests' disk", [*parts, *texts], build)
 
 
-def _hook() -> Path:
-    return HERE / "prepare.sh"
-
-
-def _build(folder: Path) -> None:
-    run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "guest", "-f", folder / "id")
-    words = ("sh", str(_hook()), str(HERE / "standin"), str(folder / "id.pub"))
-    hook = '{} {} "$1" {} {}'.format(*map(shlex.quote, words))
-    _debian_root(folder, SUITE, "main", PACKAGES, *WITHOUT, "--customize-hook=" + hook)
-    root = folder / "root"
-    kept_code.install(root)
-    for name, pattern in (("vmlinuz", "vmlinuz-*"), ("initrd.img", "initrd.img-*")):
-        (found,) = (root / "boot").glob(pattern)
-        shutil.copy(found, folder / name)
-    disk = folder / "guest.ext4"
-    with disk.open("wb") as file:
-        file.truncate(2 << 30)
-    run("mkfs.ext4", "-q", "-d", root, disk)
-    shutil.rmtree(root)
+def _standin(folder: Path, headers: Path, release: str) -> Path:
+    """Build the stand-in's module in FOLDER/standin, mounted in a root that has the kernel's headers."""
+    source = Path(shutil.copytree(HERE / "standin", folder / "standin"))
+    make = 'mount --bind "$0" "$1/mnt" && exec chroot "$1" make -s -C "/lib/modules/$2/build" M=/mnt modules'
+    without = {**os.environ, "CCACHE_DISABLE": "1"}
+    run("unshare", "--mount", "sh", "-c", make, source, headers, release, env=without)
+    return source / "vboxsf.ko"

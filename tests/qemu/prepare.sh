@@ -5,7 +5,6 @@
 # What is masked has nothing to do in such a guest and would only take time.
 set -eu
 root=$1 standin=$2 key=$3
-apt() { chroot "$root" env DEBIAN_FRONTEND=noninteractive apt-get -o APT::Sandbox::User=root -qq -y "$@"; }
 
 mkdir -p "$root/root/.ssh"
 chmod 700 "$root/root/.ssh"
@@ -25,19 +24,6 @@ chroot "$root" systemctl -q mask systemd-networkd-wait-online getty@tty1 serial-
 systemd-machine-id-setup --root="$root" >/dev/null 2>&1 || chroot "$root" systemd-machine-id-setup
 
 release=$(basename "$root"/lib/modules/*)
-apt install --no-install-recommends linux-headers-amd64 gcc make
-cp -r "$standin" "$root/usr/src/standin"
-chroot "$root" make -s -C "/lib/modules/$release/build" M=/usr/src/standin modules
-cp "$root/usr/src/standin/vboxsf.ko" "$root/root/vboxsf-standin.ko"
-rm -r "$root/usr/src/standin"
-apt purge --auto-remove linux-headers-amd64 gcc make
-apt clean
-
-printf 'virtio_pci\nvirtio_blk\next4\n' >"$root/etc/initramfs-tools/modules"
-sed -i 's/^MODULES=.*/MODULES=list/;s/^COMPRESS=.*/COMPRESS=lz4/;s/^BUSYBOX=.*/BUSYBOX=n/' \
-    "$root/etc/initramfs-tools/initramfs.conf"
-chroot "$root" update-initramfs -u
-
 # The tables by which modprobe finds vboxsf, of three kernels, in /root/modules: "standin" has the stand-in, "mainline" the
 # kernel's own driver, "none" has no vboxsf at all.
 modules=$root/lib/modules/$release
@@ -51,5 +37,5 @@ mv "$modules/kernel/fs/vboxsf" "$root/root"
 tables none
 mv "$root/root/vboxsf" "$modules/kernel/fs"
 mkdir -p "$modules/updates"
-mv "$root/root/vboxsf-standin.ko" "$modules/updates/vboxsf.ko"
+cp "$standin" "$modules/updates/vboxsf.ko"
 tables standin

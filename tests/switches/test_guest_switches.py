@@ -56,7 +56,8 @@ class Guests(Fleet):
         super().__init__("switches", (*MODES, "walker"))
         self.folder = folder
         self.inventory = folder / "inventory.json"
-        (folder / "ansible.cfg").write_text("[connection]\npipelining = true\n", encoding="utf-8")
+        settings = f"[defaults]\nconnection_plugins = {CONTAINERS.with_name('connection_plugins')}\n"
+        (folder / "ansible.cfg").write_text(settings + "[connection]\npipelining = true\n", encoding="utf-8")
         guests = {
             name: {
                 "ansible_host": f"{RUN}-{name}",
@@ -66,8 +67,7 @@ class Guests(Fleet):
             for name in self.guests
         }
         variables: dict[str, Any] = {
-            "ansible_connection": "containers.podman.podman",
-            "ansible_podman_executable": str(PODMAN),
+            "ansible_connection": "container",
             "ansible_python_interpreter": "/usr/bin/python3",
             "cache_guest_host": "none",
         }

@@ -262,7 +262,8 @@ def make_environments(wanted: Iterable[Environment], logs: Path) -> None:
             shutil.rmtree(one.path)
         say(f"Making the environment {one.path.name}" + (f" from {one.requirements.name}" if one.requirements else ""))
     run_side_by_side({logs / f"{one.path.name}-venv.log": [one.python, "-m", "venv", one.path] for one in making})
-    install = ("-m", "pip", "install", "--disable-pip-version-check", "-r")
+    # Python keeps the byte code of what is used: that of all of Ansible's collections would take longer than all else.
+    install = ("-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "-r")
     run_side_by_side(
         {
             logs / f"{one.path.name}-pip.log": [one.path / "bin" / "python", *install, one.requirements]

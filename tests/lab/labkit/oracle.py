@@ -9,18 +9,19 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shlex
 import shutil
 from pathlib import Path
 
 from . import agent, guests, recipes, runs, warm
 from .cache import Cache
 from .console import LabError, run, say
+from .mounts import mount
 
 FETCH = recipes.HERE / "install/fetch.sh"
 OLD, NEW = "bookworm", "sid"  # the releases of Debian whose images of Guest Additions are used
-PACKAGES = ("python3", "python3-apt", "kmod", "mount", "procps", "bzip2", "gcc", "make")
+PACKAGES = ("python3", "python3-apt", "kmod", "mount", "procps", "bzip2", "gcc", "make", "ccache")
 DRIVERS = ("vboxguest", "vboxsf")
+COMPILED = "/srv/compiled"
 
 # A line for the agent of a cold-booted guest: Oracle's drivers take the place of the kernel's.
 REPLACE = (
@@ -48,10 +49,14 @@ def root(cache: Cache, userland: Path) -> Path:
     release = kernel_release(userland)
 
     def build(folder: Path) -> None:
-        words = ("sh", str(FETCH))
-        hook = "{} {} \"$1\" {} {}".format(*map(shlex.quote, words), OLD, NEW)
         packages = (*PACKAGES, "linux-headers-" + release)
-        recipes._debian_root(folder, recipes.GUEST_SUITE, "main", packages, "--customize-hook=" + hook)
+        fetch = "--customize-hook=" + recipes._hook(FETCH, OLD, NEW)
+        recipes._debian_root(folder, recipes.GUEST_SUITE, "main", packages, fetch)
+        # Debian's headers have a switch for the program that keeps what was compiled.
+        made = folder / "root"
+        (made / "etc/ccache.conf").write_text(f"cache_dir = {COMPILED}\n")
+        with (made / f"usr/src/linux-headers-{release}/.kernelvariables").open("a") as variables:
+            variables.write("DEBIAN_KERNEL_USE_CCACHE = 1\n")
 
     parts = [recipes._source(build), recipes._source(recipes._debian_root), recipes.GUEST_SUITE, *PACKAGES, release]
     made = cache.make("additions", "a root for Oracle's Guest Additions", [*parts, OLD, NEW, FETCH.read_bytes()], build)
@@ -77,6 +82,14 @@ def link_kernel(lab: runs.Run, release: str) -> Path:
     return folder
 
 
+def offer_compiled(cache: Cache, lab: runs.Run) -> None:
+    """Have a run find what others have compiled, and keep what it compiles."""
+    kept, place = cache.folder / "compiled", lab.root / COMPILED.lstrip("/")
+    for folder in (kept, place):
+        folder.mkdir(parents=True, exist_ok=True)
+    mount("--bind", kept, place)
+
+
 def oracle(cache: Cache, host: recipes.Host, userland: Path) -> Path:
     """modules/NAME.ko and opt/…, as Oracle's real installer builds and installs them."""
     base = root(cache, userland)
@@ -84,6 +97,7 @@ def oracle(cache: Cache, host: recipes.Host, userland: Path) -> Path:
     def build(folder: Path) -> None:
         with runs.temporary(cache, "oracle", recipes.Host(base, host.launcher)) as lab:
             modules = link_kernel(lab, kernel_release(userland))
+            offer_compiled(cache, lab)
             image, installer = lab.root / f"srv/additions/{NEW}.iso", lab.root / "root/installer"
             run("xorriso", "-osirrox", "on", "-indev", image, "-extract", "/VBoxLinuxAdditions.run", installer)
             words = (*without_modules(lab), "/bin/sh", "/root/installer", "--nox11")

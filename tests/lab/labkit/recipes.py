@@ -138,10 +138,15 @@ def _mirror() -> list[str]:
 
 
 def _debian_root(folder: Path, suite: str, components: str, packages: tuple[str, ...], *options: str) -> None:
-    """FOLDER/root: a minimal Debian with these packages.  A mirror may lag behind the clock."""
+    """FOLDER/root: a minimal Debian with these packages, without documentation.
+
+    A mirror may lag behind the clock. A root that a power cut damages is made again.
+    """
     run(
         "mmdebstrap",
         "--variant=apt",
+        *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")),
+        "--dpkgopt=force-unsafe-io",
         '--aptopt=Acquire::Check-Valid-Until "false"',
         '--aptopt=Acquire::Retries "3"',
         "--components=" + components,
@@ -153,6 +158,12 @@ def _debian_root(folder: Path, suite: str, components: str, packages: tuple[str,
         timeout=1800,
         env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"),
     )
+
+
+def _hook(script: Path, *words: object) -> str:
+    """A shell line for a hook of mmdebstrap's: the script with the new root and these words as its arguments."""
+    first, *rest = (shlex.quote(str(word)) for word in (script, *words))
+    return " ".join(("sh", first, '"$1"', *rest))
 
 
 def _host_root(folder: Path) -> None:
@@ -178,8 +189,8 @@ def _userland(cache: Cache) -> Path:
 
 
 def _guest_root(folder: Path) -> None:
-    hook = 'sh %s "$1"' % shlex.quote(str(BOOT / "fetch-kernel.sh"))
-    _debian_root(folder, GUEST_SUITE, GUEST_COMPONENTS, GUEST_PACKAGES, "--customize-hook=" + hook)
+    fetch = "--customize-hook=" + _hook(BOOT / "fetch-kernel.sh")
+    _debian_root(folder, GUEST_SUITE, GUEST_COMPONENTS, GUEST_PACKAGES, fetch)
     root, package, modules = folder / "root", folder / "package", folder / "modules"
     downloaded = root / "kernel-package"
     run("dpkg", "-x", next(downloaded.glob("*.deb")), package)
