@@ -107,6 +107,7 @@ def booted_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
                 _source(_boot),
                 _source(guests.create),
                 str(guests.HEARTBEAT),
+                str(guests.CLOCK),
                 boot.name,
                 made_host.root.parent.name,
                 made_host.launcher.name,
