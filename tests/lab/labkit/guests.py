@@ -20,7 +20,7 @@ from .runs import INSIDE, Run
 # Nanoseconds.  Linux's vboxguest takes the interval that the host names for an absolute time, which is always past: its
 # timer runs in every tick, and an idle guest costs a quarter of a core.  More than 2^31 ms is a time that never comes.
 HEARTBEAT = 3_000_000_000 * 1_000_000
-# Percent of the speed of this machine's clock: a busy guest then has less ticks to handle in what it gets of a processor.
+# Percent of the speed of this machine's clock: a guest that is busy then has fewer ticks to handle meanwhile.
 CLOCK = 25
 
 # One line for the agent of a cold-booted guest: run warm/prepare.sh, which the lab has put on the writable share.
