@@ -165,8 +165,8 @@ def test_an_interrupted_up_leaves_nothing(number: signal.Signals) -> None:
     process = beginning("up", "--guests", "g1,g2,g3")
     await_machines(made, process)
     process.send_signal(number)
-    process.communicate(timeout=60)
-    assert process.returncode == 128 + number
+    said = process.communicate(timeout=60)[0]
+    assert process.returncode == 128 + number, said
     assert_nothing_left(made)
 
 
