@@ -170,6 +170,23 @@ def test_an_interrupted_up_leaves_nothing(number: signal.Signals) -> None:
     assert_nothing_left(made)
 
 
+def test_a_signal_that_interrupts_a_destructor_ends_the_program_after_its_step() -> None:
+    code = (
+        "import os, signal\n"
+        "from labkit.console import end_with_signals, step\n"
+        "class Interrupted:\n"
+        "    def __del__(self):\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "end_with_signals()\n"
+        "with step('dropping it'):\n"
+        "    Interrupted()\n"
+        "    print('still there')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=LAB, capture_output=True, text=True, timeout=60, check=False)
+    assert "still there" in done.stdout
+    assert done.returncode == 128 + signal.SIGINT, done
+
+
 def test_the_next_up_removes_what_a_killed_one_left() -> None:
     made = runs.Run(Cache(), RUN)
     process = beginning("up", "--guests", "g1,g2,g3")

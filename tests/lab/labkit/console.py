@@ -21,6 +21,7 @@ class LabError(Exception):
 
 _running: set[subprocess.Popen] = set()
 _lock = threading.Lock()
+_told: list[int] = []  # the exit status for each signal that came
 
 
 def say(text: str) -> None:
@@ -35,6 +36,8 @@ def step(what: str) -> Iterator[None]:
     say(what + " ...")
     began = time.monotonic()
     yield
+    if _told:  # Python goes on where the signal has interrupted a destructor
+        sys.exit(_told[0])
     say("%s: %.1f s" % (what, time.monotonic() - began))
 
 
@@ -98,6 +101,7 @@ def end_with_signals() -> None:
     """Turn SIGTERM and SIGHUP into an orderly exit: what runs is killed, every `finally` is executed."""
 
     def leave(number: int, _frame: object) -> None:
+        _told.append(128 + number)
         with _lock_if_free():
             for process in list(_running):
                 _kill(process)
