@@ -182,7 +182,8 @@ def test_a_signal_that_interrupts_a_destructor_ends_the_program_after_its_step()
         "    Interrupted()\n"
         "    print('still there')\n"
     )
-    done = subprocess.run([sys.executable, "-c", code], cwd=LAB, capture_output=True, text=True, timeout=60, check=False)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, cwd=LAB, capture_output=True, text=True, timeout=60, check=False)
     assert "still there" in done.stdout
     assert done.returncode == 128 + signal.SIGINT, done
 
