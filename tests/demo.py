@@ -95,7 +95,7 @@ class Demo:
             program.chmod(0o755)
             (place / "lib" / "data").write_text(algorithm * 100, encoding="utf-8")
             (place / "link").symlink_to("lib/data")
-            digest = self.fleet.host("0install", "digest", f"--algorithm={algorithm}", folder).stdout.strip()
+            digest = self.fleet.digest(folder, algorithm)
             self.fleet.host("0store", "add", digest, folder)
             self.digests[algorithm] = digest
         self.show(self.fleet.host("ls", STORE).stdout)
@@ -105,7 +105,7 @@ class Demo:
         self.fleet.host("useradd", "--create-home", "somebody")
         self.fleet.host("mkdir", "/srv/another")
         (self.fleet.root / "srv/another/readme").write_text("added later\n", encoding="utf-8")
-        digest = self.fleet.host("0install", "digest", "--algorithm=sha256new", "/srv/another").stdout.strip()
+        digest = self.fleet.digest("/srv/another")
         self.fleet.host("0store", "add", digest, "/srv/another", user="somebody")
         for name, (status, output) in self.in_guests(f"cat {STORE}/{digest}/readme").items():
             self.show(f"{name}: {output.strip()}")

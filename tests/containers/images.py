@@ -8,10 +8,9 @@ import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from labkit import kept_code
-from labkit.cache import Cache, default_folder
+from labkit import debian, kept_code
+from labkit.cache import Cache, code, default_folder
 from labkit.console import run
-from labkit.recipes import _debian_root, _hook, _source
 
 REPOSITORY = Path(__file__).with_name("repository.sh").resolve()
 BASE = ("python3", "python3-apt", "apt-utils", "kmod", "procps", "mount", "bindfs", "sudo")
@@ -35,7 +34,7 @@ def cache() -> Cache:
 def image(platform: str) -> Path:
     """The archive with the root file system of a platform; its folder's name changes with whatever it is made from."""
     suite, packages = PLATFORMS[platform]
-    parts = [_source(_debian_root), _source(_build), _source(kept_code), suite, *BASE, *packages]
+    parts = [*map(code, (debian, _build, kept_code)), suite, *BASE, *packages]
     folder = cache().make(
         platform,
         f"the image {platform}",
@@ -52,7 +51,7 @@ def images(platforms: set[str]) -> dict[str, Path]:
 
 
 def _build(folder: Path, suite: str, packages: tuple[str, ...]) -> None:
-    _debian_root(folder, suite, "main", (*BASE, *packages), "--customize-hook=" + _hook(REPOSITORY))
+    debian.root(folder, suite, "main", (*BASE, *packages), debian.hook("customize", REPOSITORY))
     kept_code.install(folder / "root")
     run("tar", "--numeric-owner", "--xattrs", "-C", folder / "root", "-cf", folder / "root.tar", ".")
     shutil.rmtree(folder / "root")

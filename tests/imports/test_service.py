@@ -25,11 +25,7 @@ STORE = "/var/cache/0install.net/implementations"
 BOXES = "/var/lib/zeroinstall.virtualbox/boxes"
 PROGRAM = "/usr/local/lib/zeroinstall.virtualbox/import"
 VARIABLES = {"cache_import_group": "games", "cache_import_boxes": ["good", "evil", "with%20space"]}
-ANSIBLE = {
-    "ANSIBLE_NOCOLOR": "1",
-    "ANSIBLE_PIPELINING": "1",
-    "ANSIBLE_CONNECTION_PLUGINS": str(CONTAINERS / "connection_plugins"),
-}
+ANSIBLE = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(CONTAINERS / "ansible.cfg")}
 EXPOSURE = 1.0
 """The most that systemd may say of the unit, on its scale from 0 to 10."""
 

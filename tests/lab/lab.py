@@ -109,6 +109,13 @@ def restart(cache: Cache, arguments: argparse.Namespace) -> None:
     start(cache, arguments)
 
 
+def systemd(cache: Cache, arguments: argparse.Namespace) -> None:
+    """Boot systemd in a running guest, in place of the lab's init."""
+    lab = existing(cache, arguments)
+    with step("booting systemd in " + arguments.name):
+        say("systemd calls itself " + guests.boot_systemd(lab, arguments.name))
+
+
 def machines(cache: Cache, arguments: argparse.Namespace) -> None:
     """Register plain machines PREFIX1, PREFIX2, ..."""
     lab = existing(cache, arguments)
@@ -199,6 +206,7 @@ def parser() -> argparse.ArgumentParser:
     )
     command("stop", stop, "*")
     command("restart", restart, "*")
+    command("systemd", systemd).add_argument("name")
     sub = command("machines", machines)
     sub.add_argument("count", type=int)
     sub.add_argument("--prefix", default="m")

@@ -150,7 +150,7 @@ def cache() -> Cache:
 @pytest.fixture(scope="module")
 def userland(cache: Cache) -> Path:
     """The userland of the lab's guests, for the modules of its kernel."""
-    return recipes._userland(cache)
+    return recipes.guest_userland(cache)
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,7 @@ def fleet() -> Iterator[Fleet]:
     """A host with a package in its store, and two guests with nothing shared."""
     with Fleet("modes", ("g1", "g2")).running(quiet=True) as made:
         made.host("mkdir", "/srv/own")
-        digest = made.host("0install", "digest", "--algorithm=sha256new", "/srv/own").stdout.strip()
-        made.host("0store", "add", digest, "/srv/own")
+        made.host("0store", "add", made.digest("/srv/own"), "/srv/own")
         yield made
 
 
@@ -72,7 +71,7 @@ def add_package(fleet: Fleet, name: str) -> str:
     (tree / name).symlink_to("lib/deep/up")
     archive = fleet.work("g1") / "package.tar"
     subprocess.run(["tar", "-C", tree, "-cf", archive, "."], check=True, timeout=60)
-    digest = fleet.host("0install", "digest", "--algorithm=sha256new", f"/srv/{name}").stdout.strip()
+    digest = fleet.digest(f"/srv/{name}")
     shutil.rmtree(tree)
     unpack = f"runuser -u {USER} -- sh -c 'mkdir /tmp/{name} && tar -C /tmp/{name} -xf /mnt/lab/package.tar'"
     add = f"runuser -l {USER} -c '0store add {digest} /tmp/{name}'"

@@ -46,13 +46,7 @@ class Oracle(Fleet):
 def fleet() -> Iterator[Fleet]:
     """A host with a package in its store, and a guest."""
     with Oracle("oracle", ("o1",)).running(quiet=True) as made:
-        folder = made.root / "srv/hello"
-        folder.mkdir(parents=True)
-        program = folder / "hello"
-        program.write_text("#!/bin/sh\necho this is hello\n", encoding="utf-8")
-        program.chmod(0o755)
-        digest = made.host("0install", "digest", "--algorithm=sha256new", "/srv/hello").stdout.strip()
-        made.host("0store", "add", digest, "/srv/hello")
+        made.add_package("hello")
         yield made
 
 
@@ -73,7 +67,7 @@ def test_share_tells_that_the_driver_on_disk_is_another_one(fleet: Fleet) -> Non
 
 def test_share_mounts_the_store_by_oracles_driver_and_helper(fleet: Fleet) -> None:
     cache = Cache()
-    artefact = oracle.oracle(cache, recipes.host(cache), recipes._userland(cache))
+    artefact = oracle.oracle(cache, recipes.host(cache), recipes.guest_userland(cache))
     for part in ("modules", "opt"):
         shutil.copytree(artefact / part, fleet.work("o1") / part, symlinks=True)
     fleet.guest("o1", PLACE)

@@ -41,22 +41,10 @@ def fleet() -> Iterator[Fleet]:
     The host has a user beside root, and so has g1, which is never switched off: a guest forgets its files then.
     """
     with Fleet("sharing", ("g1", "g2")).running(quiet=True) as made:
-        add_package(made, "first")
+        made.add_package("first")
         made.host("useradd", "--create-home", "vm")
         made.guest("g1", "useradd --create-home somebody")
         yield made
-
-
-def add_package(fleet: Fleet, name: str) -> str:
-    """A package with a program NAME, in the host's store by the real 0store; its digest."""
-    folder = fleet.root / "srv" / name
-    folder.mkdir(parents=True)
-    program = folder / name
-    program.write_text(f"#!/bin/sh\necho this is {name}\n", encoding="utf-8")
-    program.chmod(0o755)
-    digest = fleet.host("0install", "digest", "--algorithm=sha256new", f"/srv/{name}").stdout.strip()
-    fleet.host("0store", "add", digest, f"/srv/{name}")
-    return digest
 
 
 def mounted(fleet: Fleet, guest: str, path: str = STORE) -> str:
@@ -158,7 +146,7 @@ def test_the_first_run_shares_and_the_second_changes_nothing(fleet: Fleet) -> No
 
 
 def test_guests_find_and_run_what_the_host_adds_later(fleet: Fleet) -> None:
-    digest = add_package(fleet, "later")
+    digest = fleet.add_package("later")
     for name in fleet.guests:
         assert fleet.guest(name, f"0install store find {digest}; {STORE}/{digest}/later")[1].split("\n")[:2] == [
             f"{STORE}/{digest}",

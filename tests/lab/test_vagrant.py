@@ -92,12 +92,7 @@ class Machines:
 def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
     """Both machines, booted by Vagrant, with a package in the host's store; in g2 the role cache_guest has run."""
     with Fleet("vagrant", GUESTS).running(quiet=True) as fleet:
-        tree = fleet.root / "srv/hello"
-        tree.mkdir(parents=True)
-        (tree / "hello").write_text("#!/bin/sh\necho this is hello\n", encoding="utf-8")
-        (tree / "hello").chmod(0o755)
-        digest = fleet.host("0install", "digest", "--algorithm=sha256new", "/srv/hello").stdout.strip()
-        fleet.host("0store", "add", digest, "/srv/hello")
+        fleet.add_package("hello")
         made = Machines(fleet, tmp_path_factory.mktemp("vagrant"))
         for name in GUESTS:
             fleet.lab("stop", name)

@@ -8,10 +8,9 @@ import os
 import shutil
 from pathlib import Path
 
-from labkit import kept_code, oracle, recipes, tools
-from labkit.cache import Cache, default_folder
+from labkit import debian, kept_code, oracle, recipes, tools
+from labkit.cache import Cache, code, default_folder, files
 from labkit.console import run
-from labkit.recipes import _debian_root, _hook, _source, _texts
 
 HERE = Path(__file__).resolve().parent
 INITRAMFS, PREPARE = HERE / "initramfs.sh", HERE / "prepare.sh"
@@ -45,7 +44,7 @@ def image() -> Path:
     """
     tools.install(NEEDED)
     lab = Cache()
-    userland = recipes._userland(lab)
+    userland = recipes.guest_userland(lab)
     release = oracle.kernel_release(userland)
     headers = oracle.root(lab, userland)
 
@@ -53,10 +52,10 @@ def image() -> Path:
         driver = _standin(folder, headers, release)
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "guest", "-f", folder / "id")
         hooks = (
-            "--essential-hook=" + _hook(INITRAMFS),
-            "--customize-hook=" + _hook(PREPARE, driver, folder / "id.pub"),
+            debian.hook("essential", INITRAMFS),
+            debian.hook("customize", PREPARE, driver, folder / "id.pub"),
         )
-        _debian_root(folder, recipes.GUEST_SUITE, "main", (*PACKAGES, "linux-image-" + release), *hooks)
+        debian.root(folder, recipes.GUEST_SUITE, "main", (*PACKAGES, "linux-image-" + release), *hooks)
         root = folder / "root"
         kept_code.install(root)
         shutil.copy(root / f"boot/vmlinuz-{release}", folder / "vmlinuz")
@@ -67,8 +66,8 @@ def image() -> Path:
         run("mkfs.ext4", "-q", "-d", root, disk)
         shutil.rmtree(root)
 
-    parts = [*map(_source, (_debian_root, build, _standin, kept_code)), *PACKAGES, headers.parent.name]
-    texts = [*_texts(HERE / "standin"), INITRAMFS.read_bytes(), PREPARE.read_bytes()]
+    parts = [*map(code, (debian, build, _standin, kept_code)), *PACKAGES, headers.parent.name]
+    texts = [*files(HERE / "standin"), INITRAMFS.read_bytes(), PREPARE.read_bytes()]
     cache = Cache(default_folder().with_name("qemu"))
     return cache.make("image", "the QEMU guests' disk", [*parts, *texts], build)
 

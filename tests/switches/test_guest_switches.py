@@ -52,12 +52,12 @@ ON_THE_CONTROLLER = tuple(
 class Guests(Fleet):
     """A container for each mode, and one that walks."""
 
+    settings = CONTAINERS.with_name("ansible.cfg")
+
     def __init__(self, folder: Path) -> None:
         super().__init__("switches", (*MODES, "walker"))
         self.folder = folder
         self.inventory = folder / "inventory.json"
-        settings = f"[defaults]\nconnection_plugins = {CONTAINERS.with_name('connection_plugins')}\n"
-        (folder / "ansible.cfg").write_text(settings + "[connection]\npipelining = true\n", encoding="utf-8")
         guests = {
             name: {
                 "ansible_host": f"{RUN}-{name}",

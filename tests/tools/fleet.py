@@ -111,6 +111,11 @@ class Fleet:
         """The host's root folder."""
         return self.folder / "root"
 
+    @property
+    def settings(self) -> Path:
+        """The configuration of Ansible for this run."""
+        return self.folder / "ansible.cfg"
+
     def work(self, name: str) -> Path:
         """The folder that a guest sees as /mnt/lab. It is emptied when the guest is started from the lab's state."""
         return self.root / "srv" / "lab" / "guests" / name / "work"
@@ -128,6 +133,21 @@ class Fleet:
         if check and done.returncode:
             raise FleetError(f"host: {shlex.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
         return done
+
+    def digest(self, folder: str, algorithm: str = "sha256new") -> str:
+        """The digest of a folder of the host, by its 0install."""
+        return self.host("0install", "digest", f"--algorithm={algorithm}", folder).stdout.strip()
+
+    def add_package(self, name: str) -> str:
+        """A package with a program NAME that tells its name, in the host's store by its 0store; its digest."""
+        folder = self.root / "srv" / name
+        folder.mkdir(parents=True)
+        program = folder / name
+        program.write_text(f"#!/bin/sh\necho this is {name}\n", encoding="utf-8")
+        program.chmod(0o755)
+        digest = self.digest(f"/srv/{name}")
+        self.host("0store", "add", digest, f"/srv/{name}")
+        return digest
 
     def vbox(self, *arguments: str) -> str:
         """What VBoxManage on the host prints. Where it met a VBoxSVC that was just leaving, it is run again."""
@@ -159,7 +179,7 @@ class Fleet:
         log.unlink(missing_ok=True)
         environment = {
             **os.environ,
-            "ANSIBLE_CONFIG": str(self.folder / "ansible.cfg"),
+            "ANSIBLE_CONFIG": str(self.settings),
             "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
             "ANSIBLE_LOG_PATH": str(log),
             "ANSIBLE_LOG_VERBOSITY": "3",

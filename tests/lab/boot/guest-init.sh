@@ -15,5 +15,8 @@ done
 echo "GUEST: READY, uptime $(cat /proc/uptime)"
 while :; do
     sh /guest-agent.sh </dev/ttyS1 >/dev/ttyS1 2>&1
+    if [ -e /systemd ]; then
+        exec switch_root -c /dev/console /newroot /lib/systemd/systemd
+    fi
     sleep 1
 done

@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import hashlib
+import inspect
 import os
 import shutil
 from collections.abc import Callable, Iterable, Iterator
@@ -40,6 +41,18 @@ def fingerprint(parts: Iterable[str | bytes]) -> str:
         data = part.encode() if isinstance(part, str) else part
         total.update(b"%d:" % len(data) + data)
     return total.hexdigest()[:16]
+
+
+def code(thing: object) -> str:
+    """The text of a function or module, as a part that an artefact is made from."""
+    return thing if isinstance(thing, str) else inspect.getsource(thing)  # type: ignore[arg-type]
+
+
+def files(folder: Path) -> list[bytes]:
+    """Name and content of every file of a folder, as parts that an artefact is made from."""
+    return [
+        part for path in sorted(folder.iterdir()) if path.is_file() for part in (path.name.encode(), path.read_bytes())
+    ]
 
 
 @contextlib.contextmanager

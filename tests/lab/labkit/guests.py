@@ -22,6 +22,7 @@ from .runs import INSIDE, Run
 HEARTBEAT = 3_000_000_000 * 1_000_000
 # Percent of the speed of this machine's clock: a guest that is busy then has fewer ticks to handle meanwhile.
 CLOCK = 25
+BOOT = Path(__file__).resolve().parents[1] / "boot"
 
 # One line for the agent of a cold-booted guest: run warm/prepare.sh, which the lab has put on the writable share.
 PREPARE = (
@@ -165,6 +166,17 @@ def finish_start(lab: Run, name: str, prepared: bool = True) -> None:
         )
 
 
+def boot_systemd(lab: Run, name: str) -> str:
+    """Have systemd take the place of the lab's init in a running guest; its state when it has booted, or not."""
+    shutil.copy(BOOT / "guest-agent.sh", folder(lab, name) / "work")  # a service of systemd's then
+    # The first process looks for its successor when the agent has ended, which is to answer before.
+    end_agent = "{ (sleep 0.2; kill $$) >/dev/null 2>&1 & }"
+    ask(lab, name, "ln -s / %s%s && touch /systemd && %s" % (agent.ROOT, agent.ROOT, end_agent))
+    time.sleep(1)
+    await_answer(lab, name, 600, "grep -q systemd /proc/1/comm")
+    return ask(lab, name, agent.in_userland("systemctl is-system-running --wait"))[1].strip()
+
+
 def launch(lab: Run, name: str) -> None:
     """Start a machine's process, without the kernel driver."""
     place = folder(lab, name)
@@ -223,13 +235,13 @@ def ask(lab: Run, name: str, command: str, timeout: float = 600) -> tuple[int, s
         raise LabError(str(error)) from error
 
 
-def await_answer(lab: Run, name: str, limit: float) -> None:
-    """Wait until the agent answers; LabError when its process ends or after limit seconds."""
+def await_answer(lab: Run, name: str, limit: float, line: str = "true") -> None:
+    """Wait until the agent answers that a line succeeds; LabError when its process ends or after limit seconds."""
     end = time.monotonic() + limit
     while time.monotonic() < end:
         with contextlib.suppress(agent.AgentError):
-            agent.ask(folder(lab, name), "true", 5)
-            return
+            if agent.ask(folder(lab, name), line, 5)[0] == 0:
+                return
         if not _alive(lab, name):
             raise LabError("the guest %s did not start: %s" % (name, log_tail(folder(lab, name) / "launch.log")))
         time.sleep(0.05)

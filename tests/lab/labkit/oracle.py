@@ -12,8 +12,8 @@ import os
 import shutil
 from pathlib import Path
 
-from . import agent, guests, recipes, runs, warm
-from .cache import Cache
+from . import agent, debian, guests, recipes, runs, warm
+from .cache import Cache, code
 from .console import LabError, run, say
 from .mounts import mount
 
@@ -50,15 +50,15 @@ def root(cache: Cache, userland: Path) -> Path:
 
     def build(folder: Path) -> None:
         packages = (*PACKAGES, "linux-headers-" + release)
-        fetch = "--customize-hook=" + recipes._hook(FETCH, OLD, NEW)
-        recipes._debian_root(folder, recipes.GUEST_SUITE, "main", packages, fetch)
+        fetch = debian.hook("customize", FETCH, OLD, NEW)
+        debian.root(folder, recipes.GUEST_SUITE, "main", packages, fetch)
         # Debian's headers have a switch for the program that keeps what was compiled.
         made = folder / "root"
         (made / "etc/ccache.conf").write_text(f"cache_dir = {COMPILED}\n")
         with (made / f"usr/src/linux-headers-{release}/.kernelvariables").open("a") as variables:
             variables.write("DEBIAN_KERNEL_USE_CCACHE = 1\n")
 
-    parts = [recipes._source(build), recipes._source(recipes._debian_root), recipes.GUEST_SUITE, *PACKAGES, release]
+    parts = [code(build), code(debian), recipes.GUEST_SUITE, *PACKAGES, release]
     made = cache.make("additions", "a root for Oracle's Guest Additions", [*parts, OLD, NEW, FETCH.read_bytes()], build)
     return made / "root"
 
@@ -109,7 +109,7 @@ def oracle(cache: Cache, host: recipes.Host, userland: Path) -> Path:
                 shutil.copy(modules / "misc" / (name + ".ko"), folder / "modules")
             shutil.copytree(lab.root / "opt", folder / "opt", symlinks=True)
 
-    parts = [*map(recipes._source, (build, link_kernel, without_modules)), base.parent.name, *DRIVERS]
+    parts = [*map(code, (build, link_kernel, without_modules)), base.parent.name, *DRIVERS]
     return cache.make("oracle", "Oracle's drivers for the guests' kernel", parts, build)
 
 
@@ -121,7 +121,7 @@ def guest_template(cache: Cache, ansible: warm.Ansible) -> tuple[recipes.Host, r
     def build(folder: Path) -> None:
         _warm_up(folder, cache, host, made, drivers)
 
-    parts = [recipes._source(_warm_up), REPLACE, guests.PREPARE, *(text for change in CHANGES for text in change)]
+    parts = [code(_warm_up), REPLACE, guests.PREPARE, *(text for change in CHANGES for text in change)]
     made_from = [path.name for path in (drivers, made.state.parent, made.layer, made.userland)]
     state = cache.make("warm-oracle", "the state of a guest with Oracle's drivers", [*parts, *made_from], build)
     return host, dataclasses.replace(made, state=state / "state.sav")

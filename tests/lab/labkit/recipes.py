@@ -7,20 +7,18 @@ host -> boot medium -> booted state -> warm state: the last is a guest with Ansi
 
 from __future__ import annotations
 
-import inspect
 import os
-import shlex
 import shutil
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from . import guests, kernel, runs, warm
-from .cache import Cache
+from . import debian, guests, kernel, runs, warm
+from .cache import Cache, code, files
 from .console import LabError, run, say
 
 HERE = Path(__file__).resolve().parents[1]
-BOOT, LAUNCHER, WARM = HERE / "boot", HERE / "launcher", HERE / "warm"
+LAUNCHER, WARM = HERE / "launcher", HERE / "warm"
 
 HOST_SUITE, HOST_COMPONENTS = "sid", "main,contrib"
 HOST_PACKAGES = (
@@ -34,8 +32,9 @@ HOST_PACKAGES = (
     "acl",
 )
 GUEST_SUITE, GUEST_COMPONENTS = "bookworm", "main"
-GUEST_PACKAGES = ("python3", "python3-apt", "0install-core", "sudo", "mount", "kmod")
-GUEST_MODULES = ("vboxguest", "vboxsf", "overlay")
+GUEST_PACKAGES = ("python3", "python3-apt", "0install-core", "sudo", "mount", "kmod", "systemd")
+GUEST_MODULES = ("vboxguest", "vboxsf", "overlay", "autofs4")
+GUEST_SCRIPTS = ("fetch-kernel.sh", "trim-systemd.sh")
 ADDITIONS = ("VBoxControl", "VBoxService")
 
 
@@ -62,11 +61,11 @@ def host(cache: Cache) -> Host:
     root = cache.make(
         "host",
         "the VirtualBox host's root",
-        [_source(_debian_root), HOST_SUITE, HOST_COMPONENTS, *HOST_PACKAGES],
+        [code(debian), HOST_SUITE, HOST_COMPONENTS, *HOST_PACKAGES],
         _host_root,
     )
     launcher = cache.make(
-        "launcher", "the launcher of machines", [_source(_compile_launcher), *_texts(LAUNCHER)], _compile_launcher
+        "launcher", "the launcher of machines", [code(_compile_launcher), *files(LAUNCHER)], _compile_launcher
     )
     return Host(root / "root", launcher)
 
@@ -78,8 +77,8 @@ def guest_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
         "warm",
         "the state of a guest with Ansible loaded",
         [
-            _source(_warm_up),
-            _source(guests.PREPARE),
+            code(_warm_up),
+            code(guests.PREPARE),
             *(folder.name for folder in (made.state.parent, made.layer, made.userland)),
         ],
         lambda folder: _warm_up(folder, cache, made_host, made),
@@ -90,13 +89,13 @@ def guest_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
 def booted_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
     """The same, with the state of a guest that has just booted; what is independent is built side by side."""
     with ThreadPoolExecutor(2) as pool:
-        making_userland = pool.submit(_userland, cache)
+        making_userland = pool.submit(guest_userland, cache)
         made_host = host(cache)
         userland = making_userland.result()
         boot = cache.make(
             "boot",
             "the guests' boot medium",
-            [_source(_boot_medium), _source(kernel), *_texts(BOOT), made_host.root.parent.name, userland.name],
+            [code(_boot_medium), code(kernel), *files(guests.BOOT), made_host.root.parent.name, userland.name],
             lambda folder: _boot_medium(folder, made_host.root, userland),
         )
         making_layer = pool.submit(_layer, cache, made_host, userland, ansible)
@@ -104,8 +103,8 @@ def booted_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
             "booted",
             "the state of a booted guest",
             [
-                _source(_boot),
-                _source(guests.create),
+                code(_boot),
+                code(guests.create),
                 str(guests.HEARTBEAT),
                 str(guests.CLOCK),
                 boot.name,
@@ -118,80 +117,31 @@ def booted_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
     return made_host, Guests(userland, boot, layer, booted / "state.sav")
 
 
-def _source(thing: object) -> str:
-    """The text of a function or module, as a part of an artefact's key."""
-    return thing if isinstance(thing, str) else inspect.getsource(thing)  # type: ignore[arg-type]
-
-
-def _texts(folder: Path) -> list[bytes]:
-    """Name and content of every file of a folder."""
-    return [
-        part for path in sorted(folder.iterdir()) if path.is_file() for part in (path.name.encode(), path.read_bytes())
-    ]
-
-
-def _mirror() -> list[str]:
-    """The Debian mirror that this machine is configured for; nothing (mmdebstrap's default) if it names none."""
-    lines = run(
-        "apt-get", "indextargets", "--format", "$(ORIGIN) $(LABEL) $(REPO_URI)", "Created-By: Packages", check=False
-    ).stdout
-    return [line.split()[2] for line in lines.splitlines() if line.startswith("Debian Debian ")][:1]
-
-
-def _debian_root(folder: Path, suite: str, components: str, packages: tuple[str, ...], *options: str) -> None:
-    """FOLDER/root: a minimal Debian with these packages, without documentation.
-
-    A mirror may lag behind the clock. A root that a power cut damages is made again.
-    """
-    run(
-        "mmdebstrap",
-        "--variant=apt",
-        *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in ("man", "doc", "locale")),
-        "--dpkgopt=force-unsafe-io",
-        '--aptopt=Acquire::Check-Valid-Until "false"',
-        '--aptopt=Acquire::Retries "3"',
-        "--components=" + components,
-        "--include=" + ",".join(packages),
-        *options,
-        suite,
-        folder / "root",
-        *_mirror(),
-        timeout=1800,
-        env=dict(os.environ, DEBIAN_FRONTEND="noninteractive"),
-    )
-
-
-def _hook(script: Path, *words: object) -> str:
-    """A shell line for a hook of mmdebstrap's: the script with the new root and these words as its arguments."""
-    first, *rest = (shlex.quote(str(word)) for word in (script, *words))
-    return " ".join(("sh", first, '"$1"', *rest))
-
-
 def _host_root(folder: Path) -> None:
-    _debian_root(folder, HOST_SUITE, HOST_COMPONENTS, HOST_PACKAGES)
+    debian.root(folder, HOST_SUITE, HOST_COMPONENTS, HOST_PACKAGES)
 
 
-def _userland(cache: Cache) -> Path:
+def guest_userland(cache: Cache) -> Path:
     """root: the guests' root file system; vmlinux: its kernel; modules: the kernel modules for the initrd."""
     return cache.make(
         "userland",
         "the guests' userland and kernel",
         [
-            _source(_debian_root),
-            _source(_guest_root),
+            code(debian),
+            code(_guest_root),
             GUEST_SUITE,
             GUEST_COMPONENTS,
             *GUEST_PACKAGES,
             *GUEST_MODULES,
-            (BOOT / "fetch-kernel.sh").read_bytes(),
+            *((guests.BOOT / script).read_bytes() for script in GUEST_SCRIPTS),
         ],
         _guest_root,
     )
 
 
 def _guest_root(folder: Path) -> None:
-    fetch = "--customize-hook=" + _hook(BOOT / "fetch-kernel.sh")
-    _debian_root(folder, GUEST_SUITE, GUEST_COMPONENTS, GUEST_PACKAGES, fetch)
+    hooks = [debian.hook("customize", guests.BOOT / script) for script in GUEST_SCRIPTS]
+    debian.root(folder, GUEST_SUITE, GUEST_COMPONENTS, GUEST_PACKAGES, *hooks)
     root, package, modules = folder / "root", folder / "package", folder / "modules"
     downloaded = root / "kernel-package"
     run("dpkg", "-x", next(downloaded.glob("*.deb")), package)
@@ -235,7 +185,7 @@ def _boot_medium(folder: Path, host_root: Path, userland: Path) -> None:
             "-mno-mmx",
             "-o",
             folder / (source + ".o"),
-            BOOT / source,
+            guests.BOOT / source,
         )
     run(
         "ld",
@@ -243,7 +193,7 @@ def _boot_medium(folder: Path, host_root: Path, userland: Path) -> None:
         "elf_i386",
         "--no-warn-rwx-segments",
         "-T",
-        BOOT / "shim.ld",
+        guests.BOOT / "shim.ld",
         "-o",
         tree / "shim.elf",
         folder / "start.S.o",
@@ -264,16 +214,16 @@ def _boot_medium(folder: Path, host_root: Path, userland: Path) -> None:
     shutil.copy(os.path.realpath(host_root / libraries / "ld-linux-x86-64.so.2"), initrd / "lib64/ld-linux-x86-64.so.2")
     (initrd / "etc/passwd").write_text("root:x:0:0:root:/:/bin/sh\n")
     (initrd / "etc/group").write_text("root:x:0:\n")
-    shutil.copy(BOOT / "guest-init.sh", initrd / "init")
+    shutil.copy(guests.BOOT / "guest-init.sh", initrd / "init")
     (initrd / "init").chmod(0o755)
-    shutil.copy(BOOT / "guest-agent.sh", initrd)
+    shutil.copy(guests.BOOT / "guest-agent.sh", initrd)
     os.mknod(initrd / "dev/console", 0o600 | 0o020000, os.makedev(5, 1))
     run("sh", "-c", 'find . | cpio -o -H newc --quiet >"$0"', tree / "initrd", cwd=initrd)
 
     shutil.copy("/usr/lib/ISOLINUX/isolinux.bin", tree / "isolinux")
     for module in ("ldlinux", "mboot", "libcom32"):
         shutil.copy("/usr/lib/syslinux/modules/bios/%s.c32" % module, tree / "isolinux")
-    shutil.copy(BOOT / "isolinux.cfg", tree / "isolinux")
+    shutil.copy(guests.BOOT / "isolinux.cfg", tree / "isolinux")
     run(
         "xorriso",
         "-as",
@@ -309,8 +259,8 @@ def _layer(cache: Cache, made_host: Host, userland: Path, ansible: warm.Ansible)
         "layer",
         "the warm interpreter",
         [
-            *map(_source, (build, warm.build, warm.payloads, warm.compile_sources, warm.LEARN_FROM)),
-            *_texts(WARM),
+            *map(code, (build, warm.build, warm.payloads, warm.compile_sources, warm.LEARN_FROM)),
+            *files(WARM),
             made_host.root.parent.name,
             userland.name,
             ansible.key,
