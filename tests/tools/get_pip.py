@@ -1,19 +1,25 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Stands in for get-pip.py in ansible-test's cache: pip installs itself from its wheel, which lies beside this file.
+"""Stands in for get-pip.py in ansible-test's cache: pip is unpacked from its wheel, which lies beside this file.
 
-ansible-test names the file ``get_pip_24_2.py`` and gives its path in ``$GET_PIP``.
+It then installs what else it is asked for. ansible-test names the file ``get_pip_24_2.py`` and gives its path in
+``$GET_PIP``.
 """
 
 from __future__ import annotations
 
 import glob
+import importlib
 import os
 import sys
+import sysconfig
+import zipfile
 
 HERE, NAME = os.path.split(os.path.abspath(os.environ.get("GET_PIP", __file__)))
 VERSION = NAME[len("get_pip_"):-len(".py")].replace("_", ".")
-sys.path.insert(0, glob.glob(os.path.join(glob.escape(HERE), "pip-%s-*.whl" % VERSION))[0])
+with zipfile.ZipFile(glob.glob(os.path.join(glob.escape(HERE), "pip-%s-*.whl" % VERSION))[0]) as wheel:
+    wheel.extractall(sysconfig.get_path("purelib"))
+importlib.invalidate_caches()
 
 from pip._internal.cli.main import main  # noqa: E402
 

@@ -293,8 +293,8 @@ def pip_configuration(listing: str) -> str:
 def prepare_home(home: Path, environments: Sequence[Path], logs: Path) -> None:
     """Let ansible-test take pip from the package index: it would download a script from a server of its own.
 
-    ansible-test looks for that script in its cache first. The one laid there runs pip's own wheel. ansible-test hides
-    the user's environment from pip, so pip's settings (an index, a certificate) go into a file.
+    ansible-test looks for that script in its cache first. The one laid there unpacks pip's own wheel. ansible-test
+    hides the user's environment from pip, so pip's settings (an index, a certificate) go into a file.
     """
     settings = subprocess.run(
         [environments[0] / "bin" / "python", "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
