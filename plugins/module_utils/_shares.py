@@ -92,8 +92,7 @@ def check_folder(share: Share) -> None:
         raise Failure("path '%s' of share '%s' is reached through a symlink, which VirtualBox does not follow safely:"
                       " name the directory itself, '%s'." % (share.path, share.name, real))
     if not os.path.lexists(share.path):
-        raise FileNotFoundError("path '%s' of share '%s' does not exist on the host: create it, or correct the path."
-                                % (share.path, share.name))
+        raise FileNotFoundError("path '%s' of share '%s' does not exist on the host" % (share.path, share.name))
     if not os.path.isdir(share.path):
         raise Failure("path '%s' of share '%s' is not a directory." % (share.path, share.name))
 

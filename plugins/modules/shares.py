@@ -247,8 +247,8 @@ def plan(module, virtualbox):
             _shares.check_folder(share)
         except FileNotFoundError as error:
             if not module.check_mode:
-                raise Failure(str(error)) from error
-            module.warn(str(error))
+                raise Failure("%s: create it, or correct the path." % error) from error
+            module.warn("%s yet: it has to be made before the share is added." % error)
     machines = virtualbox.machines()
     plans = [(_shares.resolve(machines, identifier), want) for identifier, want in wanted.items()]
     uuids = [machine.uuid for machine, _want in plans]
