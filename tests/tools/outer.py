@@ -59,11 +59,15 @@ def tree(tmp_path: Path, venv: Path) -> Path:
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes ``environment`` once in each virtual environment that was set up."""
+    """Run a test that takes ``environment`` once in each virtual environment that was set up, often in the oldest."""
     if "environment" in metafunc.fixturenames:
         found = read_setup()
         environments = found.environments if found else {}
-        metafunc.parametrize("environment", [Path(path) for path in environments.values()], ids=list(environments))
+        values = [
+            pytest.param(Path(path), id=name, marks=() if name == "oldest" else pytest.mark.thorough)
+            for name, path in environments.items()
+        ]
+        metafunc.parametrize("environment", values)
 
 
 def pytest_configure(config: pytest.Config) -> None:
