@@ -11,8 +11,10 @@ import sys
 import time
 from pathlib import Path
 
+import pytest
 import run_tests
 
+pytestmark = pytest.mark.thorough
 START = "import asyncio, pathlib, sys, run_tests; run_tests.REPOSITORY = pathlib.Path(sys.argv[1]); "
 RUN = START + "sys.exit(asyncio.run(run_tests.run(sys.argv[2:])))"
 SETTINGS = '[tool.pytest.ini_options]\ntestpaths = [%s]\naddopts = ["-p", "no:cacheprovider"]\n'

@@ -16,6 +16,8 @@ import pytest
 import setup as tool
 from programs import check
 
+pytestmark = pytest.mark.thorough
+
 HALF_A_MINUTE = 30
 
 
