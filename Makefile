@@ -17,7 +17,7 @@ help:
 	@echo 'PYTEST_ARGUMENTS are options for pytest, as in: make test PYTEST_ARGUMENTS="-k shares -x"'
 
 test:
-	$(SETUP) python tests/tools/run_tests.py $(PYTEST_ARGUMENTS)
+	$(SETUP) --all python tests/tools/run_tests.py $(PYTEST_ARGUMENTS)
 
 test-fast:
 	$(SETUP) python tests/tools/run_tests.py tests/quality -m 'not thorough' $(PYTEST_ARGUMENTS)

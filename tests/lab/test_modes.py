@@ -47,16 +47,14 @@ def run(fleet: Fleet, *options: str, playbook: str = SHARE) -> Play:
 def arrange(fleet: Fleet, share: str, *options: str) -> None:
     """Both guests in the mode that these options choose, their machines started after the host's part.
 
-    The guests forget all files when they are switched off. Each has a user beside root then. g2 has only this share,
-    mounted by hand where its Zero Install looks; the role is slow in these guests.
+    The guests forget all files when they are switched off. g2 has only this share, mounted by hand where its Zero
+    Install looks; the role is slow in these guests.
     """
     for name in fleet.guests:
         fleet.lab("stop", name)
     run(fleet, "--limit", "zeroinstall_hosts", *options)
     fleet.lab("start", *fleet.guests)
     run(fleet, *options, "--limit", "vbox,g1")
-    for name in fleet.guests:
-        fleet.guest(name, f"useradd --create-home {USER}")
     fleet.guest("g2", f"mount -t vboxsf {share} {STORE}")
 
 

@@ -70,7 +70,7 @@ class Machines:
         return path
 
     def boot(self, name: str) -> str:
-        """What Vagrant does and says at an "up" of a machine that is off. The guest has a user vagrant."""
+        """What Vagrant does and says at an "up" of a machine that is off."""
         fleet = self.fleet
         lab = [sys.executable, str(LAB), "--run", fleet.name]
         manage = [str(fleet.folder / "enter"), str(fleet.root), "/usr/lib/virtualbox/VBoxManage", "-q"]
@@ -79,7 +79,7 @@ class Machines:
             + ([] if writable else ["--readonly"])
             for share, (path, writable) in guests.own_shares(name).items()
         ]
-        start = self._script(f"start-{name}", *own, [*lab, "start", name], [*lab, "guest", name, "useradd -m vagrant"])
+        start = self._script(f"start-{name}", *own, [*lab, "start", name])
         shell = self._script(f"shell-{name}", [*lab, "guest", name])
         said = self.vagrant.boot(self.projects[name], name, vagrants.uuid_of(fleet, name), shell, start)
         (machine,) = self.vagrant.read(self.projects[name])[str(self.projects[name])].values()

@@ -77,6 +77,11 @@ def test_choice_of_pythons(found: list[tuple[int, int]], chosen: tuple[object, o
     assert tool.choose(found) == chosen
 
 
+def test_ends_are_of_what_the_oldest_ansible_core_knows() -> None:
+    assert tool.ends([(3, 8), (3, 9), (3, 12), (3, 14)]) == ((3, 8), (3, 12))
+    assert tool.ends([(3, 11)]) == ((3, 11), (3, 11))
+
+
 def test_pythons_are_found_behind_links_and_broken_ones_are_passed_over(tmp_path: Path) -> None:
     version, real = tool.probe(sys.executable) or pytest.fail("this Python does not answer")
     (broken := tmp_path / "shims").mkdir()

@@ -7,7 +7,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from programs import ansible_test_environment, check
+from programs import ansible_test, check
 from setup import Setup
 
 
@@ -35,12 +35,7 @@ def run_units(versions: list[str], tree: Path, setup: Setup, environment: Path) 
     chosen = [
         word for version in versions for word in ("--target-python", f"{version}@{setup.targets[version]}/bin/python")
     ]
-    output = check(
-        [environment / "bin" / "ansible-test", "units", "--requirements", "--color", "no", *chosen],
-        cwd=tree,
-        environment=ansible_test_environment(setup, environment),
-        timeout=1200,
-    )
+    output = ansible_test(setup, environment, tree, "units", "--requirements", *chosen)
     for version in versions:
         assert f"with Python {version}\n" in output
     assert not [line for line in output.splitlines() if line.startswith(("SKIPPED", "XFAIL"))]

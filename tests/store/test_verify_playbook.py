@@ -199,6 +199,7 @@ def test_quarantine_and_back(fleet: Fleet) -> None:
     assert status == 2 and str(store / name) in messages(output)["metal1"], output
 
 
+@pytest.mark.oldest
 def test_what_could_not_be_verified_is_not_moved(fleet: Fleet) -> None:
     store = fleet.host("metal1")
     name = damaged(store)
@@ -232,6 +233,7 @@ def test_what_could_not_be_verified_is_not_moved(fleet: Fleet) -> None:
     assert name in entries(store)
 
 
+@pytest.mark.oldest
 def test_each_of_several_stores_has_its_own_quarantine(fleet: Fleet) -> None:
     stores = [fleet.host("one"), fleet.host("two")]
     names = [damaged(store) for store in stores]
@@ -266,6 +268,7 @@ def test_guests_are_compared_with_their_hosts(fleet: Fleet) -> None:
     assert status == 0 and summary(output)[-1].endswith("; 0 guests; 0 with problems"), output
 
 
+@pytest.mark.oldest
 def test_a_guest_is_not_told_to_miss_what_was_moved_aside_just_now(fleet: Fleet) -> None:
     store = fleet.host("metal1")
     fleet.guest("web1", "metal1", store)
@@ -388,6 +391,7 @@ def ssh(tmp_path: Path, home: Path) -> Iterator[dict[str, Any]]:
             process.terminate()
 
 
+@pytest.mark.oldest
 def test_a_user_s_store_over_ssh(fleet: Fleet, home: Path, ssh: dict[str, Any], slow_python: Path) -> None:
     """As a user who may read nobody else's files: progress, the record of what was sound, and damage."""
     store = zero.store_under(home / ".cache")

@@ -42,10 +42,13 @@ def check(
     return output
 
 
-def ansible_test_environment(setup: Setup, environment: Path) -> dict[str, str]:
-    """Environment variables for ansible-test: a home of its own, and every Python under its plain name in PATH.
+def ansible_test(setup: Setup, environment: Path, tree: Path, *words: str) -> str:
+    """Run an environment's ansible-test in a copy of the work tree; its output.
 
-    The interpreters' own folders come before the rest, where a version manager may have shims that do not work.
+    It has a home of its own, and every Python under its plain name in PATH: the interpreters' own folders come before
+    the rest, where a version manager may have shims that do not work.
     """
     folders = [str(environment / "bin"), *(os.path.dirname(python) for python in setup.pythons.values())]
-    return {"HOME": setup.home, "PATH": os.pathsep.join([*dict.fromkeys(folders), os.environ["PATH"]]), **QUIET_PIP}
+    path = os.pathsep.join([*dict.fromkeys(folders), os.environ["PATH"]])
+    command = [environment / "bin" / "ansible-test", words[0], "--color", "no", *words[1:]]
+    return check(command, cwd=tree, environment={"HOME": setup.home, "PATH": path, **QUIET_PIP}, timeout=1200)

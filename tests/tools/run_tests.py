@@ -5,8 +5,8 @@
     python3 tests/tools/setup.py python tests/tools/run_tests.py [FOLDER...] [PYTEST-OPTION...]
 
 The parts, with folders only those in them, are pytest's ``testpaths`` in pyproject.toml, started in their order; each
-is a pytest of its own, whose lines are shown as they come. As many run at once as there are processors, and two at
-least, for much of their time goes into waiting. The last line has the numbers of all parts. After Ctrl-C or SIGTERM,
+is a pytest of its own, whose lines are shown as they come. One more runs at once than there are processors, and three
+at least, for some of their time goes into waiting. The last line has the numbers of all parts. After Ctrl-C or SIGTERM,
 each part cleans up before this ends.
 """
 
@@ -136,7 +136,7 @@ async def run(arguments: Sequence[str]) -> int:
         print(f"There are no tests in {' '.join(folders)}.", file=sys.stderr)
         return 2
     with tempfile.TemporaryDirectory() as folder:
-        runner = Runner(max(2, os.cpu_count() or 1), options, Path(folder))
+        runner = Runner(max(2, os.cpu_count() or 1) + 1, options, Path(folder))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, runner.interrupt)
         await asyncio.gather(*(runner.run(part) for part in chosen))

@@ -2,14 +2,16 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Set up all that the tests need, then run a command in it.
 
-    python3 tests/tools/setup.py [--clean] [COMMAND [ARGUMENT...]]
+    python3 tests/tools/setup.py [--all] [COMMAND [ARGUMENT...]]
+    python3 tests/tools/setup.py --clean
 
 Needs root on Debian and Python 3.11 or later. Everything lands in one cache outside the repository,
 ``$ZEROINSTALL_VIRTUALBOX_CACHE`` or else ``~/.cache/zeroinstall.virtualbox``:
 
     envs/oldest-KEY/       virtual environment with the oldest supported ansible-core; COMMAND runs in it
-    envs/newest-KEY/       the same with the newest ansible-core, on the newest Python that was found
-    envs/target-3.X-KEY/   one for each Python that managed machines may have: the unit tests run in it
+    envs/newest-KEY/       with --all: the same with the newest ansible-core, on the newest Python that was found
+    envs/target-3.X-KEY/   for the oldest and the newest Python that managed machines may have, with --all for each
+                           found: the unit tests run in it
     collections-KEY/       ansible_collections/ with this work tree and the collections it depends on
     home/                  the home directory for ansible-test, which keeps its own environments there
     logs/                  what the programs printed that were run here
@@ -63,9 +65,9 @@ class SetupError(Exception):
 class Setup:
     """Where everything is; all paths absolute.
 
-    ``environments`` maps ``oldest`` and, where a Python 3.12 or later was found, ``newest`` to a virtual environment;
-    ``targets`` maps the versions of the target Pythons ("3.8") to theirs; ``pythons`` maps all versions found to
-    the interpreters themselves.
+    ``environments`` maps ``oldest`` and ``newest`` to virtual environments, and ``targets`` the versions of target
+    Pythons ("3.8"), as far as they were asked for and a Python was found; ``pythons`` maps all versions found to the
+    interpreters themselves.
     """
 
     cache: str
@@ -123,6 +125,12 @@ def choose(found: Iterable[Version]) -> tuple[Version | None, Version | None]:
     oldest = min((one for one in found if OLDEST_CONTROLLER <= one <= NEWEST_FOR_OLDEST), default=None)
     newest = max((one for one in found if one >= NEWER_CORE_FROM), default=None)
     return oldest, newest
+
+
+def ends(found: Iterable[Version]) -> tuple[Version, Version]:
+    """The oldest and the newest version of those found that the oldest ansible-core knows."""
+    known = [one for one in found if one <= NEWEST_FOR_OLDEST]
+    return min(known), max(known)
 
 
 @contextlib.contextmanager
@@ -346,8 +354,8 @@ def locked(cache: Path) -> Iterator[None]:
         yield
 
 
-def set_up(cache: Path) -> Setup:
-    """Make what is missing in the cache.
+def set_up(cache: Path, everything: bool) -> Setup:
+    """Make what is missing in the cache; without ``everything``, only what most commands need.
 
     Raises:
         SetupError: something cannot be made.
@@ -365,7 +373,7 @@ def set_up(cache: Path) -> Setup:
             "no Python 3.11, 3.12 or 3.13 was found that can make virtual environments, and ansible-core 2.19 needs"
             " one; install one of them, on Debian with its -venv package"
         )
-    chosen = {"oldest": oldest} | ({"newest": newest} if newest else {})
+    chosen = {"oldest": oldest} | ({"newest": newest} if newest and everything else {})
     environments = {}
     for name, version in chosen.items():
         requirements = REQUIREMENTS / f"{name}.txt"
@@ -373,6 +381,8 @@ def set_up(cache: Path) -> Setup:
         environments[name] = Environment(pythons[version], path, requirements)
     targets = {}
     for version, python in pythons.items():
+        if not everything and version not in ends(pythons):
+            continue
         name = ".".join(map(str, version))
         path = cache / "envs" / f"target-{name}-{key(python, requirements_text(UNIT_REQUIREMENTS))}"
         targets[name] = Environment(python, path)
@@ -439,8 +449,11 @@ def main(arguments: list[str]) -> int:
         if arguments == ["--clean"]:
             clean(cache)
             return 0
+        everything = arguments[:1] == ["--all"]
+        if everything:
+            del arguments[0]
         with locked(cache):
-            setup = set_up(cache)
+            setup = set_up(cache, everything)
             file = Path(setup.collections) / "setup.json"
             temporary = file.with_name(f".setup.{os.getpid()}")
             temporary.write_text(json.dumps(dataclasses.asdict(setup), indent=2) + "\n", encoding="utf-8")

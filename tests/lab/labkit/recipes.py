@@ -35,6 +35,7 @@ GUEST_SUITE, GUEST_COMPONENTS = "bookworm", "main"
 GUEST_PACKAGES = ("python3", "python3-apt", "0install-core", "sudo", "mount", "kmod", "systemd")
 GUEST_MODULES = ("vboxguest", "vboxsf", "overlay", "autofs4")
 GUEST_SCRIPTS = ("fetch-kernel.sh", "trim-systemd.sh")
+GUEST_USERS = ("somebody", "vagrant")
 ADDITIONS = ("VBoxControl", "VBoxService")
 
 
@@ -133,6 +134,7 @@ def guest_userland(cache: Cache) -> Path:
             GUEST_COMPONENTS,
             *GUEST_PACKAGES,
             *GUEST_MODULES,
+            *GUEST_USERS,
             *((guests.BOOT / script).read_bytes() for script in GUEST_SCRIPTS),
         ],
         _guest_root,
@@ -159,6 +161,8 @@ def _guest_root(folder: Path) -> None:
     for index in source.glob("modules.*"):
         shutil.copy(index, target)
     run("chroot", root, "/sbin/depmod", version)
+    for user in GUEST_USERS:
+        run("chroot", root, "/usr/sbin/useradd", "--create-home", user)
     (root / "etc/hostname").unlink(missing_ok=True)
     shutil.rmtree(package)
 

@@ -1,0 +1,15 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``ansible-test sanity --test pylint`` over a copy of the work tree."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from programs import ansible_test
+from setup import Setup
+
+
+def test_ansible_test_pylint(tree: Path, setup: Setup, environment: Path) -> None:
+    output = ansible_test(setup, environment, tree, "sanity", "--test", "pylint")
+    assert 'Running sanity test "pylint"' in output and "Skipping" not in output
