@@ -9,7 +9,7 @@ PYTEST_ARGUMENTS ?=
 
 help:
 	@echo 'make test       all tests: gates, units, real VirtualBox, integration (root, Debian)'
-	@echo 'make test-fast  gates and units only: the oldest ansible-core, the oldest and newest Python'
+	@echo 'make test-fast  gates and units only: no pylint, the oldest ansible-core, the oldest and newest Python'
 	@echo 'make lint       the gates that take seconds'
 	@echo 'make demo       a real host and real guests that share a cache'
 	@echo 'make benchmark  VBoxManage calls for 50 machines; verifying beside 0store audit; boots of guests; imports'

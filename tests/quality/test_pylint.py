@@ -6,8 +6,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
 from programs import ansible_test
 from setup import Setup
+
+pytestmark = pytest.mark.thorough
 
 
 def test_ansible_test_pylint(tree: Path, setup: Setup, environment: Path) -> None:
