@@ -72,6 +72,7 @@ class Container:
         command = ["ansible-playbook", "-i", self.folder / "inventory.yml", *options, self.folder / "play.yml"]
         output = check(command, cwd=REPOSITORY, environment=ANSIBLE, timeout=900)
         (self.folder / "log").open("a", encoding="utf-8").write(output)
+        assert "[WARNING]" not in output, output
         return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", output.split("PLAY RECAP")[1])}
 
     def files(self) -> str:
@@ -180,12 +181,14 @@ def test_systemd_finds_little_exposed(served: Container) -> None:
 
 
 def test_what_drifted_is_put_right(served: Container) -> None:
-    """A box with another owner, one too many, one that is missing; a file of the program; a unit that is stopped."""
+    """Boxes: one with another owner, one too many, one missing. Files of the program: one changed, one too many, one in
+    the way of its folder. A unit that is stopped."""
     before = served.files()
     served.run("chmod", "777", f"{BOXES}/good")
     served.run("mkdir", f"{BOXES}/old")
     served.run("rmdir", f"{BOXES}/with%20space")
-    served.run("sh", "-c", f"echo >>{PROGRAM}/store_import.py; touch {PROGRAM}/more.py")
+    in_the_way = "rm -r ansible_collections; touch ansible_collections"
+    served.run("sh", "-c", f"cd {PROGRAM}; echo >>store_import.py; touch more.py; {in_the_way}")
     served.run("systemctl", "stop", "zeroinstall-import.path")
     assert served.role()["changed"] == 4
     assert served.files() == before

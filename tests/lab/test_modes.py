@@ -58,7 +58,7 @@ def arrange(fleet: Fleet, share: str, *options: str) -> None:
     fleet.guest("g2", f"mount -t vboxsf {share} {STORE}")
 
 
-def add_package(fleet: Fleet, name: str) -> str:
+def add_in_guest(fleet: Fleet, name: str) -> str:
     """A package with a program NAME that is a link to a link upwards, added by g1's user; its digest."""
     tree = fleet.root / "srv" / name
     (tree / "lib" / "deep").mkdir(parents=True)
@@ -145,7 +145,7 @@ def test_verified(fleet: Fleet) -> None:
     assert again.changed == 0, again.output
     assert 0 < again.module_runs["g1"] <= 2, again.module_runs
     with importing(fleet):
-        digest = add_package(fleet, "verified")
+        digest = add_in_guest(fleet, "verified")
     assert_found_and_run(fleet, "verified", digest, STORE, STORE)
     assert fleet.host("stat", "-c", "%U", f"{STORE}/{digest}").stdout.strip() == "zeroinst"
     assert left_in_boxes(fleet) == []
@@ -167,7 +167,7 @@ def test_verified(fleet: Fleet) -> None:
 def test_what_the_host_refuses_stays_with_the_guests_user(fleet: Fleet) -> None:
     """In the guests of the test before, by a limit of the host's."""
     with importing(fleet, "--max-entries", "1") as said:
-        digest = add_package(fleet, "refused")
+        digest = add_in_guest(fleet, "refused")
     assert "It has more than 1 files, directories and links." in "".join(said)
     found = fleet.guest("g1", f"runuser -l {USER} -c '0install store find {digest}'")[1].strip()
     assert found == f"/home/{USER}/.cache/0install.net/implementations/{digest}"
@@ -179,7 +179,7 @@ def test_guests(fleet: Fleet) -> None:
     """What a guest adds, the guests of its group share, beside the host's own store, which nobody changes."""
     own = sorted(fleet.host("ls", STORE).stdout.split())
     arrange(fleet, "ZeroInstall-guests-default", "-e", "cache_guest_mode=guests")
-    digest = add_package(fleet, "shared")
+    digest = add_in_guest(fleet, "shared")
     assert_found_and_run(fleet, "shared", digest, STORE, GROUP)
     assert fleet.guest("g1", f"0install store find {own[0]}")[1].strip() == f"{BESIDE}/{own[0]}"
     line = f"touch {BESIDE}/x; runuser -u {USER} -- touch {STORE}/x; mount -t vboxsf ZeroInstall-guests-other /mnt"
@@ -197,7 +197,7 @@ def test_trusted(fleet: Fleet) -> None:
     """What a guest adds is in the host user's own store."""
     options = ("-e", json.dumps({"cache_guest_mode": "trusted", "cache_host_store": "user"}))
     arrange(fleet, "ZeroInstall-trusted", *options)
-    digest = add_package(fleet, "trusted")
+    digest = add_in_guest(fleet, "trusted")
     assert_found_and_run(fleet, "trusted", digest, STORE, OWN)
     assert fleet.host("0install", "store", "find", digest).stdout.strip() == f"{OWN}/{digest}"
     said = fleet.guest("g1", f"runuser -u {USER} -- touch {STORE}/x; ln -s /etc/passwd {STORE}/y", check=False)[1]
