@@ -380,10 +380,8 @@ def set_up(cache: Path, everything: bool) -> Setup:
         path = cache / "envs" / f"{name}-{key(pythons[version], requirements_text(requirements))}"
         environments[name] = Environment(pythons[version], path, requirements)
     targets = {}
-    for version, python in pythons.items():
-        if not everything and version not in ends(pythons):
-            continue
-        name = ".".join(map(str, version))
+    for version in pythons if everything else ends(pythons):
+        python, name = pythons[version], ".".join(map(str, version))
         path = cache / "envs" / f"target-{name}-{key(python, requirements_text(UNIT_REQUIREMENTS))}"
         targets[name] = Environment(python, path)
     make_environments([*environments.values(), *targets.values()], logs)
@@ -454,7 +452,8 @@ def main(arguments: list[str]) -> int:
             del arguments[0]
         with locked(cache):
             setup = set_up(cache, everything)
-            file = Path(setup.collections) / "setup.json"
+            # What runs beside this reads its own: it may have been set up with more, or with less.
+            file = Path(setup.collections) / ("setup-all.json" if everything else "setup.json")
             temporary = file.with_name(f".setup.{os.getpid()}")
             temporary.write_text(json.dumps(dataclasses.asdict(setup), indent=2) + "\n", encoding="utf-8")
             os.replace(temporary, file)
