@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The disk of the guests: Debian 12 with its generic kernel and systemd, and a stand-in for vboxsf. Made once."""
+"""The disk of the guests: Debian 12 with its generic kernel and systemd, and stand-ins for two drivers. Made once."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ PACKAGES = (
 
 
 def image() -> Path:
-    """The folder with guest.ext4, vmlinuz, initrd.img and id, the private key of the guests' root.
+    """The folder with guest.ext4, vmlinux, initrd.img and id, the private key of the guests' root.
 
-    The kernel is that of the lab's guests, so that the lab's root for building modules can build the stand-in.
+    The kernel is that of the lab's guests, so that the lab's root for building modules can build the stand-ins.
     """
     tools.install(NEEDED)
     lab = Cache()
@@ -49,16 +49,16 @@ def image() -> Path:
     headers = oracle.root(lab, userland)
 
     def build(folder: Path) -> None:
-        driver = _standin(folder, headers, release)
+        drivers = _standins(folder, headers, release)
         run("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "guest", "-f", folder / "id")
         hooks = (
             debian.hook("essential", INITRAMFS),
-            debian.hook("customize", PREPARE, driver, folder / "id.pub"),
+            debian.hook("customize", PREPARE, drivers, folder / "id.pub"),
         )
         debian.root(folder, recipes.GUEST_SUITE, "main", (*PACKAGES, "linux-image-" + release), *hooks)
         root = folder / "root"
         kept_code.install(root)
-        shutil.copy(root / f"boot/vmlinuz-{release}", folder / "vmlinuz")
+        shutil.copy(userland / "vmlinux", folder)
         shutil.copy(root / f"boot/initrd.img-{release}", folder / "initrd.img")
         disk = folder / "guest.ext4"
         with disk.open("wb") as file:
@@ -66,16 +66,16 @@ def image() -> Path:
         run("mkfs.ext4", "-q", "-d", root, disk)
         shutil.rmtree(root)
 
-    parts = [*map(code, (debian, build, _standin, kept_code)), *PACKAGES, headers.parent.name]
+    parts = [*map(code, (debian, build, _standins, kept_code)), *PACKAGES, headers.parent.name]
     texts = [*files(HERE / "standin"), INITRAMFS.read_bytes(), PREPARE.read_bytes()]
     cache = Cache(default_folder().with_name("qemu"))
     return cache.make("image", "the QEMU guests' disk", [*parts, *texts], build)
 
 
-def _standin(folder: Path, headers: Path, release: str) -> Path:
-    """Build the stand-in's module in FOLDER/standin, mounted in a root that has the kernel's headers."""
+def _standins(folder: Path, headers: Path, release: str) -> Path:
+    """Build the stand-ins' modules in FOLDER/standin, mounted in a root that has the kernel's headers."""
     source = Path(shutil.copytree(HERE / "standin", folder / "standin"))
     make = 'mount --bind "$0" "$1/mnt" && exec chroot "$1" make -s -C "/lib/modules/$2/build" M=/mnt modules'
     without = {**os.environ, "CCACHE_DISABLE": "1"}
     run("unshare", "--mount", "sh", "-c", make, source, headers, release, env=without)
-    return source / "vboxsf.ko"
+    return source

@@ -41,9 +41,13 @@ def run_units(versions: list[str], tree: Path, setup: Setup, environment: Path) 
     assert not [line for line in output.splitlines() if line.startswith(("SKIPPED", "XFAIL"))]
 
 
-def test_ansible_test_units_in_the_oldest_and_the_newest_python(tree: Path, setup: Setup, environment: Path) -> None:
+def test_ansible_test_units_in_the_oldest_and_the_newest_python(
+    tree: Path, setup: Setup, environment: Path, venv: Path
+) -> None:
+    """With the newest ansible-core in the newest Python only, for the oldest knows all of them."""
     known = targets(setup, environment)
-    run_units(list(dict.fromkeys([known[0], known[-1]])), tree, setup, environment)
+    ends = [known[0], known[-1]] if environment == venv else known[-1:]
+    run_units(list(dict.fromkeys(ends)), tree, setup, environment)
 
 
 @pytest.mark.thorough

@@ -170,6 +170,7 @@ def test_the_summary_names_who_was_not_reached_and_what_could_not_be_verified(fl
     assert "metal1" not in messages(output)
 
 
+@pytest.mark.oldest
 def test_quarantine_and_back(fleet: Fleet) -> None:
     store = fleet.host("metal1")
     aside = store.with_name("implementations.quarantine")

@@ -241,15 +241,17 @@ def test_packages_of_the_guests_own_are_not_hidden(guests: Guests, fresh: dict[s
     assert_same(guests.snapshot("walker"), fresh["readonly"])
 
 
-@pytest.mark.parametrize("mode", MODES)
 def test_unshare_undoes_each_mode(
-    guests: Guests, before: dict[str, dict[str, list[str]]], fresh: dict[str, dict[str, list[str]]], mode: str
+    guests: Guests, before: dict[str, dict[str, list[str]]], fresh: dict[str, dict[str, list[str]]]
 ) -> None:
-    packages = guests.packages(mode)
-    check = guests.bring("--check", "--limit", mode, playbook=UNSHARE)
-    assert_same(guests.snapshot(mode), fresh[mode])
-    done = guests.bring("--limit", mode, playbook=UNSHARE)
-    assert done.changed == check.changed > 0
-    assert_same(guests.snapshot(mode), before[mode])
-    assert guests.packages(mode) == packages
-    assert guests.bring("--limit", mode, playbook=UNSHARE).changed == 0
+    limit = ("--limit", ",".join(MODES))
+    packages = {mode: guests.packages(mode) for mode in MODES}
+    check = guests.bring("--check", *limit, playbook=UNSHARE)
+    for mode in MODES:
+        assert_same(guests.snapshot(mode), fresh[mode], mode)
+    done = guests.bring(*limit, playbook=UNSHARE)
+    for mode in MODES:
+        assert done.hosts[mode]["changed"] == check.hosts[mode]["changed"] > 0
+        assert_same(guests.snapshot(mode), before[mode], mode)
+        assert guests.packages(mode) == packages[mode]
+    assert guests.bring(*limit, playbook=UNSHARE).changed == 0
