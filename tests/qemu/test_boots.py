@@ -3,7 +3,8 @@
 """The guest role on a real systemd, with real reboots, in a QEMU guest.
 
 The driver vboxsf is a stand-in, and the shares are 9p's (standin/vboxsf.c). Only the last two tests have the
-real drivers of the Linux kernel, and no VirtualBox. The tests build on each other's guest, and most leave it set up and right.
+real drivers of the Linux kernel, and no VirtualBox. The tests build on each other's guest, and most leave it set up
+and right.
 """
 
 from __future__ import annotations
