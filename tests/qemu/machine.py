@@ -101,7 +101,7 @@ class Machine:
         while True:
             if self._greets():
                 done = self._ssh(BOOT_ID, 20)
-                if done.returncode == 0 and done.stdout != before:
+                if done.returncode == 0 and done.stdout.strip() != before:
                     break
                 self.hang_up()
             if not self.process or self.process.poll() is not None:

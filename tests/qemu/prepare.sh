@@ -2,7 +2,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # prepare.sh ROOT STANDINS KEY: make a new Debian root a guest: its disk, network, ssh for KEY, the stand-ins' modules.
-# What is masked has nothing to do in such a guest and would only take time; so would a look at devices other than these.
+# What is masked has nothing to do in such a guest, and udev looks at its disk and network only: the rest would take time.
 set -eu
 root=$1 standins=$2 key=$3
 
