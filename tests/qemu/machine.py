@@ -98,16 +98,18 @@ class Machine:
     def await_boot(self, before: str = "") -> None:
         """Return when ssh answers after a boot (that is not the one with the id BEFORE) and systemd has settled."""
         patience = time.monotonic() + PATIENCE
+        reason = "no SSH server"
         while True:
             if self._greets():
                 done = self._ssh(BOOT_ID, 20)
                 if done.returncode == 0 and done.stdout.strip() != before:
                     break
+                reason = done.stderr or "still the boot before"
                 self.hang_up()
             if not self.process or self.process.poll() is not None:
                 raise MachineError(self._seen("QEMU ended"))
             if time.monotonic() > patience:
-                raise MachineError(self._seen(f"no answer in {PATIENCE} s"))
+                raise MachineError(self._seen(f"no answer in {PATIENCE} s: {reason}"))
             time.sleep(0.3)
         self.ask("systemctl is-system-running --wait", check=False)
 
