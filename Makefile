@@ -3,36 +3,57 @@
 # Each target but help and clean first sets up what it needs, in a cache outside the repository (tests/tools/setup.py).
 
 SETUP := @python3 tests/tools/setup.py
+TESTS := @python3 tests/tools/run_tests.py
 PYTEST_ARGUMENTS ?=
+FILE ?=
+TARGET ?= test
+MINUTES ?= 5
+FRESH ?=
 
-.PHONY: help test test-fast lint demo benchmark clean
+.PHONY: help test test-all unit lint demo fresh fuzz benchmark clean
 
 help:
-	@echo 'make test       all tests: gates, units, real VirtualBox, integration (root, Debian)'
-	@echo 'make test-fast  gates and units only: no pylint, the oldest ansible-core, the oldest and newest Python'
+	@echo 'make demo       a real host and real guests that share a cache (root, Debian)'
+	@echo 'make test       what a change must pass: units, gates, the main job, modes, host modules, stores, imports (root, Debian)'
+	@echo 'make test-all   all tests: also systemd, QEMU, containers, Vagrant, Guest Additions, each Python and Ansible'
+	@echo 'make unit       the unit tests in the Python at hand; FILE=tests/unit/... for one file'
 	@echo 'make lint       the gates that take seconds'
-	@echo 'make demo       a real host and real guests that share a cache'
+	@echo 'make fresh      TARGET=test (or another of these) in a clone of the last commit, on a fresh Debian (root);'
+	@echo '                FRESH="--suite trixie" and other options: python3 tests/tools/fresh.py --help'
+	@echo 'make fuzz       explore with random examples, the last of them for MINUTES=5'
 	@echo 'make benchmark  VBoxManage calls for 50 machines; verifying beside 0store audit; boots of guests; imports'
 	@echo 'make clean      remove the cache'
 	@echo 'PYTEST_ARGUMENTS are options for pytest, as in: make test PYTEST_ARGUMENTS="-k shares -x"'
 
 test:
-	$(SETUP) --all python tests/tools/run_tests.py $(PYTEST_ARGUMENTS)
+	$(TESTS) $(PYTEST_ARGUMENTS)
 
-test-fast:
-	$(SETUP) python tests/tools/run_tests.py tests/quality -m 'not thorough' $(PYTEST_ARGUMENTS)
+test-all:
+	$(TESTS) --all $(PYTEST_ARGUMENTS)
+
+unit:
+	@python3 tests/tools/unit.py $(FILE) $(PYTEST_ARGUMENTS)
 
 lint:
-	$(SETUP) pytest tests/quality/test_gates.py -m lint $(PYTEST_ARGUMENTS)
+	$(SETUP) --needs gates pytest tests/quality -m lint $(PYTEST_ARGUMENTS)
 
 demo:
-	$(SETUP) python tests/demo.py
+	$(SETUP) --needs guests python tests/demo.py
+
+fresh:
+	@python3 tests/tools/fresh.py $(FRESH) make $(TARGET)
+
+fuzz: export HYPOTHESIS_PROFILE := explore
+fuzz:
+	@python3 tests/tools/unit.py tests/unit -m hypothesis $(PYTEST_ARGUMENTS)
+	$(SETUP) --needs zero-install pytest tests/store/test_digests.py -m hypothesis $(PYTEST_ARGUMENTS)
+	$(SETUP) python tests/fuzz/fuzz_manifest.py --minutes $(MINUTES)
 
 benchmark:
-	$(SETUP) python tests/benchmarks/benchmark.py
-	$(SETUP) python tests/benchmarks/verify.py
-	$(SETUP) python tests/benchmarks/boots.py
-	$(SETUP) python tests/benchmarks/imports.py
+	$(SETUP) --needs host python tests/benchmarks/benchmark.py
+	$(SETUP) --needs zero-install python tests/benchmarks/verify.py
+	$(SETUP) --needs qemu python tests/benchmarks/boots.py
+	$(SETUP) --needs zero-install python tests/benchmarks/imports.py
 
 clean:
 	$(SETUP) --clean

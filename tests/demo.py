@@ -7,12 +7,10 @@ Run by ``make demo``, which sets up what it needs.
 
 from __future__ import annotations
 
-import contextlib
 import shlex
 import signal
 import sys
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -40,16 +38,7 @@ class Demo:
 
     def __init__(self, fleet: Fleet) -> None:
         self.fleet = fleet
-        self.began = time.monotonic()
         self.digests: dict[str, str] = {}
-
-    @contextlib.contextmanager
-    def step(self, title: str) -> Iterator[None]:
-        """Name a step and say how long it took."""
-        print(f"\n== {title}", flush=True)
-        began = time.monotonic()
-        yield
-        print(f"   ({time.monotonic() - began:.1f} s)", flush=True)
 
     def show(self, text: str) -> None:
         """Lines of a result, indented."""
@@ -143,49 +132,56 @@ class Demo:
         )
         self.show("the host's store is as it was")
 
+    def share_first(self) -> None:
+        """The first run of the playbook."""
+        self.play(SHARE)
+
+    def share_again(self) -> None:
+        """The second run, which has nothing to do."""
+        again = self.play(SHARE)
+        self.expect(again.changed == 0, "the second run changed something")
+        for name in self.fleet.guests:
+            self.expect(again.module_runs[name] <= 2, f"{name} cost more than two module runs")
+
+    def unshare(self) -> None:
+        """The playbook that undoes it."""
+        self.play(UNSHARE)
+        for name, (_status, output) in self.in_guests(f"grep {STORE} /proc/self/mounts").items():
+            self.expect("vboxsf" not in output, f"{name} still has the store mounted")
+        found = self.fleet.host("ls", STORE).stdout
+        self.expect(all(digest in found for digest in self.digests.values()), "packages are gone")
+
+    def check_warm(self) -> None:
+        """What the lab says of its guests."""
+        self.show(self.fleet.lab("check-warm").stdout.strip())
+
     def run(self) -> None:
-        """All steps."""
-        with self.step("Four packages, one for each digest algorithm, go into the host's store by 0store add"):
-            self.add_packages()
-        with self.step(f"ansible-playbook {SHARE}, the first time"):
-            self.play(SHARE)
-        with self.step("What each guest sees"):
-            self.look()
-        with self.step("Zero Install in each guest finds a package in the shared store and runs a program from it"):
-            self.find_and_run()
-        with self.step("A user of the host adds a package; the guests have it at once"):
-            self.add_as_user()
-        with self.step("Root in each guest mounts the share writable and tries to write: the host refuses"):
-            self.try_to_write()
-        with self.step(f"ansible-playbook {SHARE}, again: nothing to change"):
-            again = self.play(SHARE)
-            self.expect(again.changed == 0, "the second run changed something")
-            self.expect(
-                all(again.module_runs[name] <= 2 for name in self.fleet.guests),
-                "a guest cost more than two module runs",
-            )
-        with self.step(f"ansible-playbook {UNSHARE}: undone, the packages stay"):
-            self.play(UNSHARE)
-            self.expect(
-                all(
-                    "vboxsf" not in output
-                    for _status, output in self.in_guests(f"grep {STORE} /proc/self/mounts").values()
-                ),
-                "a guest still has the store mounted",
-            )
-            self.expect(
-                all(digest in self.fleet.host("ls", STORE).stdout for digest in self.digests.values()),
-                "packages are gone",
-            )
-        with self.step("Nothing ran the slow way in the guests (see tests/lab/README.md)"):
-            self.show(self.fleet.lab("check-warm").stdout.strip())
+        """All steps, each of which is named, with the time that it took."""
+        steps = {
+            "Four packages, one for each digest algorithm, go into the host's store by 0store add": self.add_packages,
+            f"ansible-playbook {SHARE}, the first time": self.share_first,
+            "What each guest sees": self.look,
+            "Zero Install in each guest finds a package in the shared store and runs a program from it":
+                self.find_and_run,
+            "A user of the host adds a package; the guests have it at once": self.add_as_user,
+            "Root in each guest mounts the share writable and tries to write: the host refuses": self.try_to_write,
+            f"ansible-playbook {SHARE}, again: nothing to change": self.share_again,
+            f"ansible-playbook {UNSHARE}: undone, the packages stay": self.unshare,
+            "Nothing ran the slow way in the guests (see tests/lab/README.md)": self.check_warm,
+        }  # fmt: skip
+        for number, (title, step) in enumerate(steps.items(), 1):
+            print(f"\n== {number} of {len(steps)}: {title}", flush=True)
+            began = time.monotonic()
+            step()
+            print(f"   ({time.monotonic() - began:.1f} s)", flush=True)
 
 
 def main() -> int:
     """Run the demo; its exit status."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
-    print("A real VirtualBox host and two real guests, on this machine, for the length of this demo.", flush=True)
+    print("\nA real VirtualBox host and two real guests, on this machine, for the length of this demo.", flush=True)
+    print("They start in about 20 s; then come 9 steps, which take about a minute.", flush=True)
     try:
         with Fleet("demo", ("g1", "g2")).running() as fleet:
             Demo(fleet).run()

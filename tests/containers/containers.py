@@ -21,7 +21,6 @@ import os
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -31,25 +30,17 @@ sys.path.insert(0, str(HERE.parent / "lab"))
 
 import images
 from labkit import tools
-from labkit.cache import locked, remove_tree
+from labkit.cache import locked, remove_tree, unheld
 from labkit.console import LabError, end_with_signals, run, step
+from labkit.waiting import HANG, Hangs, until
 
-NEEDED = {
-    "/usr/bin/podman": "podman",
-    "/usr/sbin/runc": "runc",
-    "/usr/bin/mmdebstrap": "mmdebstrap",
-    "/usr/bin/0store": "0install-core",
-    "/usr/bin/mount": "mount",
-    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
-}
-PATIENCE = 300  # seconds, for a boot on a busy machine
 STANDIN = "/usr/local/lib/standin"
 LABEL = "zeroinstall.virtualbox.run"
 
 
-def podman(*words: object, check: bool = True, timeout: float = 300) -> str:
+def podman(*words: object, check: bool = True) -> str:
     """What podman prints, both streams."""
-    done = run(HERE / "podman", *words, check=check, timeout=timeout)
+    done = run(HERE / "podman", *words, check=check)
     return done.stdout + done.stderr
 
 
@@ -113,15 +104,18 @@ class Run:
     def _await_boot(self, name: str) -> None:
         """Return when the container's init says that it has booted."""
         script = "[ -e /run/booted ] || systemctl is-system-running --wait 2>/dev/null | grep -qE 'running|degraded'"
-        patience = time.monotonic() + PATIENCE
         command = ("exec", self.container(name), "/bin/sh", "-c", script)
-        while run(HERE / "podman", *command, check=False).returncode:
-            if time.monotonic() > patience:
-                raise LabError(f"{name} did not boot in {PATIENCE} s; its console:\n{self.console(name)}")
+
+        def booted() -> bool:
+            if run(HERE / "podman", *command, check=False).returncode == 0:
+                return True
             if self._state(name)["Status"] != "running":
                 raise LabError(f"{name} ended while it booted; its console:\n{self.console(name)}")
-            if self.ending.wait(0.5):
+            if self.ending.is_set():
                 raise LabError(f"{name} was not waited for")
+            return False
+
+        until(booted, lambda: f"{name} did not boot; its console:\n{self.console(name)}", pause=0.5)
 
     def _each(self, action: Callable[[str], None], names: Iterable[str]) -> None:
         """Do it for all, some at a time; the first failure, or a signal, ends what goes on for the others."""
@@ -137,7 +131,7 @@ class Run:
 
         def restart(name: str) -> None:
             # Not podman's restart: the root would stay as the shutdown leaves it, which is read-only with sysvinit.
-            podman("stop", "--time=60", self.container(name))
+            podman("stop", f"--time={HANG:.0f}", self.container(name))
             podman("umount", "--force", self.container(name))
             podman("start", self.container(name))
             self._await_boot(name)
@@ -168,7 +162,10 @@ class Run:
         with contextlib.suppress(LabError), locked(self.lock, blocking=False):
             return
         with contextlib.suppress(OSError, ValueError):
-            os.kill(int(self.lock.read_text(encoding="utf-8")), signal.SIGTERM)
+            number = int(self.lock.read_text(encoding="utf-8"))
+            # In another process namespace the number is another's.
+            if any(map(self.lock.samefile, Path(f"/proc/{number}/fd").iterdir())):
+                os.kill(number, signal.SIGTERM)
 
     def down(self) -> None:
         """Remove the containers, and the store."""
@@ -188,12 +185,18 @@ def _tag(platform: str, archive: Path) -> str:
 def _import(platform: str, archive: Path) -> None:
     """Hand an image to podman, and have it forget the older ones of its name."""
     tag = _tag(platform, archive)
-    if run(HERE / "podman", "image", "exists", tag, check=False).returncode:
+    with locked(images.cache().folder / "locks" / f"import-{platform}"):
+        if not run(HERE / "podman", "image", "exists", tag, check=False).returncode:
+            return
         with step(f"importing the image {platform}"):
-            podman("import", "--quiet", archive, tag, timeout=600)
+            podman("import", "--quiet", archive, tag)
         for line in podman("images", "--format", "{{.Repository}}:{{.Tag}}").split():
             if line.startswith(f"localhost/{platform}:") and line != tag:
-                podman("rmi", line, check=False)
+                key = line.partition(":")[2]
+                # Who holds the archive is about to start a container of it.
+                with unheld(archive.parent.with_name(f"{platform}-{key}")) as free:
+                    if free:
+                        podman("rmi", line, check=False)
 
 
 def main() -> None:
@@ -208,10 +211,11 @@ def main() -> None:
     try:
         if os.geteuid():
             raise LabError("containers with an init of their own need root")
-        if arguments.command in ("build", "up"):
-            tools.install(NEEDED)
+        tools.require("containers")
         if arguments.command == "build":
-            images.images(set(arguments.names or images.PLATFORMS))
+            for platform, archive in images.images(set(arguments.names or images.PLATFORMS)).items():
+                _import(platform, archive)
+                print("artefact", archive.parent)
         elif arguments.command == "up":
             with this.alone():
                 this.up(dict(name.split("=", 1) for name in arguments.names))
@@ -224,7 +228,7 @@ def main() -> None:
             this.interrupt()
             with this.alone():
                 this.down()
-    except LabError as error:
+    except (LabError, Hangs) as error:
         sys.exit(f"containers: {error}")
 
 

@@ -1,8 +1,10 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Feed what reads manifests, names and records with generated input, for as long as wanted.
+"""Feed what reads manifests, names and records with generated input, in so many rounds or for so many minutes.
 
-    python3 tests/tools/setup.py python tests/fuzz/fuzz_manifest.py --minutes 5 [--seed NUMBER]
+    python3 tests/tools/setup.py python tests/fuzz/fuzz_manifest.py (--rounds NUMBER | --minutes NUMBER) [--seed NUMBER]
+
+The same rounds with the same seed have the same input. Without a seed, it is by chance.
 
 Whatever the input, the readers return something right or raise ValueError with a text. Prints a line of summary;
 the status is 1 after a failure, which is printed with the smallest input that shows it.
@@ -14,6 +16,7 @@ import argparse
 import collections
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import random
@@ -28,13 +31,15 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
 import collection
+import hypotheses
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _record
-from hypothesis import HealthCheck, assume, given, seed, settings
+from hypothesis import assume, given, seed, settings
 from hypothesis import strategies as st
 
 assert collection.FINDER, "it makes ansible_collections importable"
+assert hypotheses.PROFILE, "it loads the profile of property tests"
 
-ROUND = 200  # examples between two looks at the clock
+ROUND = 200  # examples of one target
 ALGORITHMS = st.sampled_from(list(_manifest.ALGORITHMS.values()))
 LEAVES = st.binary(min_size=1, max_size=20).filter(
     lambda leaf: not set(leaf) & set(b"/\n\0") and leaf not in (b".", b"..")
@@ -250,41 +255,45 @@ def file(text: bytes) -> None:
         assert record.read() == {}
 
 
-CONFIGURED = settings(
-    max_examples=ROUND, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True
-)
 TARGETS: list[Callable[[], None]] = [
-    CONFIGURED(target)
+    settings(max_examples=ROUND)(target)
     for target in (line, differences, weight, readable, name, good_record, damaged_record, signed_record, file)
 ]
 
 
-def fuzz(seconds: float, first: int) -> int:
-    """Run all targets in turn until the time is over; how many rounds that were."""
-    end = time.monotonic() + seconds
-    rounds = 0
-    while rounds < len(TARGETS) or time.monotonic() < end:
+def fuzz(first: int, goes_on: Callable[[int], bool]) -> int:
+    """Run the targets in turn while it is to go on after so many rounds; how many rounds that were."""
+    for rounds in itertools.count():
+        if not goes_on(rounds):
+            break
         seed(first + rounds)(TARGETS[rounds % len(TARGETS)])()
-        rounds += 1
     return rounds
 
 
 def main() -> int:
     """Fuzz as the command line says."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=5.0)
+    much = parser.add_mutually_exclusive_group(required=True)
+    much.add_argument("--rounds", type=int)
+    much.add_argument("--minutes", type=float)
     parser.add_argument("--seed", type=int, default=random.randrange(2**32))
     options = parser.parse_args()
     started = time.monotonic()
+
+    def goes_on(rounds: int) -> bool:
+        if options.rounds is not None:
+            return rounds < options.rounds
+        return rounds < len(TARGETS) or time.monotonic() < started + options.minutes * 60
+
     try:
-        rounds = fuzz(options.minutes * 60, options.seed)
+        rounds = fuzz(options.seed, goes_on)
     except BaseException:
         traceback.print_exc()
         print(f"fuzz: FAILED with --seed {options.seed}")
         return 1
     reached = ", ".join(f"{count} {what}" for what, count in COUNT.items())
     print(
-        f"fuzz: {len(TARGETS)} targets, up to {rounds * ROUND} examples in {time.monotonic() - started:.0f} s,"
+        f"fuzz: {len(TARGETS)} targets, {rounds} rounds in {time.monotonic() - started:.0f} s,"
         f" no crash ({reached}; --seed {options.seed})"
     )
     return 0

@@ -11,9 +11,17 @@ from pathlib import Path
 
 import collection
 import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import
 from hosts import Host
+from labkit.waiting import HANG
 
 assert collection.FINDER, "it makes ansible_collections importable for the test modules"
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wait for another pass, such as what is left of one that was killed, until it hangs."""
+    monkeypatch.setattr(_import, "_PATIENCE", HANG)
 
 
 @pytest.fixture
@@ -22,7 +30,7 @@ def folder(request: pytest.FixtureRequest) -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix=f"zeroinstall-{request.function.__name__[:80]}-", dir="/var/tmp"))
     path.chmod(0o755)
     yield path
-    subprocess.run(["rm", "-rf", "--", path], check=True, timeout=300)
+    subprocess.run(["rm", "-rf", "--", path], check=True, timeout=HANG)
 
 
 @pytest.fixture

@@ -2,11 +2,12 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Attack the running service from its guests' boxes while other guests send: run as root on the host that it serves.
 
-    contained.py PROGRAM SECURE_ADD STORE BOXES USER SECONDS
+    contained.py PROGRAM SECURE_ADD STORE BOXES USER PACKAGES HANG
 
 As USER, who has the boxes' group, processes exchange, link and rename what is in the box ``evil`` all the time. What
 lies outside belongs to the service's user, so that only the service itself can keep from touching it; the kernel tells
-of every touch. Prints a JSON object.
+of every touch. Goes on until so many PACKAGES were sent, the answer to each of which is waited for HANG seconds, and
+until each attack was made TURNS times. Prints a JSON object.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from __future__ import annotations
 import contextlib
 import ctypes
 import json
+import mmap
 import os
 import pwd
 import select
@@ -26,7 +28,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-PROGRAM, SECURE_ADD, STORE, BOXES, USER, SECONDS = sys.argv[1:7]
+PROGRAM, SECURE_ADD, STORE, BOXES, USER, PACKAGES, HANG = sys.argv[1:8]
+TURNS = 100
 LIBC = ctypes.CDLL(None, use_errno=True)
 TOUCHED = 0x1 | 0x2 | 0x4 | 0x20 | 0x100 | 0x200
 """Read, written, attributes changed, opened, created in, deleted in."""
@@ -143,8 +146,8 @@ def attacks(canaries: Canaries, archive: Path, wanted: str) -> dict[str, Callabl
     }  # fmt: skip
 
 
-def start(attack: Callable[[], None]) -> int:
-    """Do it again and again, as the user of the boxes, in a process of its own."""
+def start(attack: Callable[[], None], turns: mmap.mmap, number: int) -> int:
+    """Do it again and again, as the user of the boxes, in a process of its own, which counts its first turns."""
     child = os.fork()
     if not child:
         user = pwd.getpwnam(USER)
@@ -154,13 +157,14 @@ def start(attack: Callable[[], None]) -> int:
         while True:
             with contextlib.suppress(OSError):
                 attack()
+            turns[number] = min(turns[number] + 1, TURNS)
             time.sleep(0.001)
     return child
 
 
 def send(path: Path, name: str) -> int:
     """Send a package from the box ``good`` with the guest's own program; its exit status."""
-    command = [SECURE_ADD, name, "--box", f"{BOXES}/good", "--store", STORE, "--timeout", "300"]
+    command = [SECURE_ADD, name, "--box", f"{BOXES}/good", "--store", STORE, "--timeout", HANG]
     group = os.stat(BOX).st_gid
     return subprocess.run(command, cwd=path, user=USER, group=group, extra_groups=[], check=False).returncode
 
@@ -180,12 +184,13 @@ def main() -> None:
     sings = canaries.touched()
     outside = sorted((str(path), path.lstat().st_mode, path.lstat().st_mtime_ns) for path in OUTSIDE.rglob("*"))
     canaries.touched()
-    running = {name: start(attack) for name, attack in attacks(canaries, archive, wanted).items()}
-    end = time.monotonic() + float(SECONDS)
+    turns = mmap.mmap(-1, mmap.PAGESIZE)
+    made = attacks(canaries, archive, wanted)
+    running = {name: start(attack, turns, number) for number, (name, attack) in enumerate(made.items())}
     statuses = []
     number = 0
     try:
-        while time.monotonic() < end or number < 5:
+        while number < int(PACKAGES) or min(turns[: len(running)]) < TURNS:
             number += 1
             statuses.append(send(*tree(folder, number)))
         alive = {name: os.waitpid(child, os.WNOHANG) == (0, 0) for name, child in running.items()}

@@ -21,6 +21,7 @@ import children
 import zero
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import, _manifest, _verify
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_tree import Limits
+from labkit.waiting import HANG
 from setup import REPOSITORY
 from zero import File, Folder, Link
 
@@ -29,7 +30,7 @@ PYTHON = "/usr/bin/python3"
 """One that every user of this machine can run."""
 SECURE_ADD = REPOSITORY / "roles/cache_guest/files/secure_add.py"
 SECOND = 10**9
-LIMITS = Limits(max_size=1 << 26, max_entries=1000, max_depth=20, max_seconds=60, keep_free=0)
+LIMITS = Limits(max_size=1 << 26, max_entries=1000, max_depth=20, max_seconds=int(HANG), keep_free=0)
 TREE = Folder(
     {
         b"bin": Folder({b"run": File(b"#!/bin/sh\necho run\n", 10**9 * SECOND, 0o755)}, SECOND),
@@ -134,7 +135,7 @@ class Host:
         if not program.exists():
             shutil.copy(SECURE_ADD, program)
         return subprocess.Popen(
-            [PYTHON, "-IS", program, digest, "--box", self.boxes / box, "--store", self.store, "--timeout", "120"],
+            [PYTHON, "-IS", program, digest, "--box", self.boxes / box, "--store", self.store, "--timeout", str(HANG)],
             cwd=tree, user=GUEST, group=GUEST, extra_groups=[], stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
 

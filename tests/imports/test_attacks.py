@@ -16,6 +16,7 @@ import re
 import select
 import socket
 import tarfile
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -27,7 +28,7 @@ from zero import File, Folder, Link
 IN_ACCESS, IN_OPEN, IN_MODIFY, IN_ATTRIB = 0x1, 0x20, 0x2, 0x4
 LIBC = ctypes.CDLL(None, use_errno=True)
 BLOCK = 512
-CANARY = Path(f"/var/tmp/zeroinstall-canary-{os.getpid()}")
+CANARY, ESCAPED = (Path(f"/var/tmp/zeroinstall-{what}-{uuid.uuid4().hex}") for what in ("canary", "escaped"))
 
 
 @contextlib.contextmanager
@@ -104,7 +105,7 @@ def changed(node: File | Link) -> bytes:
 ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
     "a path with ..": (lambda: files(entry("../escaped")), "no path of its own"),
     "a path with .. in the middle": (lambda: files(entry("bin/../../escaped")), "no path of its own"),
-    "an absolute path": (lambda: header(name=b"/var/tmp/zeroinstall-escaped\0") + END, "no path of its own"),
+    "an absolute path": (lambda: header(name=b"%s\0" % bytes(ESCAPED)) + END, "no path of its own"),
     "a path with .": (lambda: files(entry("./x")), "no path of its own"),
     "a path with two slashes": (lambda: files(entry("bin//x")), "no path of its own"),
     "an entry for the root": (lambda: header(name=b"./\0", type=b"5") + END, "no path of its own"),
@@ -208,7 +209,7 @@ def test_archive(host: Host, folder: Path, canary: Path, name: str) -> None:
     assert host.answer("evil", identity) == {"status": "refused", "reason": answer.reason}
     assert host.check() == set()
     assert sorted(os.listdir(folder)) == before
-    assert not Path("/var/tmp/zeroinstall-escaped").exists()
+    assert not ESCAPED.exists()
     host.is_served("good", 1)
     assert wanted not in host.check()
 

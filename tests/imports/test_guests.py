@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import shutil
 import signal
@@ -19,15 +20,13 @@ import zero
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from hosts import GUEST, PYTHON, SECURE_ADD, SERVICE, TREE, Host, digest, named, pack
+from labkit.waiting import HANG, until
 from zero import File, Folder, Link
 
 
-def wait_for(true: Callable[[], object], seconds: float = 60) -> None:
+def wait_for(true: Callable[[], object]) -> None:
     """Return when it is true."""
-    end = time.monotonic() + seconds
-    while not true():
-        assert time.monotonic() < end, "it did not come true"
-        time.sleep(0.02)
+    until(true, "it did not come true")
 
 
 def requests(host: Host, box: str = "good") -> list[str]:
@@ -54,7 +53,7 @@ def test_a_package_goes_from_a_guest_to_the_host(host: Host, tree: Path, algorit
         assert [(answer.status, answer.digest) for answer in host.run(dry=True)] == [("waiting", name)]
         assert host.check_nothing_done()
         assert [(answer.status, answer.digest) for answer in host.run()] == [("added", name)]
-        assert program.wait(60) == 0
+        assert program.wait(HANG) == 0
     assert host.check() == {name}
     said = zero.verify(host.store / name)
     assert (said.returncode, said.stdout.splitlines()[-1]) == (0, b"OK")
@@ -83,7 +82,7 @@ def test_what_is_odd_but_sound_is_added(host: Host, folder: Path) -> None:
         with host.send("good", path, name) as program:
             wait_for(lambda: requests(host))
             assert [(answer.status, answer.reason) for answer in host.run()] == [("added", "")]
-            assert program.wait(60) == 0
+            assert program.wait(HANG) == 0
         assert zero.verify(host.store / name).returncode == 0
 
 
@@ -109,7 +108,7 @@ def test_the_real_program_installs_through_it(host: Host, folder: Path, tree: Pa
     with subprocess.Popen(command, cwd="/", env=environment, user=GUEST, group=GUEST, extra_groups=[]) as program:
         wait_for(lambda: requests(host))
         assert [answer.status for answer in host.run()] == ["added"]
-        assert program.wait(60) == 0
+        assert program.wait(HANG) == 0
     assert host.check() == {name}
     own = home / "cache/0install.net/implementations"
     assert not own.exists() or name not in os.listdir(own)
@@ -126,7 +125,7 @@ def test_the_guests_program_cleans_up_when_it_is_ended(host: Host, folder: Path,
         suffix = {"writing": ".part", "waiting": ".tar"}[when]
         wait_for(lambda: any(name.endswith(suffix) for name in os.listdir(host.boxes / "good")))
         program.send_signal(number)
-        assert program.wait(60) == 1
+        assert program.wait(HANG) == 1
         assert program.stderr and f"ended by signal {int(number)}" in program.stderr.read()
     assert os.listdir(host.boxes / "good") == []
 
@@ -137,7 +136,7 @@ def test_the_guests_program_cleans_up_when_it_is_ended(host: Host, folder: Path,
 )
 def test_the_guests_program_refuses_what_the_host_would(host: Host, tree: Path, name: str, why: str) -> None:
     with host.send("good", tree, name) as program:
-        assert program.wait(60) == 1
+        assert program.wait(HANG) == 1
         assert program.stderr and why in program.stderr.read()
     assert os.listdir(host.boxes / "good") == []
 
@@ -146,14 +145,14 @@ def test_a_refusal_reaches_the_guests_user(host: Host, tree: Path) -> None:
     with host.send("good", tree, "sha256=" + "0" * 64) as program:
         wait_for(lambda: requests(host))
         host.run()
-        assert program.wait(60) == 1
+        assert program.wait(HANG) == 1
         assert program.stderr and "the host refused it: Its contents do not match its name" in program.stderr.read()
     assert os.listdir(host.boxes / "good") == []
 
 
 def test_a_host_that_does_not_answer_is_waited_for_only_so_long(host: Host, tree: Path) -> None:
     command = [PYTHON, "-IS", SECURE_ADD, "sha256=" + "0" * 64, "--box", host.boxes / "good", "--timeout", "1"]
-    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=60, check=False)
+    done = subprocess.run(command, cwd=tree, capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 1 and "has not answered in time" in done.stderr
     assert os.listdir(host.boxes / "good") == []
 
@@ -161,7 +160,7 @@ def test_a_host_that_does_not_answer_is_waited_for_only_so_long(host: Host, tree
 def test_by_sudo_it_takes_no_options(host: Host, tree: Path) -> None:
     command = [PYTHON, "-IS", SECURE_ADD, "sha256=" + "0" * 64, "--box", host.boxes / "good"]
     done = subprocess.run(
-        command, cwd=tree, capture_output=True, text=True, timeout=60, check=False,
+        command, cwd=tree, capture_output=True, text=True, timeout=HANG, check=False,
         env={**os.environ, "SUDO_UID": "1000"},
     )
     assert done.returncode == 1 and "it takes no options" in done.stderr
@@ -173,7 +172,7 @@ def test_two_guests_send_the_same_package_at_once(host: Host, tree: Path) -> Non
     with host.send("good", tree, name) as one, host.send("other", tree, name) as other:
         wait_for(lambda: requests(host, "good") and requests(host, "other"))
         assert sorted(answer.status for answer in host.run()) == ["added", "present"]
-        assert (one.wait(60), other.wait(60)) == (0, 0)
+        assert (one.wait(HANG), other.wait(HANG)) == (0, 0)
     assert host.check() == {name}
 
 
@@ -268,13 +267,19 @@ def test_an_archive_that_changes_while_it_is_read(host: Host, folder: Path, how:
             path.unlink()
 
     statuses: set[str] = set()
+    passes = itertools.count(1)
+
+    def passed_often() -> bool:
+        nonlocal statuses
+        statuses |= {answer.status for answer in host.run()}
+        assert host.sound() <= {name}
+        shutil.rmtree(host.store / name, ignore_errors=True)
+        return next(passes) >= 25 and bool(statuses)
+
     with meanwhile(change):
-        for _turn in range(25):
-            statuses |= {answer.status for answer in host.run()}
-            assert host.sound() <= {name}
-            shutil.rmtree(host.store / name, ignore_errors=True)
+        until(passed_often, "no pass found an archive", pause=0)
     print(how, statuses)
-    assert statuses <= {"added", "refused"} and statuses
+    assert statuses <= {"added", "refused"}
     for path in (host.boxes / "evil").iterdir():
         if path.is_dir():
             path.rmdir()
@@ -284,14 +289,14 @@ def test_an_archive_that_changes_while_it_is_read(host: Host, folder: Path, how:
 
 
 @contextlib.contextmanager
-def patience(seconds: int) -> Iterator[None]:
-    """Fail if it goes on for so long, which is long on any machine."""
+def patience() -> Iterator[None]:
+    """Fail if it hangs."""
 
     def late(_number: int, _frame: object) -> None:
-        raise AssertionError(f"it went on for {seconds} s")
+        raise AssertionError(f"it went on for {HANG:.0f} s")
 
     before = signal.signal(signal.SIGALRM, late)
-    signal.alarm(seconds)
+    signal.alarm(int(HANG))
     try:
         yield
     finally:
@@ -309,7 +314,7 @@ def test_a_pass_ends_though_a_guest_goes_on_sending(host: Host, monkeypatch: pyt
     with meanwhile(send):
         wait_for(functools.partial(os.listdir, box))
         host.put("good", "sha256=" + "0" * 64, pack(TREE))
-        with patience(150):
+        with patience():
             answers = host.run()
     # Those that were being unpacked then are answered, too.
     assert 1 <= len([answer for answer in answers if answer.box == "evil"]) <= 100 + _import.BATCH
@@ -339,8 +344,18 @@ def test_guests_take_turns(host: Host) -> None:
 def test_limits_of_time_and_memory_end_only_the_one_request(
     host: Host, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """Only the request that has to be late has little time: a busy machine is slow with the others, too."""
     from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import_process, _import_tree
 
+    late = f"sha256={len(b'time'):064x}"
+    start = _import_process.Unpacking.start
+
+    def start_patiently(self: _import_process.Unpacking) -> int:
+        if self.request.digest != late:
+            self._limits = self._limits._replace(max_seconds=int(HANG))
+        return start(self)
+
+    monkeypatch.setattr(_import_process.Unpacking, "start", start_patiently)
     real = _import_tree.unpack
 
     def unpack(file: object, root: int, limits: object, tick: Callable[[], None]) -> None:
@@ -348,7 +363,7 @@ def test_limits_of_time_and_memory_end_only_the_one_request(
         if os.path.exists(f"/proc/self/fd/{root}/memory"):
             bytearray(1 << 32)
         if os.path.exists(f"/proc/self/fd/{root}/time"):
-            time.sleep(600)
+            time.sleep(HANG)
         if os.path.exists(f"/proc/self/fd/{root}/crash"):
             os.abort()
 
@@ -357,7 +372,7 @@ def test_limits_of_time_and_memory_end_only_the_one_request(
     reasons = {b"memory": "needs too much memory", b"time": "took longer than 2 s", b"crash": "ended (status"}
     sent = {host.put("evil", f"sha256={len(kind):064x}", pack(Folder({kind: File()}))): kind for kind in reasons}
     host.put("good", digest(TREE, folder), pack(TREE))
-    with patience(150):
+    with patience():
         answers = {answer.id: answer for answer in host.run()}
     for identity, kind in sent.items():
         assert answers[identity].status == "refused" and reasons[kind] in answers[identity].reason
@@ -372,20 +387,20 @@ def small_disk(folder: Path) -> Iterator[Path]:
     disk.mkdir()
     with image.open("wb") as file:
         file.truncate(24 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True, timeout=60)
-    subprocess.run(["mount", "-o", "loop", image, disk], check=True, timeout=60)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True, timeout=HANG)
+    subprocess.run(["mount", "-o", "loop", image, disk], check=True, timeout=HANG)
     yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True, timeout=60)
+    subprocess.run(["umount", "--lazy", disk], check=True, timeout=HANG)
 
 
-def test_a_full_disk(small_disk: Path) -> None:
+def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:
     """What does not fit is refused, and leaves nothing; what fits is added; nobody else's room is taken."""
     host = Host(small_disk)
     large = Folder({b"large": File(os.urandom(3 << 20))})
     host.limits = host.limits._replace(keep_free=1 << 20)
     filler = small_disk / "filler"
     filler.write_bytes(bytes(16 << 20))
-    name = digest(large, Path("/dev/shm"))
+    name = digest(large, tmp_path)
     identity = host.put("good", name, pack(large))
     assert [(answer.status, answer.reason) for answer in host.run()] == [
         ("refused", "The host's disk has no room for it.")
@@ -411,12 +426,14 @@ def fill(path: Path, left: int) -> None:
                 size -= 64 << 10
 
 
-def test_a_disk_that_fills_up_under_way(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_that_fills_up_under_way(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Where the room that was there is taken by somebody else: by unpacking, by the manifest, or by the answer."""
     host = Host(small_disk)
     monkeypatch.setattr(_import._Pass, "_room", lambda self, size: True)
     large = Folder({b"large": File(os.urandom(3 << 20)), **{b"%d" % number: File(b"x") for number in range(200)}})
-    name = digest(large, Path("/dev/shm"))
+    name = digest(large, tmp_path)
     filler = small_disk / "filler"
     for left in range(0, 8 << 20, 256 << 10):
         host.put("good", name, pack(large))
@@ -426,7 +443,7 @@ def test_a_disk_that_fills_up_under_way(small_disk: Path, monkeypatch: pytest.Mo
         assert answer.status == "added" or "no room" in answer.reason or "No space" in answer.reason, answer
         assert host.check() == ({name} if answer.status == "added" else set())
         filler.unlink()
-        subprocess.run(["rm", "-rf", "--", host.store / name], check=True, timeout=60)
+        subprocess.run(["rm", "-rf", "--", host.store / name], check=True, timeout=HANG)
         for path in (host.boxes / "good").iterdir():
             path.unlink()
     host.limits = host.limits._replace(keep_free=0)

@@ -22,6 +22,7 @@ from typing import Any
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import
 from hosts import SERVICE, Host, digest, named, pack
+from labkit.waiting import HANG
 
 TRACED = ("_import", "_files")
 """How the names of the modules begin whose lines are steps."""
@@ -78,7 +79,12 @@ def run_killed(host: Host, number: int, below: bool, everything: bool) -> int:
 
 
 @pytest.mark.parametrize(
-    "below, everything", [(False, True), (True, True), (False, False)], ids=["pass", "unpacking", "pass alone"]
+    ("below", "everything"),
+    [
+        pytest.param(False, True, id="pass"),
+        pytest.param(True, True, id="unpacking"),
+        pytest.param(False, False, id="pass alone", marks=pytest.mark.thorough),
+    ],
 )
 def test_killed_before_every_line(host: Host, folder: Path, below: bool, everything: bool) -> None:
     """The whole service; and the pass alone, so that a process that unpacks lives on for a moment."""
@@ -127,7 +133,7 @@ def forget(host: Host, name: str) -> None:
     """Take an implementation out of the store."""
     import subprocess
 
-    subprocess.run(["rm", "-rf", "--", host.store / name], check=True, timeout=60)
+    subprocess.run(["rm", "-rf", "--", host.store / name], check=True, timeout=HANG)
 
 
 def test_an_unpacking_process_that_is_killed_is_a_refusal(host: Host, folder: Path) -> None:

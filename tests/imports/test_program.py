@@ -18,6 +18,7 @@ import yaml
 import zero
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_tree import Limits
 from hosts import PYTHON, SERVICE, TREE, Host, digest, named, pack
+from labkit.waiting import HANG
 from setup import REPOSITORY
 
 ROLE = REPOSITORY / "roles/cache_import"
@@ -40,7 +41,7 @@ def run(program: Path, host: Host, *options: str, python: str = PYTHON) -> subpr
     """Run the program as its service's user."""
     command = [python, "-IS", program, "--store", host.store, "--boxes", host.boxes, "--keep-free", "0", *options]
     return subprocess.run(
-        command, user=SERVICE, group=SERVICE, extra_groups=[], capture_output=True, text=True, timeout=120, check=False
+        command, user=SERVICE, group=SERVICE, extra_groups=[], capture_output=True, text=True, timeout=HANG, check=False
     )
 
 
@@ -53,7 +54,7 @@ def test_it_needs_no_more_and_no_less_than_the_role_installs(program: Path) -> N
         "print(*(m.__file__ for n, m in list(sys.modules.items()) if getattr(m, '__file__', None) and 'ansible' in n))"
     )
     done = subprocess.run(
-        [PYTHON, "-IS", "-c", code, program], capture_output=True, text=True, timeout=60, check=True, cwd="/"
+        [PYTHON, "-IS", "-c", code, program], capture_output=True, text=True, timeout=HANG, check=True, cwd="/"
     )
     installed = {str(path) for path in program.parent.rglob("*.py")} - {str(program)}
     assert set(done.stdout.splitlines()[-1].split()) == installed
@@ -76,7 +77,7 @@ def test_it_runs_on_every_python(program: Path, host: Host, version: str) -> Non
     wanted = digest(TREE, host.folder)
     host.put("good", wanted, pack(TREE))
     command = [PYTHONS[version], "-IS", program, "--store", host.store, "--boxes", host.boxes, "--keep-free", "0"]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"good: added {wanted}\n", "")
     assert host.check() == {wanted}
 
@@ -110,7 +111,7 @@ def ansible(folder: Path, host: Host, *options: str, **arguments: Any) -> dict[s
     done = subprocess.run(
         ["ansible", "localhost", "-c", "local", "-m", "zeroinstall.virtualbox.store_import", "-a", json.dumps(values),
          *options],
-        capture_output=True, text=True, timeout=300, cwd=folder, check=False,
+        capture_output=True, text=True, timeout=HANG, cwd=folder, check=False,
         env={**os.environ, "ANSIBLE_NOCOLOR": "1", "ANSIBLE_LOAD_CALLBACK_PLUGINS": "1",
              "ANSIBLE_STDOUT_CALLBACK": "ansible.builtin.minimal"},
     )  # fmt: skip
@@ -159,7 +160,7 @@ def test_many_guests_send_at_once(program: Path, folder: Path) -> None:
         """Sends its part, and one that another guest sends, too."""
         for name in [*names[number::BOXES], names[(number + 1) % BOXES]]:
             with host.send(f"guest{number}", packages[name], name) as sender:
-                statuses[name].append(sender.wait(300))
+                statuses[name].append(sender.wait(HANG))
 
     guests = [threading.Thread(target=guest, args=(number,)) for number in range(BOXES)]
     for thread in guests:

@@ -15,8 +15,12 @@ from pathlib import Path
 
 import pytest
 import yaml
+from fleet import alone_with
+from labkit.waiting import HANG
 from programs import check
 from setup import REPOSITORY, run_name
+
+pytestmark = pytest.mark.thorough
 
 CONTAINERS = REPOSITORY / "tests/containers"
 HERE = Path(__file__).parent
@@ -26,6 +30,8 @@ BOXES = "/var/lib/zeroinstall.virtualbox/boxes"
 PROGRAM = "/usr/local/lib/zeroinstall.virtualbox/import"
 VARIABLES = {"cache_import_group": "games", "cache_import_boxes": ["good", "evil", "with%20space"]}
 ANSIBLE = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(CONTAINERS / "ansible.cfg")}
+SENT = 30
+"""Packages that another guest sends at least while the service is attacked."""
 EXPOSURE = 1.0
 """The most that systemd may say of the unit, on its scale from 0 to 10."""
 
@@ -46,9 +52,9 @@ class Container:
         }
         (folder / "inventory.yml").write_text(yaml.safe_dump(inventory), encoding="utf-8")
 
-    def run(self, *command: str | Path, timeout: float = 300) -> str:
+    def run(self, *command: str | Path) -> str:
         """What a command prints there."""
-        return check([CONTAINERS / "podman", "exec", f"{RUN}-host", *command], cwd=REPOSITORY, timeout=timeout)
+        return check([CONTAINERS / "podman", "exec", f"{RUN}-host", *command], cwd=REPOSITORY)
 
     def copy(self, source: Path, target: str) -> None:
         """Put a file or folder there."""
@@ -70,7 +76,7 @@ class Container:
         }  # fmt: skip
         (self.folder / "play.yml").write_text(yaml.safe_dump([play]), encoding="utf-8")
         command = ["ansible-playbook", "-i", self.folder / "inventory.yml", *options, self.folder / "play.yml"]
-        output = check(command, cwd=REPOSITORY, environment=ANSIBLE, timeout=900)
+        output = check(command, cwd=REPOSITORY, environment=ANSIBLE)
         (self.folder / "log").open("a", encoding="utf-8").write(output)
         assert "[WARNING]" not in output, output
         return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", output.split("PLAY RECAP")[1])}
@@ -92,20 +98,21 @@ class Container:
 def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
     """A container, with Zero Install on it and its store, whose folder is root's before the role comes."""
     command = [sys.executable, CONTAINERS / "containers.py", "--run", RUN]
-    check([*command, "up", "host=debian12"], cwd=REPOSITORY, timeout=1800)
-    try:
-        made = Container(tmp_path_factory.mktemp("service"))
-        made.run("sh", "-c", "apt-get -qq update && apt-get -qq install -y 0install-core >/dev/null", timeout=600)
-        made.run("mkdir", "-p", STORE, "/home/user", "/srv/everybody")
-        made.run("touch", "/home/user/public")
-        made.run("chmod", "777", "/srv/everybody")
-        made.run("chown", "zeroinst:", STORE)
-        made.copy(REPOSITORY / "roles/cache_guest/files/secure_add.py", "/srv/secure-add")
-        for name in ("contained.py", "probe.py"):
-            made.copy(HERE / name, f"/srv/{name}")
-        yield made
-    finally:
-        check([*command, "down"], cwd=REPOSITORY, timeout=300)
+    with alone_with(RUN):
+        check([*command, "up", "host=debian12"], cwd=REPOSITORY)
+        try:
+            made = Container(tmp_path_factory.mktemp("service"))
+            made.run("sh", "-c", "apt-get -qq update && apt-get -qq install -y 0install-core >/dev/null")
+            made.run("mkdir", "-p", STORE, "/home/user", "/srv/everybody")
+            made.run("touch", "/home/user/public")
+            made.run("chmod", "777", "/srv/everybody")
+            made.run("chown", "zeroinst:", STORE)
+            made.copy(REPOSITORY / "roles/cache_guest/files/secure_add.py", "/srv/secure-add")
+            for name in ("contained.py", "probe.py"):
+                made.copy(HERE / name, f"/srv/{name}")
+            yield made
+        finally:
+            check([*command, "down"], cwd=REPOSITORY)
 
 
 @pytest.fixture(scope="module")
@@ -126,10 +133,10 @@ def served(container: Container) -> Iterator[Container]:
 
 def test_nothing_outside_the_box_is_read_or_written(served: Container) -> None:
     """Links, hard links, renames and swaps under way, while another guest sends packages, all of which are added."""
-    command = ["python3", "-S", "/srv/contained.py", PROGRAM, "/srv/secure-add", STORE, BOXES, "games", "20"]
-    report = json.loads(served.run(*command, timeout=900).splitlines()[-1])
+    command = ["python3", "-S", "/srv/contained.py", PROGRAM, "/srv/secure-add", STORE, BOXES, "games"]
+    report = json.loads(served.run(*command, str(SENT), str(HANG)).splitlines()[-1])
     print(report)
-    assert report.pop("sent") > 5
+    assert report.pop("sent") > SENT
     assert report == {
         "sings": True,
         "touched": False,
@@ -149,7 +156,7 @@ def test_nothing_outside_the_box_is_read_or_written(served: Container) -> None:
 def test_a_box_with_a_percent_sign_is_watched(served: Container) -> None:
     script = (
         f"mkdir -p /srv/percent && echo x >/srv/percent/x && cd /srv/percent && name=$(0install digest . | tail -1) &&"
-        f" /srv/secure-add $name --box '{BOXES}/with%20space' --timeout 120"
+        f" /srv/secure-add $name --box '{BOXES}/with%20space' --timeout {HANG}"
     )
     served.run("sh", "-c", script)
 

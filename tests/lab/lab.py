@@ -15,22 +15,29 @@ from collections.abc import Iterator
 from labkit import agent, guests, inventory, oracle, recipes, runs, tools, warm
 from labkit.cache import Cache
 from labkit.console import LabError, end_with_signals, say, step
+from labkit.waiting import HANG, Hangs
 
 
 def build(cache: Cache, arguments: argparse.Namespace) -> None:
-    """Make what is missing in the cache."""
-    tools.install(tools.NEEDED)
-    if arguments.host_only:
-        recipes.host(cache)
+    """Make what is missing in the cache, and name the folders."""
+    tools.require()
+    if arguments.what == "host":
+        made: tuple[object, ...] = (recipes.host(cache),)
+    elif arguments.what == "booted":
+        made = (recipes.booted(cache),)
+    elif arguments.what == "additions":
+        made = (oracle.root(cache, recipes.guest_userland(cache)),)
     else:
-        recipes.guest_template(cache, warm.find_ansible(arguments.ansible_python))
-    say("built: " + str(cache.artefacts))
+        recipe = oracle.guest_template if arguments.what == "oracle" else recipes.guest_template
+        made = recipe(cache, warm.find_ansible(arguments.ansible_python))
+    for folder in cache.named_in(made):
+        print("artefact", folder)
 
 
 def up(cache: Cache, arguments: argparse.Namespace) -> None:
     """A new run with host and guests."""
     names = [name for name in arguments.guests.split(",") if name]
-    tools.install(tools.NEEDED)
+    tools.require()
     ansible = warm.find_ansible(arguments.ansible_python) if names else None
     recipe = oracle.guest_template if arguments.driver == "oracle" else recipes.guest_template
     host, template = recipe(cache, ansible) if ansible else (recipes.host(cache), None)
@@ -180,8 +187,6 @@ def parser() -> argparse.ArgumentParser:
             sub.add_argument("names", nargs=each, metavar="NAME", help="a machine (default: all guests)")
         return sub
 
-    install = command("tools", lambda cache, arguments: tools.install(tools.NEEDED))
-    install.description = "Install the packages that building needs."
     for name, function in (("build", build), ("up", up)):
         command(name, function).add_argument(
             "--ansible-python",
@@ -189,7 +194,12 @@ def parser() -> argparse.ArgumentParser:
             "(default: $ZEROINSTALL_VIRTUALBOX_ANSIBLE_PYTHON, or that of the ansible-playbook in PATH)",
         )
     commands.choices["build"].add_argument(
-        "--host-only", action="store_true", help="only what a run without guests needs"
+        "what",
+        nargs="?",
+        choices=("host", "booted", "guests", "additions", "oracle"),
+        default="guests",
+        help="a host; a guest that has booted; guests that Ansible is quick in; a root for installing Guest Additions;"
+        " guests with Oracle's drivers (default: %(default)s)",
     )
     commands.choices["up"].add_argument(
         "--guests", default="g1,g2", help="names, with commas; '' for a host alone (default: %(default)s)"
@@ -214,7 +224,7 @@ def parser() -> argparse.ArgumentParser:
     sub = command("guest", guest)
     sub.add_argument("name")
     sub.add_argument("line")
-    sub.add_argument("--timeout", type=float, default=600)
+    sub.add_argument("--timeout", type=float, default=HANG)
     command("vbox", vbox).add_argument("arguments", nargs=argparse.REMAINDER)
     command("check-warm", check_warm, "*")
     command("inventory", show_inventory)
@@ -228,7 +238,7 @@ def main() -> int:
     try:
         tools.check_machine()
         return arguments.function(Cache(), arguments) or 0
-    except LabError as error:
+    except (LabError, Hangs) as error:
         print("lab: error: %s" % error, file=sys.stderr)
         return 1
 

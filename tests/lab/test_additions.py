@@ -5,13 +5,10 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shlex
 import shutil
-import signal
 import subprocess
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -24,8 +21,11 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._mounts imp
 from fleet import Fleet, Play
 from labkit import guests, runs
 from labkit.cache import Cache
+from labkit.waiting import until
 
 assert collection.FINDER, "it makes ansible_collections importable"
+
+pytestmark = pytest.mark.thorough
 
 PLAYBOOK = str(Path(__file__).with_name("additions.yml"))
 SHARE = "zeroinstall.virtualbox.share"
@@ -114,11 +114,13 @@ def properties(fleet: Fleet) -> dict[str, str]:
 
     assert value("Version") == "No value set!"
     fleet.guest("g1", "VBoxService --only-vminfo </dev/null >/dev/null 2>&1")
-    end = time.monotonic() + 120
     names = ("Version", "VersionExt", "Revision")
-    while "No value set!" in (values := [value(name) for name in names]):
-        assert time.monotonic() < end, "VBoxService has told its host nothing in 120 s"
-        time.sleep(0.2)
+
+    def told() -> list[str]:
+        found = [value(name) for name in names]
+        return [] if "No value set!" in found else found
+
+    values = until(told, "VBoxService has told its host nothing", pause=0.2)
     return {name: text.removeprefix("Value: ") for name, text in zip(names, values, strict=True)}
 
 
@@ -294,8 +296,7 @@ def test_a_mount_goes_on_after_its_machine_was_saved_and_its_host_restarted(flee
     fleet.vbox("controlvm", "g1", "savestate")
     machine = runs.Run(Cache(), fleet.name)
     guests.await_state(machine, "g1", ("saved",))
-    for process in machine.processes():
-        os.kill(process, signal.SIGKILL)
+    machine.kill()
     (fleet.root / "srv/default/meanwhile").write_text("by the host\n", encoding="utf-8")
     fleet.lab("start", "g1")
     line = "cd /mnt/default; cat meanwhile; touch after; ls before meanwhile after"
@@ -408,7 +409,7 @@ def mounted(fleet: Fleet) -> dict[str, Path]:
         """
     (work / "script").write_text(script, encoding="utf-8")
     for driver in DRIVERS:
-        fleet.guest("g1", f"sh /mnt/lab/lines/script {driver}", timeout=1800)
+        fleet.guest("g1", f"sh /mnt/lab/lines/script {driver}")
     return {driver: work / driver for driver in DRIVERS}
 
 

@@ -20,11 +20,13 @@ from typing import Any
 
 import pytest
 from fleet import Fleet, Play
-from labkit import oracle, recipes, runs, tools
+from labkit import oracle, recipes, runs
 from labkit.agent import LOGIN
 from labkit.cache import Cache
 from labkit.console import run
 from setup import run_name
+
+pytestmark = pytest.mark.thorough
 
 HERE = Path(__file__).resolve().parent
 ROLE = "- hosts: all\n  gather_facts: false\n  roles: [zeroinstall.virtualbox.guest_additions]\n"
@@ -89,7 +91,7 @@ class Root(Fleet):
     def command(self, *words: str, check: bool = True) -> str:
         """What a program in the root prints."""
         command = ("setpriv", "--bounding-set=-sys_module", "chroot", self.lab_run.root, *words)
-        done = run(*command, check=check, env=LOGIN, timeout=600)
+        done = run(*command, check=check, env=LOGIN)
         return done.stdout + done.stderr
 
     def path(self, path: str) -> Path:
@@ -142,8 +144,7 @@ def warnings(play: Play) -> str:
 
 @pytest.fixture(scope="module")
 def cache() -> Cache:
-    """The lab's cache, and what building needs."""
-    tools.install(tools.NEEDED)
+    """The lab's cache."""
     return Cache()
 
 

@@ -17,6 +17,7 @@ from collections.abc import Iterator
 
 import pytest
 from fleet import Fleet, Play
+from labkit.waiting import HANG
 
 SHARE, VERIFY = "zeroinstall.virtualbox.share", "zeroinstall.virtualbox.verify"
 STORE = "/var/cache/0install.net/implementations"
@@ -26,6 +27,7 @@ GROUP = "/root/.local/share/zeroinstall.virtualbox/groups/default/0install.net/i
 BOXES = "/var/lib/zeroinstall.virtualbox/boxes"
 PROGRAM = "/usr/local/lib/zeroinstall.virtualbox/import/store_import.py"
 USER = "somebody"
+PAUSE = 0.2  # seconds between two looks into the boxes
 
 
 @pytest.fixture(scope="module")
@@ -68,7 +70,7 @@ def add_in_guest(fleet: Fleet, name: str) -> str:
     (tree / "lib" / "deep" / "up").symlink_to("../program")
     (tree / name).symlink_to("lib/deep/up")
     archive = fleet.work("g1") / "package.tar"
-    subprocess.run(["tar", "-C", tree, "-cf", archive, "."], check=True, timeout=60)
+    subprocess.run(["tar", "-C", tree, "-cf", archive, "."], check=True, timeout=HANG)
     digest = fleet.digest(f"/srv/{name}")
     shutil.rmtree(tree)
     unpack = f"runuser -u {USER} -- sh -c 'mkdir /tmp/{name} && tar -C /tmp/{name} -xf /mnt/lab/package.tar'"
@@ -117,7 +119,7 @@ def importing(fleet: Fleet, *options: str) -> Iterator[list[str]]:
 
     def serve() -> None:
         boxes = fleet.root / BOXES.lstrip("/")
-        while not ended.wait(0.2):
+        while not ended.wait(PAUSE):
             if list(boxes.glob("*/*.tar")):
                 command = ("/usr/bin/python3", "-IS", PROGRAM, "--store", STORE, "--boxes", BOXES, *options)
                 done = fleet.host(*command, user="zeroinst", check=False)
@@ -129,7 +131,7 @@ def importing(fleet: Fleet, *options: str) -> Iterator[list[str]]:
         yield said
     finally:
         ended.set()
-        thread.join(120)
+        thread.join(HANG)
 
 
 def left_in_boxes(fleet: Fleet) -> list[str]:

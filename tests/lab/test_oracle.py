@@ -18,6 +18,8 @@ from fleet import Fleet
 from labkit import oracle, recipes
 from labkit.cache import Cache
 
+pytestmark = pytest.mark.thorough
+
 STORE = "/var/cache/0install.net/implementations"
 SHARE, UNSHARE = "zeroinstall.virtualbox.share", "zeroinstall.virtualbox.unshare"
 INFO = "zeroinstall.virtualbox.guest_info"

@@ -171,10 +171,11 @@ def test_the_host_refuses_what_a_guests_root_writes(fleet: Fleet) -> None:
             "umount {store}; mount -t vboxsf -o ro,nodev,nosuid other {store}; sed -i 's/ ro,/ rw,/' /etc/fstab",
             ("other", "ZeroInstall", "vboxsf rw,", "vboxsf ro,"),
         ),
-        (
+        pytest.param(
             "mount -o remount,rw,suid {store}; sed -i /vboxsf/d /etc/fstab;"
             " rm /etc/modules-load.d/zeroinstall.virtualbox.conf",
             ("rw", "vboxsf ro,", "modules-load.d"),
+            marks=pytest.mark.thorough,
         ),
     ],
     ids=[
@@ -196,9 +197,10 @@ def test_drift_in_a_guest_is_found_shown_and_put_right(fleet: Fleet, harm: str, 
     [
         (("sharedfolder", "modify", "g2", "--name=ZeroInstall", "--readonly=off"), ("writable", "read-only")),
         (("sharedfolder", "remove", "g2", "--name=ZeroInstall"), ("read-only",)),
-        (
+        pytest.param(
             ("setextradata", "g2", "VBoxInternal2/SharedFoldersEnableSymlinksCreate/ZeroInstall", "1"),
             ("symlinks allowed",),
+            marks=pytest.mark.thorough,
         ),
     ],
     ids=["made writable", "removed", "symlinks allowed"],
@@ -224,6 +226,7 @@ def test_a_wrong_path_is_put_right_and_the_guest_sees_the_right_one(fleet: Fleet
     assert_right(fleet, "--limit", "g2")
 
 
+@pytest.mark.thorough
 def test_a_writable_transient_share_that_hides_ours_is_removed_while_the_machine_runs(fleet: Fleet) -> None:
     fleet.vbox("sharedfolder", "add", "g2", "--name=ZeroInstall", f"--hostpath={STORE}", "--transient")
     assert_repaired(fleet, "vbox", SHARES, ("writable, transient",), "--limit", "zeroinstall_hosts")
@@ -245,11 +248,12 @@ AGAIN = f"mount -t vboxsf -o ro,nodev,nosuid ZeroInstall {STORE}"
             ("is not empty", "'own'", "cache_guest_sharing"),
             f"rm {STORE}/own; {AGAIN}",
         ),
-        (
+        pytest.param(
             f"umount {STORE} && mount -t tmpfs somebody {STORE}",
             (),
             (STORE, "somebody (tmpfs) is mounted there", "Unmount it"),
             f"umount {STORE}; {AGAIN}",
+            marks=pytest.mark.thorough,
         ),
         (f"umount {STORE}", ("-e", "cache_guest_share=nosuch"), ("nosuch", "does not offer"), AGAIN),
         ("true", ("-e", "cache_guest_mode=open"), ("cache_guest_mode", "open"), "true"),
@@ -417,6 +421,7 @@ def test_verify_reads_the_store_on_the_host_and_asks_each_guest_once(fleet: Flee
         assert play.module_runs[name] == 1, play.module_runs
 
 
+@pytest.mark.thorough
 def test_what_is_corrupt_is_named_and_moved_aside_and_the_guests_see_the_rest(fleet: Fleet) -> None:
     options = ("-e", "cache_verify_guests=true", "-e", "cache_verify_guest_names=all", "--limit", "vbox,g1")
     digest = fleet.host("ls", STORE).stdout.split()[0]

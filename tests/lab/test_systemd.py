@@ -13,6 +13,8 @@ from collections.abc import Iterator
 import pytest
 from fleet import Fleet
 
+pytestmark = pytest.mark.thorough
+
 STORE = "/var/cache/0install.net/implementations"
 MOUNT = "var-cache-0install.net-implementations.mount"
 AUTOMOUNT = "var-cache-0install.net-implementations.automount"

@@ -6,23 +6,17 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "lab"))
 
 from labkit import debian, kept_code, oracle, recipes, tools
 from labkit.cache import Cache, code, default_folder, files
-from labkit.console import run
+from labkit.console import LabError, end_with_signals, run
 
 HERE = Path(__file__).resolve().parent
 INITRAMFS, PREPARE = HERE / "initramfs.sh", HERE / "prepare.sh"
-# the file that shows a package is there, and the package
-NEEDED = {
-    "/usr/bin/qemu-system-x86_64": "qemu-system-x86",
-    "/usr/bin/qemu-img": "qemu-utils",
-    "/usr/bin/ssh": "openssh-client",
-    "/usr/bin/setpriv": "util-linux",
-    "/sbin/mkfs.ext4": "e2fsprogs",
-    **tools.NEEDED,
-}
 PACKAGES = (
     "initramfs-tools",
     "lz4",
@@ -42,7 +36,7 @@ def image() -> Path:
 
     The kernel is that of the lab's guests, so that the lab's root for building modules can build the stand-ins.
     """
-    tools.install(NEEDED)
+    tools.require("qemu")
     lab = Cache()
     userland = recipes.guest_userland(lab)
     release = oracle.kernel_release(userland)
@@ -79,3 +73,18 @@ def _standins(folder: Path, headers: Path, release: str) -> Path:
     without = {**os.environ, "CCACHE_DISABLE": "1"}
     run("unshare", "--mount", "sh", "-c", make, source, headers, release, env=without)
     return source
+
+
+def main() -> int:
+    """Make the image and name its folder; the exit status."""
+    end_with_signals()
+    try:
+        print("artefact", image())
+    except LabError as error:
+        print(f"qemu: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import re
 import shlex
 import shutil
 import socket
@@ -15,13 +16,16 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-PATIENCE = 600  # seconds, for a boot on a busy machine
+from labkit.waiting import HANG, until
+
 MEMORY = 512  # MB
 QUICKLY = (
     "mitigations=off rodata=off cryptomgr.notests=1 no_timer_check nowatchdog nosoftlockup audit=0 init_on_alloc=0"
     " hardened_usercopy=off cgroup_disable=memory psi=0 rcupdate.rcu_cpu_stall_suppress=1"
 )
 """What the guest's kernel leaves out, as tests do not need it."""
+PATIENTLY = f"systemd.default_timeout_start_sec={HANG:.0f}"
+"""On a busy machine no unit fails that only takes long."""
 BOOT_ID = "cat /proc/sys/kernel/random/boot_id"
 
 
@@ -36,17 +40,16 @@ class Machine:
         self.image = image
         self.folder = folder
         self.process: subprocess.Popen[bytes] | None = None
-        with socket.create_server(("127.0.0.1", 0)) as server:
-            self.port = server.getsockname()[1]
+        self.port = 0
         shutil.copy(image / "id", folder / "id")
         (folder / "id").chmod(0o600)
         disk = ("qemu-img", "create", "-q", "-f", "qcow2", "-b", image / "guest.ext4", "-F", "raw", folder / "disk")
-        subprocess.run(disk, check=True, timeout=60)
+        subprocess.run(disk, check=True, timeout=HANG)
 
     # --- power
 
     def start(self, shares: Mapping[str, Path], product: str = "VirtualBox") -> None:
-        """Boot, with host folders as read-only shares, as a machine that calls itself PRODUCT; returns at once."""
+        """Boot, with host folders as read-only shares, as a machine that calls itself PRODUCT; it is not waited for."""
         devices: list[str] = []
         for name, path in shares.items():
             folder = f"local,id=folder-{name},path={path},security_model=none,readonly=on"
@@ -57,18 +60,32 @@ class Machine:
             *("-accel", "tcg,tb-size=256", "-cpu", "qemu64", "-m", str(MEMORY), "-smp", "1"),
             *("-nodefaults", "-no-user-config", "-display", "none", "-smbios", f"type=1,product={product}"),
             *("-kernel", self.image / "vmlinux", "-initrd", self.image / "initrd.img"),
-            *("-append", f"root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet {QUICKLY}"),
+            *("-append", f"root=/dev/vda rw console=ttyS0 net.ifnames=0 quiet {QUICKLY} {PATIENTLY}"),
             *("-serial", f"file:{self.folder / 'console'}"),
             *("-drive", f"file={self.folder / 'disk'},if=virtio,format=qcow2,cache=unsafe"),
-            *("-netdev", f"user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:{self.port}-:22"),
+            *("-netdev", "user,id=net,restrict=on,hostfwd=tcp:127.0.0.1:0-:22"),
             *("-device", "virtio-net-pci,netdev=net,romfile=", "-device", "virtio-rng-pci"),
             *("-qmp", f"unix:{self.folder / 'monitor'},server=on,wait=off"),
             *devices,
         ]
+        (self.folder / "monitor").unlink(missing_ok=True)
         with (self.folder / "qemu.log").open("ab") as log:
             self.process = subprocess.Popen(
                 command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
             )
+        found = until(self._forwarding, lambda: self._seen("QEMU tells of no port"))
+        assert found
+        self.port = int(found[1])
+        (self.folder / "port").write_text(f"Port {self.port}\n", encoding="utf-8")
+
+    def _forwarding(self) -> re.Match[str] | None:
+        """The port of this machine that QEMU has taken for the guest's ssh: no other program has had it in between."""
+        assert self.process
+        if self.process.poll() is not None:
+            raise MachineError(self._seen("QEMU ended"))
+        with contextlib.suppress(OSError, ValueError):  # its monitor is not there yet
+            return re.search(r"HOST_FORWARD\]\s+\d+\s+\S+\s+(\d+)", self.monitor("info usernet"))
+        return None
 
     def off(self) -> None:
         """Switch off, as by pulling the plug."""
@@ -83,7 +100,7 @@ class Machine:
         self.ask("systemctl poweroff", check=False)
         assert self.process
         try:
-            self.process.wait(PATIENCE)
+            self.process.wait(HANG)
         except subprocess.TimeoutExpired as error:
             raise MachineError(self._seen("did not power off")) from error
         self.off()
@@ -97,32 +114,37 @@ class Machine:
 
     def await_boot(self, before: str = "") -> None:
         """Return when ssh answers after a boot (that is not the one with the id BEFORE) and systemd has settled."""
-        patience = time.monotonic() + PATIENCE
+        began = time.monotonic()
         reason = "no SSH server"
-        while True:
-            if self._greets():
-                done = self._ssh(BOOT_ID, 20)
+
+        def booted() -> bool:
+            nonlocal reason
+            # What is said to a guest that is going down gets no answer. On a busy machine an answer takes long, too.
+            passed = time.monotonic() - began
+            if self._greets(max(1.0, passed / 20)):
+                done = self._ssh(BOOT_ID, max(20.0, passed / 5))
                 if done.returncode == 0 and done.stdout.strip() != before:
-                    break
+                    return True
                 reason = done.stderr or "still the boot before"
                 self.hang_up()
             if not self.process or self.process.poll() is not None:
                 raise MachineError(self._seen("QEMU ended"))
-            if time.monotonic() > patience:
-                raise MachineError(self._seen(f"no answer in {PATIENCE} s: {reason}"))
-            time.sleep(0.3)
+            return False
+
+        until(booted, lambda: self._seen(f"no answer: {reason}"), pause=0.3)
         self.ask("systemctl is-system-running --wait", check=False)
 
-    def _greets(self) -> bool:
+    def _greets(self, patience: float) -> bool:
         """Whether an SSH server answers. ssh itself would wait long: QEMU accepts connections before the guest does."""
         try:
-            with socket.create_connection(("127.0.0.1", self.port), 1) as connection:
+            with socket.create_connection(("127.0.0.1", self.port), patience) as connection:
                 return connection.recv(4) == b"SSH-"
         except OSError:
             return False
 
     def _seen(self, what: str) -> str:
-        console, log = ((self.folder / name).read_text(errors="replace")[-3000:] for name in ("console", "qemu.log"))
+        files = [self.folder / name for name in ("console", "qemu.log")]
+        console, log = (file.read_text(errors="replace")[-3000:] if file.exists() else "" for file in files)
         return f"{what}\n--- console:\n{console}\n--- QEMU:\n{log}"
 
     # --- shares
@@ -147,18 +169,14 @@ class Machine:
         self._await(lambda: self.run(line).returncode == 0, f"the guest does not see share {name}")
 
     def _await(self, happened: Callable[[], bool], otherwise: str) -> None:
-        patience = time.monotonic() + PATIENCE
-        while not happened():
-            if time.monotonic() > patience:
-                raise MachineError(self._seen(f"{otherwise} after {PATIENCE} s"))
-            time.sleep(0.3)
+        until(happened, lambda: self._seen(otherwise), pause=0.3)
 
     # --- QEMU's monitor
 
     def monitor(self, line: str) -> str:
         """What a command of QEMU's human monitor prints."""
         with socket.socket(socket.AF_UNIX) as connection:
-            connection.settimeout(PATIENCE)
+            connection.settimeout(HANG)
             connection.connect(str(self.folder / "monitor"))
             with connection.makefile("rw", encoding="utf-8") as stream:
                 stream.readline()
@@ -208,15 +226,15 @@ class Machine:
             "StrictHostKeyChecking": "no",
             "UserKnownHostsFile": "/dev/null",
             "LogLevel": "ERROR",
-            "ConnectTimeout": "60",
+            "ConnectTimeout": f"{HANG:.0f}",
             "ControlMaster": "auto",
             "ControlPersist": "120",
             "ControlPath": str(self.folder / "ssh"),
             "IdentityFile": str(self.folder / "id"),
             "IdentitiesOnly": "yes",
-            "Port": str(self.port),
         }
-        return ["-F", "none", *(word for name, value in values.items() for word in ("-o", f"{name}={value}"))]
+        words = (word for name, value in values.items() for word in ("-o", f"{name}={value}"))
+        return ["-F", str(self.folder / "port"), *words]
 
     def _ssh(self, line: str, timeout: float) -> subprocess.CompletedProcess[str]:
         command = ["ssh", *self.ssh_options, "root@127.0.0.1", line]
@@ -233,7 +251,7 @@ class Machine:
             err.seek(0)
             return subprocess.CompletedProcess(command, status, out.read(), err.read())
 
-    def run(self, line: str, timeout: float = PATIENCE) -> subprocess.CompletedProcess[str]:
+    def run(self, line: str, timeout: float = HANG) -> subprocess.CompletedProcess[str]:
         """A shell line as root in the guest: its status, output and errors."""
         return self._ssh(line, timeout)
 
@@ -247,6 +265,7 @@ class Machine:
     def hang_up(self) -> None:
         """End the connection, if there is one."""
         command = ["ssh", *self.ssh_options, "-O", "exit", "root@127.0.0.1"]
+        # What is left of the connection after that is of no use to anybody.
         with contextlib.suppress(subprocess.TimeoutExpired):
             subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, timeout=20, check=False)
         (self.folder / "ssh").unlink(missing_ok=True)
@@ -266,7 +285,7 @@ class Machine:
         path = self.folder / "inventory.json"
         path.write_text(json.dumps({"all": {"hosts": {"guest": guest}}}), encoding="utf-8")
         (self.folder / "ansible.cfg").write_text(
-            "[defaults]\nhost_key_checking = false\ntimeout = 60\n\n[connection]\npipelining = true\n\n"
+            f"[defaults]\nhost_key_checking = false\ntimeout = {HANG:.0f}\n\n[connection]\npipelining = true\n\n"
             f"[ssh_connection]\nssh_args = {shlex.join(self.ssh_options)}\n",
             encoding="utf-8",
         )

@@ -17,6 +17,8 @@ from guest import AUTOMOUNT, EVERYTHING, GUEST_INFO, MOUNT, MOUNTS, STORE, Guest
 from image import image
 from machine import BOOT_ID, machine
 
+pytestmark = pytest.mark.thorough
+
 RIGHT = ["systemd-1 autofs", "ZeroInstall vboxsf"]
 DROP_IN = f"/etc/systemd/system/{MOUNT}.d/zeroinstall.virtualbox.conf"
 GONE = "the host does not offer share ZeroInstall to this machine"

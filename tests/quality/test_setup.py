@@ -5,20 +5,28 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
+import functools
+import itertools
+import json
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import environments
+import parts
 import pytest
+import pythons
+import run_tests
 import setup as tool
+from alone import alone
+from labkit.waiting import HANG, until
 from programs import check
+from steps import Step, StepError, carry_out
 
 pytestmark = pytest.mark.thorough
-
-HALF_A_MINUTE = 30
 
 
 @pytest.mark.parametrize(
@@ -34,19 +42,14 @@ def test_cache_directory(variables: dict[str, str], path: Path) -> None:
 
 
 def test_key_tells_parts_apart() -> None:
-    assert len({tool.key("a", "b"), tool.key("ab"), tool.key("b", "a")}) == 3
-    assert tool.key("a", "b") == tool.key("a", "b")
+    assert len({environments.key("a", "b"), environments.key("ab"), environments.key("b", "a")}) == 3
+    assert environments.key("a", "b") == environments.key("a", "b")
 
 
 def test_requirements_change_with_included_files_but_not_with_comments(tmp_path: Path) -> None:
     (tmp_path / "common.txt").write_text("pytest>=9  # runs the tests\n")
     (tmp_path / "one.txt").write_text("# a comment\n-r common.txt\nansible-core~=2.19.0\n")
-    assert tool.requirements_text(tmp_path / "one.txt") == "pytest>=9\nansible-core~=2.19.0"
-
-
-def test_missing_packages() -> None:
-    status = "git ii \nmake rc \nperl-base ii \n"
-    assert tool.missing(["git", "make", "shellcheck"], status) == ["make", "shellcheck"]
+    assert environments.requirements_text(tmp_path / "one.txt") == "pytest>=9\nansible-core~=2.19.0"
 
 
 def test_pip_settings_are_handed_on_as_pip_prints_them(tmp_path: Path) -> None:
@@ -56,7 +59,7 @@ def test_pip_settings_are_handed_on_as_pip_prints_them(tmp_path: Path) -> None:
 
     values = {"PIP_CERT": "/it's/a 100%.pem", "PIP_FIND_LINKS": "/a\n/b"}
     settings = listed(**values, PIP_CONFIG_FILE=os.devnull, HOME="/nowhere")
-    (tmp_path / "pip.conf").write_text(tool.pip_configuration(settings))
+    (tmp_path / "pip.conf").write_text(environments.pip_configuration(settings))
     again = listed(PIP_CONFIG_FILE=str(tmp_path / "pip.conf"), HOME="/nowhere").splitlines()
     assert f"global.cert={values['PIP_CERT']!r}" in again
     assert f"global.find-links={values['PIP_FIND_LINKS']!r}" in again
@@ -74,51 +77,49 @@ def test_pip_settings_are_handed_on_as_pip_prints_them(tmp_path: Path) -> None:
     ],
 )
 def test_choice_of_pythons(found: list[tuple[int, int]], chosen: tuple[object, object]) -> None:
-    assert tool.choose(found) == chosen
+    assert pythons.choose(found) == chosen
 
 
 def test_ends_are_of_what_the_oldest_ansible_core_knows() -> None:
-    assert tool.ends([(3, 8), (3, 9), (3, 12), (3, 14)]) == ((3, 8), (3, 12))
-    assert tool.ends([(3, 11)]) == ((3, 11), (3, 11))
+    assert pythons.ends([(3, 8), (3, 9), (3, 12), (3, 14)]) == ((3, 8), (3, 12))
+    assert pythons.ends([(3, 11)]) == ((3, 11), (3, 11))
 
 
 def test_pythons_are_found_behind_links_and_broken_ones_are_passed_over(tmp_path: Path) -> None:
-    version, real = tool.probe(sys.executable) or pytest.fail("this Python does not answer")
+    version, real = pythons.probe(sys.executable) or pytest.fail("this Python does not answer")
     (broken := tmp_path / "shims").mkdir()
     (working := tmp_path / "bin").mkdir()
     name = f"python3.{version[1]}"
     (broken / name).write_text("#!/bin/sh\nexit 127\n")
     (broken / name).chmod(0o755)
     (working / name).symlink_to(real)
-    assert tool.probe(str(broken / name)) is None
-    assert version in tool.find_pythons({"PATH": f"{broken}:{working}"})
+    assert pythons.probe(str(broken / name)) is None
+    assert version in pythons.find_pythons({"PATH": f"{broken}:{working}"})
+
+
+def make(*wanted: environments.Environment, logs: Path) -> dict[str, str]:
+    """Make environments side by side; why some could not be made."""
+    steps = [Step(one.path.name, one.path.name, functools.partial(environments.making, one, logs)) for one in wanted]
+    return carry_out(steps, at_once=2)
 
 
 def test_half_made_environment_is_made_again(tmp_path: Path) -> None:
-    path = tmp_path / "target-3.x"
-    (path / "left").mkdir(parents=True)
-    tool.make_environments([tool.Environment(sys.executable, path)], tmp_path)
-    assert not (path / "left").exists()
-    assert check([path / "bin" / "python", "-c", "print(1)"], cwd=tmp_path) == "1\n"
-    (path / "kept").touch()
-    tool.make_environments([tool.Environment(sys.executable, path)], tmp_path)
-    assert (path / "kept").exists()
+    made = environments.Environment(sys.executable, tmp_path / "target-3.x")
+    (made.path / "left").mkdir(parents=True)
+    assert make(made, logs=tmp_path) == {}
+    assert not (made.path / "left").exists()
+    assert made.marker.exists()
+    assert check([made.path / "bin" / "python", "-c", "print(1)"], cwd=tmp_path) == "1\n"
 
 
 def test_failure_to_install_shows_what_pip_said_and_leaves_nothing_complete(tmp_path: Path) -> None:
     (tmp_path / "bad.txt").write_text("./there-is-no-such-folder\n")
-    made = [tool.Environment(sys.executable, tmp_path / name, tmp_path / "bad.txt") for name in ("one", "other")]
-    with pytest.raises(tool.SetupError, match="there-is-no-such-folder"):
-        tool.make_environments(made, tmp_path)
-    assert [one for one in made if one.marker.exists()] == []
-
-
-def test_a_command_that_fails_ends_those_beside_it(tmp_path: Path) -> None:
-    began = time.monotonic()
-    commands = {tmp_path / "fails": ["false"], tmp_path / "lasts": ["sleep", "300"]}
-    with pytest.raises(tool.SetupError, match="ended with status 1"):
-        tool.run_side_by_side(commands)
-    assert time.monotonic() - began < HALF_A_MINUTE
+    names = ("one", "other")
+    wanted = [environments.Environment(sys.executable, tmp_path / name, tmp_path / "bad.txt") for name in names]
+    failed = make(*wanted, logs=tmp_path)
+    assert failed.keys() == {"one", "other"}
+    assert all("there-is-no-such-folder" in reason for reason in failed.values())
+    assert [one for one in wanted if one.marker.exists()] == []
 
 
 def stat_texts() -> Iterator[str]:
@@ -129,13 +130,14 @@ def stat_texts() -> Iterator[str]:
 
 
 def gone(group: int) -> bool:
-    """Whether a process group has no process left but such as wait to be reaped, at once or within five seconds."""
-    for _attempt in range(50):
-        fields = [text.rpartition(")")[2].split() for text in stat_texts()]
-        if not any(state != "Z" and int(its_group) == group for state, _parent, its_group, *_rest in fields):
-            return True
-        time.sleep(0.1)
-    return False
+    """Whether a process group has no process left but such as wait to be reaped."""
+    fields = [text.rpartition(")")[2].split() for text in stat_texts()]
+    return not any(state != "Z" and int(its_group) == group for state, _parent, its_group, *_rest in fields)
+
+
+def children_of(process: int) -> list[int]:
+    """The children of a process."""
+    return [*map(int, Path(f"/proc/{process}/task/{process}/children").read_text().split())]
 
 
 def test_terminated_set_up_ends_its_programs_and_is_taken_up_again(tmp_path: Path) -> None:
@@ -143,17 +145,17 @@ def test_terminated_set_up_ends_its_programs_and_is_taken_up_again(tmp_path: Pat
     environment = {**os.environ, "ZEROINSTALL_VIRTUALBOX_CACHE": str(tmp_path)}
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
     with subprocess.Popen(command, env=environment, text=True, **pipes) as process:
-        begun = process.stdout and process.stdout.readline()
-        assert begun and "Making the environment oldest" in begun
-        time.sleep(1)
-        children = [*map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())]
+        children = until(lambda: process.poll() is not None or children_of(process.pid), "no program was started")
+        assert isinstance(children, list), process.communicate()
+        until(lambda: list(tmp_path.glob("envs/*")), "no environment was begun")
         process.terminate()
-        _output, errors = process.communicate(timeout=HALF_A_MINUTE)
+        _output, errors = process.communicate(timeout=HANG)
     assert process.returncode == 130
     assert "Interrupted" in errors
-    assert children and all(map(gone, children))
-    begun_folders = list((tmp_path / "envs").iterdir())
-    assert begun_folders and not [folder for folder in begun_folders if (folder / "complete").exists()]
+    for child in children:
+        until(lambda child=child: gone(child), f"{child} goes on")
+    begun = list((tmp_path / "envs").iterdir())
+    assert begun and not [folder for folder in begun if (folder / "complete").exists()]
     with tool.locked(tmp_path):
         pass
 
@@ -169,7 +171,7 @@ def test_clean_removes_a_cache_of_ours_only(tmp_path: Path) -> None:
     with tool.locked(cache):
         pass
     (other := tmp_path / "other").mkdir()
-    with pytest.raises(tool.SetupError, match="left alone"):
+    with pytest.raises(StepError, match="left alone"):
         tool.clean(other)
     assert other.exists()
     tool.clean(cache)
@@ -184,23 +186,34 @@ def test_clean_does_not_reach_into_what_is_mounted(tmp_path: Path) -> None:
     check(["mount", "-t", "tmpfs", "none", cache / "lab"], cwd=tmp_path)
     try:
         (cache / "lab" / "precious").touch()
-        with pytest.raises(tool.SetupError, match="a cache/lab is mounted"):
+        with pytest.raises(StepError, match="a cache/lab is mounted"):
             tool.clean(cache)
         assert (cache / "lab" / "precious").exists()
     finally:
         check(["umount", cache / "lab"], cwd=tmp_path)
 
 
-def outer_pytest(folder: Path, source: str, **environment: str) -> subprocess.CompletedProcess[str]:
+def test_clean_waits_for_no_run_but_refuses(tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    with tool.locked(cache):
+        pass
+    with alone(cache, "something"), pytest.raises(StepError, match="another program holds"):
+        tool.clean(cache)
+    tool.clean(cache)
+    assert not cache.exists()
+
+
+def outer_pytest(folder: Path, source: str, *options: str, **environment: str) -> subprocess.CompletedProcess[str]:
     """A run of pytest with the plugin of the outer run, over one file."""
     (folder / "test_it.py").write_text(source)
+    plugins = ("-p", "outer", "-p", "no:cacheprovider")
     return subprocess.run(
-        [sys.executable, "-m", "pytest", "-p", "outer", "-p", "no:cacheprovider", "--rootdir", folder, "-rs", folder],
+        [sys.executable, "-m", "pytest", *plugins, "--rootdir", folder, "-rs", *options, folder],
         env={**os.environ, "PYTHONPATH": str(Path(tool.__file__).parent), **environment},
         cwd=folder,
         capture_output=True,
         text=True,
-        timeout=HALF_A_MINUTE,
+        timeout=HANG,
         check=False,
     )
 
@@ -243,7 +256,7 @@ def held():
     pathlib.Path("torn-down").touch()
 def test_it(held):
     os.kill(os.getpid(), signal.SIGTERM)
-    time.sleep(20)
+    time.sleep(3600)
 """
     run = outer_pytest(tmp_path, source)
     assert run.returncode == pytest.ExitCode.INTERRUPTED
@@ -251,11 +264,69 @@ def test_it(held):
 
 
 def test_program_that_takes_too_long_ends_with_its_children(tmp_path: Path) -> None:
-    with pytest.raises(pytest.fail.Exception, match="did not end within 1 s:\nbefore"):
-        check(["sh", "-c", "echo $$ > group; echo before; sleep 300 & wait"], cwd=tmp_path, timeout=1)
-    assert gone(int((tmp_path / "group").read_text()))
+    file = tmp_path / "group"
+    for seconds in itertools.count(1):
+        with pytest.raises(pytest.fail.Exception, match=f"did not end within {seconds} s:") as told:
+            check(["sh", "-c", "echo before; echo $$ > group; sleep 3600 & wait"], cwd=tmp_path, timeout=seconds)
+        if file.exists() and file.read_text():
+            break
+    assert str(told.value).endswith(":\nbefore\n")
+    until(lambda: gone(int(file.read_text())), "something of it goes on")
 
 
 def test_program_that_fails_shows_both_streams(tmp_path: Path) -> None:
     with pytest.raises(pytest.fail.Exception, match=r"(?s)status 3.*one.*two"):
         check(["sh", "-c", "echo one; echo two >&2; exit 3"], cwd=tmp_path)
+
+
+BREAKS = """
+import pytest
+class Error(Exception):
+    complete = %s
+@pytest.fixture(scope="module")
+def lab():
+    raise Error("lab up failed\\n its log: /a/log")
+@pytest.mark.parametrize("number", range(3))
+def test_it(lab, number): pass
+"""
+
+
+@pytest.mark.parametrize("complete", [True, False])
+def test_the_failure_of_a_fixture_is_told_once(tmp_path: Path, complete: bool) -> None:
+    run = outer_pytest(tmp_path, BREAKS % complete, f"--junitxml={tmp_path}/report")
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED
+    assert "1 error, 2 not run" in run.stdout
+    assert run.stdout.count(" its log: /a/log\n") == 1
+    assert ("raise Error" in run.stdout) is not complete
+    part = run_tests.Part("tests/test_it.py", run.returncode)
+    part.read(tmp_path / "report", tmp_path / "used")
+    reason = "lab up failed" if complete else "test_it.Error: lab up failed"
+    assert (part.not_run, part.failed) == ({reason: 3}, [])
+
+
+def test_what_needs_something_that_could_not_be_set_up_is_not_run(
+    tmp_path: Path, setup: tool.Setup, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    broken = dataclasses.replace(setup, broken={"guests": "making guests: no room\nand more"})
+    (tmp_path / "setup.json").write_text(json.dumps(dataclasses.asdict(broken)))
+    monkeypatch.setitem(os.environ, "ZEROINSTALL_VIRTUALBOX_SETUP", str(tmp_path / "setup.json"))
+    options = ("-p", "outer", "-p", "no:cacheprovider", "--rootdir", parts.REPOSITORY, "-o", "addopts=")
+    report = tmp_path / "report.xml"
+    run = subprocess.run(
+        [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", "tests/lab/test_systemd.py"],
+        cwd=parts.REPOSITORY,
+        env={**os.environ, "PYTHONPATH": str(Path(tool.__file__).parent)},
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        check=False,
+    )
+    assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
+    assert " passed" not in run.stdout and " not run" in run.stdout
+    part = run_tests.Part("tests/lab/test_systemd.py", run.returncode)
+    part.read(report, tmp_path / "used")
+    assert list(part.not_run) == ["making guests: no room"] and part.failed == []
+    *_lines, told, last = run_tests.table([part])
+    number = part.not_run.total()
+    assert told == f"NOT RUN tests/lab/test_systemd.py, {number} tests: making guests: no room"
+    assert last == f"0 passed, {number} failed, 0 skipped"

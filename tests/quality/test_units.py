@@ -1,23 +1,15 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``ansible-test units`` over a copy of the work tree."""
+"""``ansible-test units`` over a copy of the work tree. What it needs was installed by the set-up."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
-from programs import ansible_test, check
+from programs import ansible_test
+from pythons import known_pythons
 from setup import Setup
-
-
-def supported_pythons(environment: Path) -> set[str]:
-    """The versions of Python that the environment's ansible-test knows as targets."""
-    code = (
-        "from ansible_test._util.target.common import constants as c;"
-        "print(*c.REMOTE_ONLY_PYTHON_VERSIONS, *c.CONTROLLER_PYTHON_VERSIONS)"
-    )
-    return set(check([environment / "bin" / "python", "-c", code], cwd=environment).split())
 
 
 def as_numbers(version: str) -> tuple[int, ...]:
@@ -27,7 +19,7 @@ def as_numbers(version: str) -> tuple[int, ...]:
 
 def targets(setup: Setup, environment: Path) -> list[str]:
     """The versions of Python to run the units in, in ascending order."""
-    return sorted(supported_pythons(environment) & setup.targets.keys(), key=as_numbers)
+    return sorted(known_pythons(environment) & setup.targets.keys(), key=as_numbers)
 
 
 def run_units(versions: list[str], tree: Path, setup: Setup, environment: Path) -> None:
@@ -35,7 +27,7 @@ def run_units(versions: list[str], tree: Path, setup: Setup, environment: Path) 
     chosen = [
         word for version in versions for word in ("--target-python", f"{version}@{setup.targets[version]}/bin/python")
     ]
-    output = ansible_test(setup, environment, tree, "units", "--requirements", *chosen)
+    output = ansible_test(setup, environment, tree, "units", *chosen)
     for version in versions:
         assert f"with Python {version}\n" in output
     assert not [line for line in output.splitlines() if line.startswith(("SKIPPED", "XFAIL"))]

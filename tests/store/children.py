@@ -13,13 +13,13 @@ import traceback
 from collections.abc import Callable
 from typing import Any
 
+from labkit.waiting import HANG
 
-def call(
-    function: Callable[[], Any], *, user: int | None = None, apart: bool = False, seconds: float = 120
-) -> Any:
+
+def call(function: Callable[[], Any], *, user: int | None = None, apart: bool = False) -> Any:
     """What the function returns; it runs in this process, or in a child ``apart`` or as the user, with the same group.
 
-    The child is ended after so many seconds. AssertionError: the function raised something, or did not end.
+    The child is ended where it hangs. AssertionError: the function raised something, or did not end.
     """
     if user is None and not apart:
         return function()
@@ -44,7 +44,7 @@ def call(
     os.close(writing)
     try:
         with os.fdopen(reading, "rb") as pipe:
-            if not select.select([pipe], [], [], seconds)[0]:
+            if not select.select([pipe], [], [], HANG)[0]:
                 os.kill(child, signal.SIGKILL)
             text = pipe.read()
     finally:

@@ -13,6 +13,7 @@ from pathlib import Path
 import collection
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _record
+from labkit.waiting import HANG
 
 assert collection.FINDER, "it makes ansible_collections importable for the test modules"
 
@@ -23,7 +24,7 @@ def space() -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix="zeroinstall-store-"))
     path.chmod(0o755)
     yield path
-    subprocess.run(["rm", "-rf", "--", path], check=False, timeout=300)
+    subprocess.run(["rm", "-rf", "--", path], check=False, timeout=HANG)
 
 
 @pytest.fixture
@@ -32,7 +33,7 @@ def folder(space: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
     path = Path(tempfile.mkdtemp(prefix=f"{request.function.__name__[:100]}-", dir=space))
     path.chmod(0o755)
     yield path
-    subprocess.run(["rm", "-rf", "--", path], check=False, timeout=300)
+    subprocess.run(["rm", "-rf", "--", path], check=False, timeout=HANG)
 
 
 @pytest.fixture(scope="session")
@@ -47,11 +48,11 @@ def disk(space: Path) -> Iterator[Path]:
         image = space / "image"
         with image.open("wb") as file:
             file.truncate(4 << 30)
-        subprocess.run(["mkfs.ext4", "-q", image], check=True, timeout=60)
-        subprocess.run(["mount", "-o", "loop", image, disk], check=True, timeout=60)
+        subprocess.run(["mkfs.ext4", "-q", image], check=True, timeout=HANG)
+        subprocess.run(["mount", "-o", "loop", image, disk], check=True, timeout=HANG)
     yield disk
     if not fits:
-        subprocess.run(["umount", "--lazy", disk], check=True, timeout=60)
+        subprocess.run(["umount", "--lazy", disk], check=True, timeout=HANG)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -2,29 +2,56 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Verify a store in a process of its own, as small as where a module runs, and say what that took.
 
-    python -I -S run.py COLLECTIONS STORE WORKERS [RECORDS]
+    python -I -S run.py COLLECTIONS STORE WORKERS HANG [RECORDS [MARK]]
 
 Prints JSON: summary, problems (name to reason), warnings, and the peak memory in MB of this process and of its
 largest worker. With ``-S`` the collection is found in COLLECTIONS as a namespace package; nothing of Ansible's
-controller is loaded.
+controller is loaded. HANG is how many seconds another run's lock is waited for. The first process that reads of a file
+of more than LARGE bytes writes its ID to the file MARK, and goes on only after HANG seconds.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
+import os
 import re
 import resource
 import signal
 import sys
+import time
+from typing import Any
+
+LARGE = 1 << 20
+
+
+def hold(mark: str, seconds: float) -> None:
+    """Have the first process that reads of a large file say so, and wait."""
+    readv = os.readv
+
+    def held(fd: int, *arguments: Any) -> int:
+        count = readv(fd, *arguments)
+        if os.fstat(fd).st_size > LARGE:
+            with contextlib.suppress(FileExistsError), open(mark, "x", encoding="ascii") as file:
+                print(os.getpid(), file=file, flush=True)
+                time.sleep(seconds)
+        return count
+
+    os.readv = held
 
 
 def main() -> None:
     """Verify and print. An interruption counts, also where whoever runs the tests ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path.insert(0, sys.argv[1])
-    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _verify
+    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _verify
 
-    records = sys.argv[4] if len(sys.argv) > 4 else ""
+    seconds = float(sys.argv[4])
+    records = sys.argv[5] if len(sys.argv) > 5 else ""
+    _files.locked = functools.partial(_files.locked, patience=seconds)
+    if len(sys.argv) > 6:
+        hold(sys.argv[6], seconds)
     report = _verify.verify([sys.argv[2]], _verify.Options(workers=int(sys.argv[3]), records=records))
     with open("/proc/self/status", encoding="ascii") as file:
         peak = re.search(r"^VmHWM:\s*(\d+) kB$", file.read(), re.MULTILINE)

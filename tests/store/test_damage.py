@@ -17,6 +17,7 @@ import pytest
 import zero
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _verify
 from damages import BASE, DAMAGES, TIME, Item
+from labkit.waiting import HANG
 from zero import File, Folder
 
 STRICTER = {
@@ -54,7 +55,7 @@ def sound(space: Path) -> dict[str, Path]:
 def item(folder: Path, sound: dict[str, Path], algorithm: str) -> Iterator[Item]:
     """A copy of a sound implementation, with all that belongs to its files."""
     store = zero.store_under(folder)
-    subprocess.run(["cp", "-a", sound[algorithm], store], check=True, timeout=60)
+    subprocess.run(["cp", "-a", sound[algorithm], store], check=True, timeout=HANG)
     return Item(store / sound[algorithm].name, algorithm)
 
 
@@ -185,7 +186,7 @@ def test_the_module_lists_every_problem(
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=HANG,
         check=False,
     )
     assert done.returncode == 0, done.stdout + done.stderr

@@ -1,9 +1,6 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The digests of trees are those that the real ``0install digest`` computes.
-
-``ZEROINSTALL_VIRTUALBOX_EXAMPLES`` sets how many generated trees are compared.
-"""
+"""The digests of trees are those that the real ``0install digest`` computes."""
 
 from __future__ import annotations
 
@@ -15,11 +12,13 @@ from pathlib import Path
 import pytest
 import zero
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _tree, _verify
-from hypothesis import HealthCheck, example, given, settings
+from hypotheses import examples
+from hypothesis import example, given
 from hypothesis import strategies as st
+from labkit.waiting import HANG
 from zero import ALGORITHMS, File, Folder, Link
 
-EXAMPLES = int(os.environ.get("ZEROINSTALL_VIRTUALBOX_EXAMPLES", "80"))
+EXAMPLES = 80
 SECOND = 10**9
 BILLION = 10**18  # 1e9 seconds
 LIMIT = 128 * 1024
@@ -103,12 +102,10 @@ def compare(tree: Path) -> None:
 
 def remove(tree: Path) -> None:
     """Remove a tree of any depth and any names."""
-    subprocess.run(["rm", "-rf", "--", tree], check=True, timeout=60)
+    subprocess.run(["rm", "-rf", "--", tree], check=True, timeout=HANG)
 
 
-@settings(
-    max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck), print_blob=True
-)
+@examples(EXAMPLES)
 @given(tree=TREES)
 @example(tree=VECTOR)
 @example(tree=Folder({b"f": File(b"", -BILLION + 1)}))
@@ -136,7 +133,7 @@ FORKED = functools.reduce(lambda below, _level: Folder({b"d": below}), range(6),
 """Below directories of which the upper ones are closed, one directory after another."""
 
 
-@settings(max_examples=EXAMPLES, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+@examples(EXAMPLES)
 @given(tree=TREES, names=st.integers(1, 5), directories=st.integers(2, 4))
 @example(tree=FORKED, names=5, directories=3)
 def test_what_does_not_fit_into_memory_has_the_same_digest(

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import itertools
 import json
 import os
 import select
@@ -16,7 +17,6 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import children
 import pytest
 import zero
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _tree, _verify
+from labkit.waiting import HANG, until
 from zero import File, Folder, Link
 
 LONG = os.environ.get("ZEROINSTALL_VIRTUALBOX_LONG") == "1"
@@ -196,10 +197,9 @@ def test_what_is_swapped_meanwhile_is_neither_followed_nor_waited_for(
 
     def look() -> set[str]:
         reasons: set[str] = set()
-        end = time.monotonic() + 15
         rounds = 0
-        # Both sides of the swap have been seen, and a good many chances for what is between.
-        while time.monotonic() < end and (rounds < 300 or len(reasons) < 2):
+        # Until both sides of the swap have been seen, and there were a good many chances for what is between.
+        while rounds < 300 or len(reasons) < 2:
             rounds += 1
             verdict = _verify.verify_one(str(item.parent), item.name)
             assert (verdict.status == "ok") == (verdict.reason == "")
@@ -211,9 +211,24 @@ def test_what_is_swapped_meanwhile_is_neither_followed_nor_waited_for(
 
     canaries = [canary, *([canary / "leaf"] if (canary / "leaf").exists() else [])] if canary.exists() else []
     with untouched(*canaries), meanwhile(lambda: exchange(swapped, outside / "other")):
-        reasons = children.call(look, apart=True, seconds=60)
+        reasons = children.call(look, apart=True)
     assert len(reasons) > 1
     assert reasons <= REASONS
+
+
+def turns(monkeypatch: pytest.MonkeyPatch, path: Path) -> None:
+    """Let whoever writes take turns with whoever reads: after every 50th read, a change of this path is waited for."""
+    readv = os.readv
+    reads = itertools.count()
+
+    def read(*arguments: Any) -> int:
+        before = path.stat().st_ctime_ns
+        count = readv(*arguments)
+        if next(reads) % 50 == 0:
+            until(lambda: path.stat().st_ctime_ns != before, f"nobody changes {path}", pause=0.001)
+        return count
+
+    monkeypatch.setattr(os, "readv", read)
 
 
 def writer_appends(path: Path) -> Callable[[], None]:
@@ -246,7 +261,7 @@ def writer_sets_back_the_time(path: Path) -> Callable[[], None]:
 @pytest.mark.parametrize("writer", [writer_appends, writer_cuts, writer_sets_back_the_time])
 @pytest.mark.parametrize("workers", [1, 2])
 def test_a_file_that_is_written_meanwhile_is_reported(
-    folder: Path, writer: Callable[[Path], Callable[[], None]], workers: int
+    folder: Path, monkeypatch: pytest.MonkeyPatch, writer: Callable[[Path], Callable[[], None]], workers: int
 ) -> None:
     store = folder / "store"
     tree = store / "new"
@@ -255,8 +270,8 @@ def test_a_file_that_is_written_meanwhile_is_reported(
         file.truncate(120 << 20)
     os.utime(tree / "file", (1, 1))
     item = tree.rename(store / _tree.digest(str(tree), _manifest.ALGORITHMS["sha1new"]))
+    turns(monkeypatch, item / "file")
     with meanwhile(writer(item / "file")):
-        time.sleep(0.1)
         report = _verify.verify([str(store)], _verify.Options(workers=workers))
     assert [(name, verdict.status, verdict.reason) for _path, name, verdict in report.problems] == [
         (item.name, "error", "changed")
@@ -264,7 +279,9 @@ def test_a_file_that_is_written_meanwhile_is_reported(
 
 
 @pytest.mark.parametrize("workers", [1, 2])
-def test_a_directory_that_is_written_meanwhile_is_never_called_sound(folder: Path, workers: int) -> None:
+def test_a_directory_that_is_written_meanwhile_is_never_called_sound(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, workers: int
+) -> None:
     """A file comes and goes: seen or not, the directory is not what it was."""
     entries: dict[bytes, Any] = {b"%05d" % number: File(b"x") for number in range(4000)}
     item = added(folder, Folder(entries))
@@ -274,8 +291,8 @@ def test_a_directory_that_is_written_meanwhile_is_never_called_sound(folder: Pat
         (item / "extra").write_bytes(b"")
         (item / "extra").unlink()
 
+    turns(monkeypatch, item)
     with meanwhile(come_and_go):
-        time.sleep(0.1)
         report = _verify.verify([str(item.parent)], _verify.Options(workers=workers))
     ((_path, _name, verdict),) = report.problems
     assert verdict.reason in ("changed", "contents")
@@ -295,20 +312,24 @@ def test_a_directory_that_is_moved_away_meanwhile_is_reported(folder: Path) -> N
 
     def look() -> set[str]:
         reasons: set[str] = set()
-        end = time.monotonic() + 15
-        while time.monotonic() < end and len(reasons) < 2:
+        while len(reasons) < 2:
             reasons.add(_verify.verify_one(str(item.parent), item.name).reason)
         return reasons
 
     with meanwhile(lambda: exchange(middle, other)):
-        assert children.call(look, apart=True, seconds=60) <= {"", "changed", "contents"}
-        time.sleep(0.05)
+        assert children.call(look, apart=True) <= {"", "changed", "contents"}
 
 
-def run(collections: Path, store: Path, workers: int, timeout: float = 300) -> dict[str, Any]:
+def command(collections: Path, store: Path, workers: int, *more: str | Path) -> list[str | Path]:
+    """A run in a process of its own, see run.py."""
+    program = Path(__file__).with_name("run.py")
+    return [sys.executable, "-I", "-S", program, collections, store, str(workers), str(HANG), *more]
+
+
+def run(collections: Path, store: Path, workers: int) -> dict[str, Any]:
     """Verify in a process of its own; what it found and took."""
-    command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("run.py")), collections, store, str(workers)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=timeout, check=False)
+    words = command(collections, store, workers)
+    done = subprocess.run(words, capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 0, done.stderr
     found: dict[str, Any] = json.loads(done.stdout)
     return found
@@ -321,9 +342,7 @@ def check_memory(found: dict[str, Any]) -> None:
 
 def settle(store: Path, algorithm: str = "sha256") -> str:
     """Give the tree ``new`` in a store the name that it should have."""
-    name = children.call(
-        lambda: _tree.digest(str(store / "new"), _manifest.ALGORITHMS[algorithm]), apart=True, seconds=300
-    )
+    name = children.call(lambda: _tree.digest(str(store / "new"), _manifest.ALGORITHMS[algorithm]), apart=True)
     (store / "new").rename(store / name)
     assert isinstance(name, str)
     return name
@@ -352,7 +371,7 @@ def store(folder: Path) -> Iterator[Path]:
         (folder / "store" / "new").mkdir()
         yield folder / "store"
     finally:
-        subprocess.run(["umount", "--lazy", folder / "store"], check=True, timeout=60)
+        subprocess.run(["umount", "--lazy", folder / "store"], check=True, timeout=HANG)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
@@ -387,7 +406,7 @@ def test_memory_and_time_with_a_huge_file(store: Path, collections_path: Path, w
     with (store / "new" / "file").open("wb") as file:
         file.truncate((100 if LONG else 3) << 30)
     settle(store, "sha1")
-    found = run(collections_path, store, workers, timeout=1200)
+    found = run(collections_path, store, workers)
     assert found["summary"]["ok"] == 1
     assert found["summary"]["bytes"] == (100 if LONG else 3) << 30
     check_memory(found)
@@ -462,21 +481,10 @@ def alive(process: int) -> bool:
     return False
 
 
-def wait_for(what: Callable[[], Any], seconds: float = 20) -> Any:
-    """What it returns as soon as it is true."""
-    end = time.monotonic() + seconds
-    while time.monotonic() < end:
-        if found := what():
-            return found
-        time.sleep(0.002)
-    pytest.fail("waited in vain", pytrace=True)
-
-
 @contextlib.contextmanager
-def started(collections: Path, store: Path, workers: int) -> Iterator[subprocess.Popen[str]]:
-    """A run in a process of its own."""
-    command = [sys.executable, "-I", "-S", str(Path(__file__).with_name("run.py")), collections, store, str(workers)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+def started(words: list[str | Path]) -> Iterator[subprocess.Popen[str]]:
+    """A run in a process of its own, which ends with the block."""
+    process = subprocess.Popen(words, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         yield process
     finally:
@@ -486,9 +494,9 @@ def started(collections: Path, store: Path, workers: int) -> Iterator[subprocess
 
 @pytest.fixture
 def busy(store: Path) -> tuple[Path, Path]:
-    """A store with a file that takes seconds to read, and 60 small implementations; the store, and that file."""
+    """A store with a large file, and 60 small implementations; the store, and that file."""
     with (store / "new" / "file").open("wb") as file:
-        file.truncate(3 << 30)
+        file.truncate(64 << 20)
     name = settle(store, "sha1")
     for number in range(60):
         (store / "new").mkdir()
@@ -497,16 +505,28 @@ def busy(store: Path) -> tuple[Path, Path]:
     return store, store / name / "file"
 
 
+def run_killed(collections: Path, store: Path, workers: int, file: Path) -> dict[str, Any]:
+    """Verify in a process of its own, and kill a worker in the middle of reading this file; what was found."""
+    mark = store.parent / "mark"
+    with started(command(collections, store, workers, "", mark)) as process:
+        until(
+            lambda: process.poll() is not None or (mark.exists() and mark.read_text(encoding="ascii").endswith("\n")),
+            "the file is not read",
+        )
+        worker = int(mark.read_text(encoding="ascii"))
+        assert worker in of(process.pid) and reads(worker, file)
+        os.kill(worker, signal.SIGKILL)
+        output, errors = process.communicate(timeout=HANG)
+    assert process.returncode == 0, errors
+    found: dict[str, Any] = json.loads(output)
+    return found
+
+
 def test_the_implementation_of_a_killed_worker_is_an_error_and_the_rest_is_verified(
     busy: tuple[Path, Path], collections_path: Path
 ) -> None:
     store, file = busy
-    with started(collections_path, store, 1) as process:
-        worker = wait_for(lambda: next((pid for pid in of(process.pid) if reads(pid, file)), 0))
-        os.kill(worker, signal.SIGKILL)
-        output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    found = json.loads(output)
+    found = run_killed(collections_path, store, 1, file)
     # What was handed to it besides, it had not begun.
     assert found["problems"].pop(file.parent.name) == "worker"
     assert len(found["problems"]) <= 1 and set(found["problems"].values()) <= {"worker"}
@@ -515,12 +535,7 @@ def test_the_implementation_of_a_killed_worker_is_an_error_and_the_rest_is_verif
 
 def test_a_killed_worker_that_shared_the_work_loses_nothing(busy: tuple[Path, Path], collections_path: Path) -> None:
     store, file = busy
-    with started(collections_path, store, 2) as process:
-        worker = wait_for(lambda: next((pid for pid in of(process.pid) if reads(pid, file)), 0))
-        os.kill(worker, signal.SIGKILL)
-        output, errors = process.communicate(timeout=60)
-    assert process.returncode == 0, errors
-    found = json.loads(output)
+    found = run_killed(collections_path, store, 2, file)
     assert set(found["problems"].values()) <= {"worker"}
     assert len(found["problems"]) <= 2
     assert found["summary"]["ok"] + found["summary"]["error"] == 61
@@ -530,18 +545,18 @@ def test_a_killed_worker_that_shared_the_work_loses_nothing(busy: tuple[Path, Pa
 def test_workers_end_when_who_started_them_is_killed(
     store: Path, collections_path: Path, ending: signal.Signals
 ) -> None:
-    """While they read what would take a minute."""
+    """While they read what takes longer than anything is waited for."""
     file = (store / "new").rename(store / zero.name_of(b"any", "sha256")) / "file"
     with file.open("wb") as opened:
-        opened.truncate(100 << 30)
-    with started(collections_path, store, 2) as process:
-        wait_for(lambda: any(reads(pid, file) for pid in of(process.pid)))
+        opened.truncate(1 << 45)
+    with started(command(collections_path, store, 2)) as process:
+        until(lambda: any(reads(pid, file) for pid in of(process.pid)), "the file is not read")
+        until(lambda: len(of(process.pid)) == 2, "there are not two workers")
         workers = of(process.pid)
-        assert len(workers) == 2
         process.send_signal(ending)
-        process.wait(timeout=10)
+        process.wait(timeout=HANG)
         try:
-            wait_for(lambda: not any(map(alive, workers)), 5)
+            until(lambda: not any(map(alive, workers)), "workers go on")
         finally:
             for worker in filter(alive, workers):
                 os.kill(worker, signal.SIGKILL)

@@ -8,6 +8,7 @@ reached by real ssh, at an address of this machine.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -16,13 +17,14 @@ import socket
 import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import zero
+from aging import age
+from labkit.waiting import HANG, until
 from setup import REPOSITORY
 from zero import File, Folder, Link
 
@@ -37,6 +39,7 @@ class Fleet:
     def __init__(self, root: Path, environment: Path) -> None:
         self.root = root
         self.environment = environment
+        self.watch: Callable[[str], object] = lambda output: None
         self.inventory: dict[str, Any] = {
             "all": {"vars": {"ansible_connection": "local", "ansible_python_interpreter": sys.executable}},
             "zeroinstall_hosts": {"hosts": {}},
@@ -65,25 +68,34 @@ class Fleet:
         }
 
     def run(self, playbook: str | Path = PLAYBOOK, *arguments: str, **variables: Any) -> tuple[int, str]:
-        """Run a playbook; its exit status and output."""
+        """Run a playbook; its exit status and output, which ``watch`` sees again and again as it grows."""
         inventory = self.root / "inventory.json"
         inventory.write_text(json.dumps(self.inventory), encoding="utf-8")
         home = self.root / "home"
         home.mkdir(exist_ok=True)
-        done = subprocess.run(
+        log = self.root / "log"
+        settings = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOST_KEY_CHECKING": "0", "ANSIBLE_TIMEOUT": f"{HANG:.0f}"}
+        with log.open("wb") as file, subprocess.Popen(
             [self.environment / "bin" / "ansible-playbook", "-i", inventory, playbook]
             + ["-e", json.dumps(variables), *arguments],
             cwd=self.root,
-            env={**os.environ, "HOME": str(home), "ANSIBLE_NOCOLOR": "1", "ANSIBLE_HOST_KEY_CHECKING": "0"},
+            env={**os.environ, "HOME": str(home), **settings},
             stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
+            stdout=file,
             stderr=subprocess.STDOUT,
-            timeout=200,
-            check=False,
-        )
-        output = done.stdout.decode()
+        ) as process:  # fmt: skip
+
+            def ended() -> bool:
+                over = process.poll() is not None
+                self.watch(log.read_text(encoding="utf-8", errors="replace"))
+                return over
+
+            try:
+                until(ended, log.read_text)
+            finally:
+                process.kill()
         assert not list((home / ".ansible_async").glob("*")), "left behind"
-        return done.returncode, output
+        return process.returncode, log.read_text(encoding="utf-8")
 
 
 @pytest.fixture
@@ -91,7 +103,7 @@ def fleet(environment: Path) -> Iterator[Fleet]:
     """No hosts yet."""
     root = tempfile.mkdtemp(prefix="zeroinstall-verify-")
     yield Fleet(Path(root), environment)
-    subprocess.run(["rm", "-rf", "--", root], check=True, timeout=60)
+    subprocess.run(["rm", "-rf", "--", root], check=True, timeout=HANG)
 
 
 def damaged(store: Path, algorithm: str = "sha256=") -> str:
@@ -292,47 +304,65 @@ def test_problems_are_selected_by_the_documented_example(fleet: Fleet) -> None:
     assert shown[2] == 0
 
 
-def test_a_long_run_tells_how_far_it_is(fleet: Fleet, slow_python: Path) -> None:
+def test_a_long_run_tells_how_far_it_is(fleet: Fleet, slow_disk: SlowDisk) -> None:
     store = zero.store_under(fleet.root / "long")
     tree = fleet.root / "tree"
     for number in range(6):
         zero.build(os.fsencode(tree), Folder({b"file": File(bytes([number]) * 50_000_000)}))
         zero.add(store, tree, "sha256new")
-        subprocess.run(["rm", "-rf", "--", tree], check=True, timeout=60)
+        subprocess.run(["rm", "-rf", "--", tree], check=True, timeout=HANG)
     fleet.inventory["zeroinstall_hosts"]["hosts"]["long"] = {"cache_host_path": str(store)}
+    fleet.watch = slow_disk.watch
     status, output = fleet.run(
-        cache_verify_progress=0.05, cache_verify_workers=1, ansible_python_interpreter=str(slow_python)
+        cache_verify_progress=0.05, cache_verify_workers=1, ansible_python_interpreter=str(slow_disk.python)
     )
     assert status == 0, output
     told = re.findall(
         r"^long: verified (\d) of 6 implementations, 0\.\d\d of 0\.30 GB(?:, about \d+ s left)?$", output, re.MULTILINE
     )
-    assert told and told == sorted(told), output
+    assert told == sorted(told) and told[-1] > "0", output
     status, output = fleet.run(cache_verify_progress=0, cache_verify_workers=1)
     assert status == 0 and "verified" not in output.replace("not verified", ""), output
 
 
 SLOW_DISK = """
 import os, time
-readv = os.readv
+readv, left, end = os.readv, 110_000_000, time.monotonic() + HANG
 def slow(*arguments):
-    time.sleep(0.001)
-    return readv(*arguments)
+    global left
+    while left < 0 and not os.path.exists(TOLD) and time.monotonic() < end:
+        time.sleep(0.01)
+    count = readv(*arguments)
+    left -= count
+    return count
 os.readv = slow
 """
-"""A stand-in for a slow disk, as Python's ``sitecustomize``: a run takes seconds however fast the machine is."""
+"""A stand-in for a slow disk, as Python's ``sitecustomize``: it stops after two implementations until that was told."""
+
+
+class SlowDisk:
+    """A Python that reads from a slow disk, and what lets it go on."""
+
+    def __init__(self, folder: Path) -> None:
+        self.told = folder / "told"
+        slow = SLOW_DISK.replace("HANG", str(HANG)).replace("TOLD", repr(str(self.told)))
+        (folder / "sitecustomize.py").write_text(slow, encoding="utf-8")
+        self.python = folder / "python"
+        self.python.write_text(
+            f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(folder))} exec /usr/bin/python3 "$@"\n', encoding="utf-8"
+        )
+        self.python.chmod(0o755)
+
+    def watch(self, output: str) -> None:
+        """Let the disk go on once it was told that something was verified."""
+        if re.search(r"verified [1-9] of \d implementations", output):
+            self.told.touch()
 
 
 @pytest.fixture
-def slow_python(folder: Path) -> Path:
-    """A Python that reads from a slow disk."""
-    (folder / "sitecustomize.py").write_text(SLOW_DISK, encoding="utf-8")
-    program = folder / "python"
-    program.write_text(
-        f'#!/bin/sh\nPYTHONPATH={shlex.quote(str(folder))} exec /usr/bin/python3 "$@"\n', encoding="utf-8"
-    )
-    program.chmod(0o755)
-    return program
+def slow_disk(folder: Path) -> SlowDisk:
+    """The Python that reads from it is one that every user can run."""
+    return SlowDisk(folder)
 
 
 USER, NUMBER = "verifier", 64_999
@@ -347,7 +377,31 @@ def home(disk: Path) -> Iterator[Path]:
     path.mkdir()
     os.chown(path, NUMBER, NUMBER)
     yield path
-    subprocess.run(["rm", "-rf", "--", path], check=True, timeout=60)
+    subprocess.run(["rm", "-rf", "--", path], check=True, timeout=HANG)
+
+
+@contextlib.contextmanager
+def serving(folder: Path, host_key: Path, passwd: Path) -> Iterator[int]:
+    """An SSH server with this file of users, for the block; its port, which it has before anybody connects."""
+    log = folder / "log"
+    inside = 'mount --bind "$1" /etc/passwd && shift && exec "$@"'
+    while True:
+        with socket.create_server(("127.0.0.1", 0)) as server:
+            port = server.getsockname()[1]
+        server_options = ["-F", "-E", "-s", "-m", "-p", f"127.0.0.1:{port}", "-r", host_key, "-P", folder / "pid"]
+        with log.open("wb") as output, subprocess.Popen(
+            ["unshare", "--mount", "sh", "-c", inside, "sh", passwd, "dropbear", *server_options],
+            stdin=subprocess.DEVNULL, stdout=output, stderr=output,
+        ) as process:  # fmt: skip
+            try:
+                until(lambda: b"Not backgrounding" in log.read_bytes() or process.poll() is not None, log.read_text)
+                if process.poll() is None:
+                    yield port
+                    return
+            finally:
+                process.terminate()
+        # Another program was given the port in between.
+        assert "Address already in use" in log.read_text(), log.read_text()
 
 
 @pytest.fixture
@@ -355,60 +409,49 @@ def ssh(tmp_path: Path, home: Path) -> Iterator[dict[str, Any]]:
     """Variables of a host that is reached by ssh."""
     folder = tmp_path / "ssh"
     (folder / ".ssh").mkdir(parents=True, mode=0o700)
-    key, host_key, log, control, passwd = (folder / name for name in ("key", "host", "log", "control", "passwd"))
-    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=60)
-    subprocess.run(["dropbearkey", "-t", "ed25519", "-f", host_key], check=True, capture_output=True, timeout=60)
+    key, host_key, control, passwd = (folder / name for name in ("key", "host", "control", "passwd"))
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", key], check=True, timeout=HANG)
+    subprocess.run(["dropbearkey", "-t", "ed25519", "-f", host_key], check=True, capture_output=True, timeout=HANG)
     key.with_suffix(".pub").rename(folder / ".ssh" / "authorized_keys")
     passwd.write_text(PASSWD.format(ssh=folder, home=home), encoding="utf-8")
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        port = server.getsockname()[1]
-    inside = 'mount --bind "$1" /etc/passwd && shift && exec "$@"'
-    server_options = ["-F", "-E", "-s", "-m", "-p", f"127.0.0.1:{port}", "-r", host_key]
-    with log.open("wb") as output, subprocess.Popen(
-        ["unshare", "--mount", "sh", "-c", inside, "sh", passwd, "dropbear", *server_options, "-P", folder / "pid"],
-        stdin=subprocess.DEVNULL, stdout=output, stderr=output,
-    ) as process:  # fmt: skip
-        try:
-            patience = time.monotonic() + 60
-            while b"Not backgrounding" not in log.read_bytes():
-                assert process.poll() is None and time.monotonic() < patience, log.read_text()
-                time.sleep(0.05)
-            never = "-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes"
-            yield {
-                "ansible_connection": "ssh",
-                "ansible_host": "127.0.0.1",
-                "ansible_port": port,
-                "ansible_user": "root",
-                "ansible_ssh_private_key_file": str(key),
-                "ansible_ssh_common_args": f"{never} -o ControlPath={control}",
-                "ansible_become_method": "ansible.builtin.su",
-                "ansible_python_interpreter": "/usr/bin/python3",
-                "cache_host_store": "user",
-                "cache_host_user": USER,
-            }
-            hang_up = ["ssh", "-F", "none", "-q", "-o", f"ControlPath={control}", "-O", "exit", "host"]
-            subprocess.run(hang_up, check=False, capture_output=True, timeout=60)
-        finally:
-            process.terminate()
+    with serving(folder, host_key, passwd) as port:
+        never = "-F none -o StrictHostKeyChecking=no -o UserKnownHostsFile=/dev/null -o IdentitiesOnly=yes"
+        yield {
+            "ansible_connection": "ssh",
+            "ansible_host": "127.0.0.1",
+            "ansible_port": port,
+            "ansible_user": "root",
+            "ansible_ssh_private_key_file": str(key),
+            "ansible_ssh_common_args": f"{never} -o ControlPath={control}",
+            "ansible_become_method": "ansible.builtin.su",
+            "ansible_python_interpreter": "/usr/bin/python3",
+            "cache_host_store": "user",
+            "cache_host_user": USER,
+        }
+        hang_up = ["ssh", "-F", "none", "-q", "-o", f"ControlPath={control}", "-O", "exit", "host"]
+        subprocess.run(hang_up, check=False, capture_output=True, timeout=HANG)
 
 
 @pytest.mark.oldest
-def test_a_user_s_store_over_ssh(fleet: Fleet, home: Path, ssh: dict[str, Any], slow_python: Path) -> None:
+@pytest.mark.thorough
+def test_a_user_s_store_over_ssh(fleet: Fleet, home: Path, ssh: dict[str, Any], slow_disk: SlowDisk) -> None:
     """As a user who may read nobody else's files: progress, the record of what was sound, and damage."""
     store = zero.store_under(home / ".cache")
     tree = fleet.root / "tree"
     for number in range(4):
         zero.build(os.fsencode(tree), Folder({b"file": File(bytes([number]) * 50_000_000)}))
         zero.add(store, tree, "sha256new" if number else "sha256")
-        subprocess.run(["rm", "-rf", "--", tree], check=True, timeout=60)
-    subprocess.run(["chown", "-R", f"{NUMBER}:{NUMBER}", home], check=True, timeout=60)
+        subprocess.run(["rm", "-rf", "--", tree], check=True, timeout=HANG)
+    subprocess.run(["chown", "-R", f"{NUMBER}:{NUMBER}", home], check=True, timeout=HANG)
     fleet.inventory["zeroinstall_hosts"]["hosts"]["metal"] = ssh
-    time.sleep(4)  # what is younger is not recorded
+    fleet.watch = slow_disk.watch
+    age()
     options = {"cache_verify_mode": "changed", "cache_verify_workers": 1}
 
-    status, output = fleet.run(cache_verify_progress=0.05, ansible_python_interpreter=str(slow_python), **options)
+    python = str(slow_disk.python)
+    status, output = fleet.run(cache_verify_progress=0.05, ansible_python_interpreter=python, **options)
     assert status == 0, output
-    assert re.search(r"^metal: verified \d of 4 implementations, 0\.\d\d of 0\.20 GB", output, re.MULTILINE), output
+    assert re.search(r"^metal: verified [1-9] of 4 implementations, 0\.\d\d of 0\.20 GB", output, re.MULTILINE), output
     warnings = re.findall(r"\[WARNING\]: (.*)", output)
     assert [one for one in warnings if not one.startswith("Module remote_tmp ")] == [], output
     records = home / ".local/state/zeroinstall.virtualbox/verified"

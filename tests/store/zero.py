@@ -13,6 +13,8 @@ import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
+from labkit.waiting import HANG
+
 ALGORITHMS = ("sha1", "sha1new", "sha256", "sha256new")
 NOBODY = 65534
 AS_NOBODY = ("setpriv", f"--reuid={NOBODY}", f"--regid={NOBODY}", "--clear-groups", "--")
@@ -60,7 +62,7 @@ def build(path: bytes, node: File | Link | Folder) -> None:
     os.utime(path, ns=(node.mtime, node.mtime))
 
 
-def run(command: Sequence[str | bytes | Path], timeout: float = 60) -> subprocess.CompletedProcess[bytes]:
+def run(command: Sequence[str | bytes | Path]) -> subprocess.CompletedProcess[bytes]:
     """Run a program of Zero Install's, away from the user's stores and settings."""
     return subprocess.run(
         command,
@@ -68,7 +70,7 @@ def run(command: Sequence[str | bytes | Path], timeout: float = 60) -> subproces
         env=ENVIRONMENT,
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=timeout,
+        timeout=HANG,
         check=False,
     )
 
@@ -99,7 +101,7 @@ def add(store: Path, tree: Path, algorithm: str) -> str:
         env={**ENVIRONMENT, "XDG_CACHE_HOME": str(home), "XDG_CACHE_DIRS": str(home)},
         stdin=subprocess.DEVNULL,
         capture_output=True,
-        timeout=60,
+        timeout=HANG,
         check=False,
     )
     assert done.returncode == 0, done.stderr

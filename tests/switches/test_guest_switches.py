@@ -16,9 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from fleet import TESTS, Fleet, Play
+from fleet import TESTS, Fleet, Play, alone_with
+from labkit.waiting import HANG
 from setup import run_name
 from walk import MODES, SHARE, SWITCHES, UNSHARE, WALK, assert_same
+
+pytestmark = pytest.mark.thorough
 
 CONTAINERS = TESTS / "containers" / "containers.py"
 PODMAN = TESTS / "containers" / "podman"
@@ -76,13 +79,13 @@ class Guests(Fleet):
 
     def containers(self, *words: str) -> None:
         """Run the program that makes containers."""
-        subprocess.run([sys.executable, CONTAINERS, "--run", RUN, *words], check=True, timeout=900)
+        subprocess.run([sys.executable, CONTAINERS, "--run", RUN, *words], check=True, timeout=HANG)
 
     def inside(self, name: str, script: str) -> str:
         """What a shell script prints in a guest."""
         return subprocess.run(
             [PODMAN, "exec", f"{RUN}-{name}", "/bin/bash", "-c", script],
-            check=True, timeout=300, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
+            check=True, timeout=HANG, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
 
     def bring(self, *options: str, playbook: str = SHARE) -> Play:
         """Run a playbook, which has to succeed."""
@@ -120,13 +123,15 @@ def guests(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guests]:
     """Guests without Zero Install, to whom all shares of all modes are offered, each with a package in it."""
     made = Guests(tmp_path_factory.mktemp("guests"))
     folders = " ".join(f"/srv/shares/{share}/sha256=1" for share in SHARES)
-    try:
-        made.containers("up", *(f"{name}=debian13" for name in made.guests))
-        for name in made.guests:
-            made.inside(name, f"apt-get -qq update; mkdir -p {folders}; for one in {folders}; do touch $one/file; done")
-        yield made
-    finally:
-        made.containers("down")
+    with alone_with(RUN):
+        try:
+            made.containers("up", *(f"{name}=debian13" for name in made.guests))
+            for name in made.guests:
+                made.inside(name, f"apt-get -qq update; mkdir -p {folders}")
+                made.inside(name, f"for one in {folders}; do touch $one/file; done")
+            yield made
+        finally:
+            made.containers("down")
 
 
 @pytest.fixture(scope="module")

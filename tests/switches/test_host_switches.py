@@ -17,6 +17,8 @@ import pytest
 from fleet import Fleet, Play
 from walk import MODES, SHARE, SWITCHES, UNSHARE, VERIFY, WALK, assert_same, difference
 
+pytestmark = pytest.mark.thorough
+
 SYSTEM_STORE = "/var/cache/0install.net/implementations"
 USER_STORE = "/home/vm/.cache/0install.net/implementations"
 GROUP_STORE = "/home/vm/.local/share/zeroinstall.virtualbox/groups/default/0install.net/implementations"

@@ -22,6 +22,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from alone import alone
 from setup import run_name
 
 TESTS = Path(__file__).resolve().parents[1]
@@ -29,10 +30,15 @@ LAB = TESTS / "lab" / "lab.py"
 sys.path.insert(0, str(LAB.parent))
 
 from labkit import agent  # noqa: E402
+from labkit.cache import default_folder  # noqa: E402
+from labkit.runs import NO_SERVER  # noqa: E402
+from labkit.waiting import HANG, until  # noqa: E402
 
 
 class FleetError(Exception):
     """What was run, and what it printed."""
+
+    complete = True  # it says all that a user of the tests needs to know
 
 
 @dataclasses.dataclass(frozen=True)
@@ -97,14 +103,15 @@ class Fleet:
 
     @contextlib.contextmanager
     def running(self, quiet: bool = False) -> Iterator[Fleet]:
-        """Up as long as the block; whatever ends it, the run is taken down."""
-        try:
-            self.lab("up", "--guests", ",".join(self.guests), quiet=quiet)
-            self.inventory = Path(self.lab("inventory").stdout.strip())
-            self.folder = self.inventory.parent
-            yield self
-        finally:
-            self.lab("down", check=False, quiet=quiet)
+        """Up as long as the block; whatever ends it, the run is taken down. Another of this name is waited for."""
+        with alone_with(self.name):
+            try:
+                self.lab("up", "--guests", ",".join(self.guests), quiet=quiet)
+                self.inventory = Path(self.lab("inventory").stdout.strip())
+                self.folder = self.inventory.parent
+                yield self
+            finally:
+                self.lab("down", check=False, quiet=quiet)
 
     @property
     def root(self) -> Path:
@@ -151,17 +158,20 @@ class Fleet:
 
     def vbox(self, *arguments: str) -> str:
         """What VBoxManage on the host prints. Where it met a VBoxSVC that was just leaving, it is run again."""
-        attempts = 5
-        while True:
-            try:
-                return self.host("/usr/lib/virtualbox/VBoxManage", "-q", *arguments).stdout
-            except FleetError as error:
-                attempts -= 1
-                if "Failed to create the VirtualBox object" not in str(error) or not attempts:
-                    raise
-                time.sleep(1)
 
-    def guest(self, name: str, line: str, check: bool = True, timeout: float = 600) -> tuple[int, str]:
+        def served() -> subprocess.CompletedProcess[str] | None:
+            try:
+                return self.host("/usr/lib/virtualbox/VBoxManage", "-q", *arguments)
+            except FleetError as error:
+                if NO_SERVER in str(error):
+                    return None
+                raise
+
+        done = until(served, "VBoxManage finds no VBoxSVC", pause=1)
+        assert done
+        return done.stdout
+
+    def guest(self, name: str, line: str, check: bool = True, timeout: float = HANG) -> tuple[int, str]:
         """Exit status and output of a shell line in a guest, which may take some seconds."""
         status, output = agent.ask(self.work(name).parent, agent.in_userland(line), timeout)
         if check and status:
@@ -207,6 +217,11 @@ class Fleet:
             [task for play in report["plays"] for task in play["tasks"]],
             count_module_runs(log.read_text(encoding="utf-8", errors="replace")),
         )
+
+
+def alone_with(name: str) -> contextlib.AbstractContextManager[None]:
+    """Have nobody else make the run NAME, of the lab or of containers, before the end of the block."""
+    return alone(default_folder().parent, f"machines {name}")
 
 
 def count_module_runs(log: str) -> collections.Counter[str]:

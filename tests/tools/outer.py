@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import parts
 import pytest
-from setup import REPOSITORY, Setup, link_dependencies
-
-NOT_COPIED = (".git", ".*cache", "__pycache__", ".ansible", ".hypothesis", "collections", "output", "*.tar.gz")
+from environments import copy_tree
+from parts import NOT_RUN
+from setup import Setup, link_dependencies
 
 
 def read_setup() -> Setup | None:
@@ -52,8 +50,7 @@ def collections_path(setup: Setup) -> Path:
 @pytest.fixture
 def tree(tmp_path: Path, venv: Path) -> Path:
     """A copy of the work tree at ``ansible_collections/zeroinstall/virtualbox``, for what resolves links or writes."""
-    copy = tmp_path / "ansible_collections" / "zeroinstall" / "virtualbox"
-    shutil.copytree(REPOSITORY, copy, symlinks=True, ignore=shutil.ignore_patterns(*NOT_COPIED))
+    copy = copy_tree(tmp_path)
     link_dependencies(tmp_path / "ansible_collections", venv)
     return copy
 
@@ -80,36 +77,6 @@ def pytest_configure(config: pytest.Config) -> None:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
 
-BUILD = pytest.StashKey["subprocess.Popen[bytes]"]()
-
-
-def pytest_collection_finish(session: pytest.Session) -> None:
-    """Build the lab while the tests before it run; the lab's own locks make its tests wait for that."""
-    lab = REPOSITORY / "tests" / "lab"
-    found = read_setup()
-    if found and not session.config.option.collectonly and any(item.path.is_relative_to(lab) for item in session.items):
-        log = Path(found.cache) / "logs" / "lab-build.log"
-        with log.open("w", encoding="utf-8") as output:
-            session.config.stash[BUILD] = subprocess.Popen(
-                [sys.executable, lab / "lab.py", "build"],
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-        reporter = session.config.pluginmanager.get_plugin("terminalreporter")
-        if reporter:
-            reporter.write_line(f"building the lab meanwhile; its log: {log}")
-
-
-def pytest_unconfigure(config: pytest.Config) -> None:
-    """End a build that is still going on."""
-    build = config.stash.get(BUILD, None)
-    if build and build.poll() is None:
-        build.terminate()
-        build.wait()
-
-
 def in_ci() -> bool:
     """Whether this is a run that must leave out nothing."""
     return os.environ.get("CI", "").lower() in ("1", "true", "yes")
@@ -120,13 +87,45 @@ def reason(report: pytest.TestReport | pytest.CollectReport) -> str:
     return str(report.longrepr[2] if isinstance(report.longrepr, tuple) else report.longrepr)
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Do not run a test of which something was not set up that it needs."""
+    found = read_setup()
+    path = item.path.relative_to(parts.REPOSITORY) if item.path.is_relative_to(parts.REPOSITORY) else item.path
+    needs = parts.needs_of(part for part in parts.PARTS if path.is_relative_to(part))
+    for need in sorted(needs & (found.broken.keys() if found else set())):
+        pytest.fail(f"{NOT_RUN}{found.broken[need].splitlines()[0]}", pytrace=False)
+
+
+TOLD = pytest.StashKey[dict[int, BaseException]]()
+"""What fixtures failed with. pytest raises it again for each test behind."""
+
+
+def shorten(report: pytest.TestReport, error: BaseException, told: dict[int, BaseException]) -> None:
+    """Tell why a set-up failed in full for the first test behind it, and in a line for the others."""
+    if getattr(error, "complete", False) or getattr(error, "pytrace", True) is False:
+        report.longrepr = str(error)
+    crash = getattr(report.longrepr, "reprcrash", None)
+    reason = (crash.message if crash else str(report.longrepr)).splitlines()[0].removeprefix(NOT_RUN)
+    if id(error) in told or str(error).startswith(NOT_RUN):
+        report.longrepr, report.not_run = NOT_RUN + reason, True
+    told[id(error)] = error
+
+
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
-    """Count a skipped test as failed in CI, unless it is marked optional."""
+def pytest_runtest_makereport(item: pytest.Item, call: pytest.CallInfo[None]) -> Iterator[None]:
+    """Tell the failure of a set-up once; count a skipped test as failed in CI, unless it is marked optional."""
     report = yield
+    if report.when == "setup" and report.failed and call.excinfo:
+        shorten(report, call.excinfo.value, item.config.stash.setdefault(TOLD, {}))
     if in_ci() and report.skipped and not hasattr(report, "wasxfail") and not item.get_closest_marker("optional"):
         report.outcome, report.longrepr = "failed", f"CI needs this test, but it was skipped: {reason(report)}"
     return report
+
+
+def pytest_report_teststatus(report: pytest.TestReport) -> tuple[str, str, str] | None:
+    """Tell a test that was not run because of a failure in a word."""
+    return ("not run", "n", "NOT RUN") if getattr(report, "not_run", False) else None
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,19 +4,41 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import signal
 import subprocess
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pytest
-from setup import Setup, program
+from labkit.waiting import HANG
+from setup import Setup
 
 QUIET_PIP = {"PIP_QUIET": "1", "PIP_PROGRESS_BAR": "off", "PIP_NO_WARN_SCRIPT_LOCATION": "1"}
 
 
+@contextlib.contextmanager
+def program(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[str]]:
+    """A program with text output in a process group of its own, which ends whole if the block is left by an exception.
+
+    ``options`` are those of ``subprocess.Popen``.
+    """
+    words = [str(word) for word in command]
+    with subprocess.Popen(words, stdin=subprocess.DEVNULL, text=True, start_new_session=True, **options) as process:
+        try:
+            yield process
+        except BaseException:
+            for number in (signal.SIGTERM, signal.SIGKILL):
+                with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
+                    os.killpg(process.pid, number)
+                    process.wait(10)
+            raise
+
+
 def check(
-    command: Sequence[str | Path], *, cwd: Path, environment: Mapping[str, str] | None = None, timeout: float = 600
+    command: Sequence[str | Path], *, cwd: Path, environment: Mapping[str, str] | None = None, timeout: float = HANG
 ) -> str:
     """Run a program; its output, both streams in their order. The test fails where the program does.
 
@@ -51,4 +73,4 @@ def ansible_test(setup: Setup, environment: Path, tree: Path, *words: str) -> st
     folders = [str(environment / "bin"), *(os.path.dirname(python) for python in setup.pythons.values())]
     path = os.pathsep.join([*dict.fromkeys(folders), os.environ["PATH"]])
     command = [environment / "bin" / "ansible-test", words[0], "--color", "no", *words[1:]]
-    return check(command, cwd=tree, environment={"HOME": setup.home, "PATH": path, **QUIET_PIP}, timeout=1200)
+    return check(command, cwd=tree, environment={"HOME": setup.home, "PATH": path, **QUIET_PIP})

@@ -1,45 +1,62 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Run all tests, several parts of them at once, and sum up.
+"""Set up what the tests need, run them, several parts at once, and sum up.
 
-    python3 tests/tools/setup.py python tests/tools/run_tests.py [FOLDER...] [PYTEST-OPTION...]
+    python3 tests/tools/run_tests.py [--all] [FOLDER...] [PYTEST-OPTION...]
 
-The parts, with folders only those in them, are pytest's ``testpaths`` in pyproject.toml, started in their order; each
-is a pytest of its own, whose lines are shown as they come. One more runs at once than there are processors, and three
-at least, for some of their time goes into waiting. The last line has the numbers of all parts. After Ctrl-C or SIGTERM,
+Without ``--all``, the tests that are marked ``thorough`` are left out. The parts are in parts.py, with folders only
+those in them; each is a pytest of its own, whose lines are shown as they come. The last line has the numbers of all
+parts. Where what a part needs could not be set up, its tests are not run and count as failed. After Ctrl-C or SIGTERM,
 each part cleans up before this ends.
 """
 
 from __future__ import annotations
 
 import asyncio
+import collections
 import dataclasses
 import itertools
-import os
+import re
+import resource
 import signal
 import sys
 import tempfile
 import time
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from xml.etree import ElementTree
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+import parts
+import setup
+from alone import alone
+from steps import ADOPT, say
+
 NOTHING_RAN = 5
 """pytest's exit status where no test was selected."""
+
+SET_UP_FAILED = re.compile(rf'failed on setup with "(?:{parts.NOT_RUN})?(.*?)"?$', re.MULTILINE)
+"""The message by which pytest's report tells that a test was not run, and why."""
 
 
 @dataclasses.dataclass
 class Part:
-    """A part of the tests, and what came out of it. ``failed`` are the names of tests."""
+    """A part of the tests, and what came out of it.
+
+    Attributes:
+        seconds: from its start to its end.
+        processor: seconds of processor time, of all processes that it started.
+        failed: the names of tests that ran and failed.
+        not_run: why tests were not run, and how many of them.
+    """
 
     path: str
     status: int | None = None
     seconds: float = 0
+    processor: float = 0
     passed: int = 0
     skipped: int = 0
     failed: list[str] = dataclasses.field(default_factory=list)
+    not_run: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
 
     @property
     def name(self) -> str:
@@ -49,13 +66,18 @@ class Part:
     @property
     def good(self) -> bool:
         """Whether nothing is wrong with it."""
-        return self.status in (0, NOTHING_RAN) and not self.failed
+        return self.status in (0, NOTHING_RAN) and not self.failed and not self.not_run
 
-    def read(self, report: Path) -> None:
-        """Take in the results that pytest wrote, in JUnit's format."""
+    def read(self, report: Path, used: Path) -> None:
+        """Take in the results that pytest wrote, in JUnit's format, and the time that adopt.py did."""
+        self.processor = float(used.read_text(encoding="utf-8")) if used.exists() else 0
+        if not report.exists():
+            return
         for case in ElementTree.parse(report).iter("testcase"):
-            kinds = {child.tag for child in case}
-            if kinds & {"failure", "error"}:
+            kinds = {child.tag: child.get("message", "") for child in case}
+            if found := SET_UP_FAILED.match(kinds.get("error", "")):
+                self.not_run[found[1]] += 1
+            elif kinds.keys() & {"failure", "error"}:
                 self.failed.append(f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}")
             elif "skipped" in kinds:
                 self.skipped += 1
@@ -63,32 +85,34 @@ class Part:
                 self.passed += 1
 
 
-def parts(folders: Sequence[str] = ()) -> list[Part]:
-    """All parts, or those in these folders, in the order of their start."""
-    settings = tomllib.loads((REPOSITORY / "pyproject.toml").read_text(encoding="utf-8"))
-    paths = settings["tool"]["pytest"]["ini_options"]["testpaths"]
-    return [Part(path) for path in paths if not folders or any(map(Path(path).is_relative_to, folders))]
-
-
 def table(done: Sequence[Part]) -> list[str]:
-    """What came out of each part, the names of what failed, and the numbers of all."""
+    """What came out of each part, the names of what failed, why tests were not run, and the numbers of all."""
     width = max(len(part.name) for part in done)
-    lines = [f"{'':{width}}  passed  failed  skipped  seconds"]
+    lines = [f"{'':{width}}  passed  failed  skipped  seconds  of a processor"]
     for part in done:
-        numbers = f"{part.passed:6}  {len(part.failed):6}  {part.skipped:7}  {part.seconds:7.0f}"
-        told = "" if part.good or part.failed else f"  ended with status {part.status}"
+        numbers = f"{part.passed:6}  {failures(part):6}  {part.skipped:7}  {part.seconds:7.0f}  {part.processor:14.0f}"
+        told = "" if part.good or part.failed or part.not_run else f"  ended with status {part.status}"
         lines.append(f"{part.name:{width}}  {numbers}{told}")
     lines += [f"FAILED {name}" for part in done for name in part.failed]
-    failed = sum(len(part.failed) or not part.good for part in done)
+    lines += [
+        f"NOT RUN {part.path}, {number} tests: {reason}" for part in done for reason, number in part.not_run.items()
+    ]
+    failed = sum(failures(part) or not part.good for part in done)
     passed, skipped = (sum(getattr(part, kind) for part in done) for kind in ("passed", "skipped"))
     return [*lines, f"{passed} passed, {failed} failed, {skipped} skipped"]
+
+
+def failures(part: Part) -> int:
+    """How many tests failed, or were not run because of a failure."""
+    return len(part.failed) + part.not_run.total()
 
 
 class Runner:
     """Runs parts, so many at once."""
 
-    def __init__(self, at_once: int, options: Sequence[str], folder: Path) -> None:
-        self._options = options
+    def __init__(self, at_once: int, command: Sequence[str], variables: Mapping[str, str], folder: Path) -> None:
+        self._command = command
+        self._variables = variables
         self._folder = folder
         self._free = asyncio.Semaphore(at_once)
         self._running: list[asyncio.subprocess.Process] = []
@@ -106,10 +130,13 @@ class Runner:
             if self.interrupted:
                 return
             began = time.monotonic()
-            report = self._folder / f"{part.name.replace('/', '-')}.xml"
+            report, used = (self._folder / f"{part.name.replace('/', '-')}.{kind}" for kind in ("xml", "used"))
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-m", "pytest", f"--junitxml={report}", *self._options, part.path),
-                cwd=REPOSITORY,
+                *(sys.executable, "-IS", str(ADOPT), "--used", str(used)),
+                *(*self._command, f"--junitxml={report}", part.path),
+                *(f"--ignore={path}" for path in parts.inner(part.path)),
+                cwd=parts.REPOSITORY,
+                env=self._variables,
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -123,29 +150,55 @@ class Runner:
             part.status = await process.wait()
             self._running.remove(process)
             part.seconds = time.monotonic() - began
-            if report.exists():
-                part.read(report)
+            part.read(report, used)
 
 
-async def run(arguments: Sequence[str]) -> int:
-    """Run the parts and print what came out; the exit status."""
-    folders = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
-    options = arguments[len(folders) :]
-    chosen = parts(folders)
-    if not chosen:
-        print(f"There are no tests in {' '.join(folders)}.", file=sys.stderr)
-        return 2
+def processor() -> float:
+    """Seconds of processor time of this program, of the programs that it has run, and of all that they left behind."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(one.ru_utime + one.ru_stime for one in used)
+
+
+async def run(
+    paths: Sequence[str], options: Sequence[str], environment: setup.Setup, variables: Mapping[str, str]
+) -> int:
+    """Run parts with pytest's options, and print what came out; the exit status."""
+    chosen = [Part(path) for path in paths]
+    python = str(Path(environment.environments["oldest"]) / "bin" / "python")
     with tempfile.TemporaryDirectory() as folder:
-        runner = Runner(max(2, os.cpu_count() or 1) + 1, options, Path(folder))
+        runner = Runner(setup.AT_ONCE, [python, "-m", "pytest", *options], variables, Path(folder))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, runner.interrupt)
         await asyncio.gather(*(runner.run(part) for part in chosen))
     if runner.interrupted:
         print("\nInterrupted. What had been started has ended and cleaned up.", file=sys.stderr)
         return 128 + signal.SIGINT
-    print("\n" + "\n".join(table(chosen)))
+    *lines, last = table(chosen)
+    print("\n" + "\n".join(lines))
+    for line in environment.left_out:
+        print(f"NOT TESTED HERE: {line}")
+    say(f"{processor():.0f} s of processor time, with the set-up")
+    print(last)
     return 0 if all(part.good for part in chosen) and any(part.passed for part in chosen) else 1
 
 
+def main(arguments: Sequence[str]) -> int:
+    """Set up and run; the exit status."""
+    everything = arguments[:1] == ["--all"]
+    arguments = arguments[everything:]
+    folders = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
+    options = [*([] if everything else ["-m", f"not {parts.MARKER}"]), *arguments[len(folders) :]]
+    chosen = parts.chosen(folders, everything)
+    if not chosen:
+        print(f"There are no tests in {' '.join(folders)}.", file=sys.stderr)
+        return 2
+    with setup.explained():
+        environment, variables = setup.provide(parts.needs_of(chosen), everything)
+        with alone(Path(environment.cache), f"tests of {setup.REPOSITORY}"):
+            say(f"Running {len(chosen)} parts of the tests, up to {setup.AT_ONCE} at once")
+            status = asyncio.run(run(chosen, options, environment, variables))
+    return status
+
+
 if __name__ == "__main__":
-    sys.exit(asyncio.run(run(sys.argv[1:])))
+    sys.exit(main(sys.argv[1:]))

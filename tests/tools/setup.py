@@ -1,64 +1,66 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Set up all that the tests need, then run a command in it.
+"""Set up all that tests need, then run a command in it.
 
-    python3 tests/tools/setup.py [--all] [COMMAND [ARGUMENT...]]
+    python3 tests/tools/setup.py [--all] [--needs NEED,...] [COMMAND [ARGUMENT...]]
     python3 tests/tools/setup.py --clean
 
-Needs root on Debian and Python 3.11 or later. Everything lands in one cache outside the repository,
-``$ZEROINSTALL_VIRTUALBOX_CACHE`` or else ``~/.cache/zeroinstall.virtualbox``:
+This is the one place that installs anything: Debian packages on the machine, and the rest in one cache outside the
+repository, ``$ZEROINSTALL_VIRTUALBOX_CACHE`` or else ``~/.cache/zeroinstall.virtualbox``:
 
     envs/oldest-KEY/       virtual environment with the oldest supported ansible-core; COMMAND runs in it
     envs/newest-KEY/       with --all: the same with the newest ansible-core, on the newest Python that was found
     envs/target-3.X-KEY/   for the oldest and the newest Python that managed machines may have, with --all for each
                            found: the unit tests run in it
+    envs/unit-KEY/         what the unit tests need, for the Python at hand (tests/tools/unit.py)
     collections-KEY/       ansible_collections/ with this work tree and the collections it depends on
-    home/                  the home directory for ansible-test, which keeps its own environments there
+    home/                  the home directory for ansible-test, which has environments of its own there
+    made/                  which images are there
+    lab/ containers/ qemu/ images, made by the programs of the tests; each has a README
     logs/                  what the programs printed that were run here
 
 KEY is a hash of what the thing was made from, so that the next run takes it as it is, and a changed requirement
-makes a new one. COMMAND finds the paths in ``$ZEROINSTALL_VIRTUALBOX_SETUP``, a file with ``Setup`` as JSON.
+makes a new one. What a NEED is stands in parts.py. COMMAND finds the paths in ``$ZEROINSTALL_VIRTUALBOX_SETUP``, a file
+with ``Setup`` as JSON. Needs Python 3.11 or later, and root on Debian 12 or later.
 """
 
 from __future__ import annotations
 
-import ast
-import configparser
+import sys
+
+if sys.version_info < (3, 11):  # noqa: UP036
+    sys.exit("The tests cannot be set up: they need Python 3.11 or later, and this is " + sys.version.split()[0])
+
+import argparse
 import contextlib
 import dataclasses
 import fcntl
-import glob
-import hashlib
-import io
+import functools
 import json
 import os
 import re
+import secrets
 import shutil
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any
 
-REPOSITORY = Path(__file__).resolve().parents[2]
+import installing
+import parts
+from environments import AnsibleTest, Environment, key, making, requirements_text
+from parts import REPOSITORY
+from pythons import Version, choose, ends, find_pythons
+from steps import Command, Step, StepError, Work, carry_out, must, say
+
 REQUIREMENTS = REPOSITORY / "tests" / "requirements"
 UNIT_REQUIREMENTS = REPOSITORY / "tests" / "unit" / "requirements.txt"
-OLDEST_TARGET = (3, 8)  # the oldest target Python of ansible-core 2.19
-OLDEST_CONTROLLER = (3, 11)  # the oldest controller Python of ansible-core 2.19
-NEWEST_FOR_OLDEST = (3, 13)  # the newest one that ansible-core 2.19 knows
-NEWER_CORE_FROM = (3, 12)  # ansible-core 2.20 and later do not run on an older Python
 TAG = "CACHEDIR.TAG"
 TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by the tests of zeroinstall.virtualbox.\n"
 DEPENDENCIES = ("ansible", "community", "containers")  # namespaces of the collections that the tests use
-STARTED = time.monotonic()
-
-Version = tuple[int, int]
-
-
-class SetupError(Exception):
-    """A message for the user: what cannot be set up, why, and what to do."""
+AT_ONCE = max(2, os.cpu_count() or 1) + 1
+"""How many programs run at once: for some of their time they wait."""
+ROOM = 3000
+"""What Python environments take of the disk, in MB."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -67,7 +69,8 @@ class Setup:
 
     ``environments`` maps ``oldest`` and ``newest`` to virtual environments, and ``targets`` the versions of target
     Pythons ("3.8"), as far as they were asked for and a Python was found; ``pythons`` maps all versions found to the
-    interpreters themselves.
+    interpreters themselves. ``broken`` maps needs that could not be met to the reason, and ``left_out`` says what this
+    machine cannot test.
     """
 
     cache: str
@@ -76,11 +79,8 @@ class Setup:
     pythons: dict[str, str]
     collections: str
     home: str
-
-
-def say(message: str) -> None:
-    """Print a line with the seconds since the start."""
-    print(f"[{time.monotonic() - STARTED:4.0f} s] {message}", flush=True)
+    broken: dict[str, str] = dataclasses.field(default_factory=dict)
+    left_out: list[str] = dataclasses.field(default_factory=list)
 
 
 def cache_directory(environment: Mapping[str, str]) -> Path:
@@ -92,234 +92,50 @@ def cache_directory(environment: Mapping[str, str]) -> Path:
     return (Path(general) if general else Path.home() / ".cache") / "zeroinstall.virtualbox"
 
 
-def key(*parts: str) -> str:
-    """Eight hexadecimal digits that change with any of the parts."""
-    return hashlib.sha256("\0".join(parts).encode()).hexdigest()[:8]
-
-
 def run_name(name: str) -> str:
     """The name of a run of the lab or the containers, this work tree's own: a run of another's is not taken down."""
     return f"{name}-{key(str(REPOSITORY))}"
 
 
-def requirements_text(path: Path) -> str:
-    """A requirements file with the files that it includes by ``-r``, without comments."""
-    lines = []
-    for line in path.read_text(encoding="utf-8").splitlines():
-        words = line.split("#")[0].split()
-        if words[:1] == ["-r"]:
-            lines.append(requirements_text(path.parent / words[1]))
-        elif words:
-            lines.append(" ".join(words))
-    return "\n".join(lines)
-
-
-def missing(packages: Iterable[str], status: str) -> list[str]:
-    """Those Debian packages that are not installed by dpkg-query's lines ``NAME ABBREVIATED-STATUS``."""
-    installed = {line.split()[0] for line in status.splitlines() if line.split()[1:] == ["ii"]}
-    return [package for package in packages if package not in installed]
-
-
-def choose(found: Iterable[Version]) -> tuple[Version | None, Version | None]:
-    """The Python for the oldest and for the newest ansible-core, or None, out of the versions found."""
-    oldest = min((one for one in found if OLDEST_CONTROLLER <= one <= NEWEST_FOR_OLDEST), default=None)
-    newest = max((one for one in found if one >= NEWER_CORE_FROM), default=None)
-    return oldest, newest
-
-
-def ends(found: Iterable[Version]) -> tuple[Version, Version]:
-    """The oldest and the newest version of those found that the oldest ansible-core knows."""
-    known = [one for one in found if one <= NEWEST_FOR_OLDEST]
-    return min(known), max(known)
-
-
-@contextlib.contextmanager
-def program(command: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """A program with text output in a process group of its own, which ends whole if the block is left by an exception.
-
-    ``options`` are those of ``subprocess.Popen``.
-    """
-    words = [str(word) for word in command]
-    with subprocess.Popen(words, stdin=subprocess.DEVNULL, text=True, start_new_session=True, **options) as process:
-        try:
-            yield process
-        except BaseException:
-            for number in (signal.SIGTERM, signal.SIGKILL):
-                with contextlib.suppress(ProcessLookupError, subprocess.TimeoutExpired):
-                    os.killpg(process.pid, number)
-                    process.wait(10)
-            raise
-
-
-def run(command: Sequence[str | Path], log: Path, environment: Mapping[str, str] | None = None) -> None:
-    """Run a command, its output into the log.
-
-    Raises:
-        SetupError: it failed; with the last lines of its output.
-    """
-    run_side_by_side({log: command}, environment)
-
-
-def run_side_by_side(
-    commands: Mapping[Path, Sequence[str | Path]], environment: Mapping[str, str] | None = None
-) -> None:
-    """Run commands at the same time, each with its output into its log.
-
-    Raises:
-        SetupError: one failed, and the others were ended; with the last lines of its output.
-    """
-    with contextlib.ExitStack() as stack:
-        running = {}
-        for log, command in commands.items():
-            log.parent.mkdir(parents=True, exist_ok=True)
-            output = stack.enter_context(log.open("w", encoding="utf-8"))
-            options = {"stdout": output, "stderr": subprocess.STDOUT, "env": environment}
-            running[log] = stack.enter_context(program(command, **options))
-        for log, process in running.items():
-            if status := process.wait():
-                tail = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-15:])
-                line = " ".join(map(str, commands[log]))
-                raise SetupError(f"{line}\nended with status {status}; its last lines ({log}):\n{tail}")
-
-
-def install_debian_packages(packages: Sequence[str], logs: Path) -> list[str]:
-    """Install those of the packages that are missing, and return them.
-
-    Raises:
-        SetupError: not root, no apt-get, or the installation failed.
-    """
-    query = subprocess.run(
-        ["dpkg-query", "-W", "-f", "${Package} ${db:Status-Abbrev}\n"], capture_output=True, text=True, check=False
-    )
-    wanted = missing(packages, query.stdout)
-    if not wanted:
-        return []
-    if os.geteuid() != 0:
-        raise SetupError(f"only root can install the Debian packages that are missing: {' '.join(wanted)}")
-    say(f"Installing Debian packages: {', '.join(wanted)}")
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    run(["apt-get", "update"], logs / "apt-update.log", environment)
-    run(["apt-get", "install", "-y", "--no-install-recommends", *wanted], logs / "apt-install.log", environment)
-    return wanted
-
-
-def probe(candidate: str) -> tuple[Version, str] | None:
-    """Version and path of an interpreter, or None for what does not run or cannot make virtual environments.
-
-    A version manager's shim leads to the interpreter behind it, or to nothing where that version is switched off.
-    """
-    code = "import sys, venv, ensurepip; print(*sys.version_info[:2], sys._base_executable)"
-    try:
-        done = subprocess.run(
-            [candidate, "-I", "-c", code],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=20,
-            check=False,
-        )
-    except (OSError, subprocess.TimeoutExpired):
-        return None
-    words = done.stdout.strip().split(" ", 2)
-    if done.returncode or len(words) != 3:
-        return None
-    return (int(words[0]), int(words[1])), words[2]
-
-
-def find_pythons(environment: Mapping[str, str]) -> dict[Version, str]:
-    """The interpreters of this machine that targets or controllers may have: the first that works of each version."""
-    folders = [*environment.get("PATH", "").split(os.pathsep), "/usr/local/bin", "/usr/bin"]
-    folders += sorted(glob.glob(os.path.expanduser("~/.pyenv/versions/*/bin")))
-    found: dict[Version, str] = {}
-    for folder in dict.fromkeys(folders):
-        for candidate in sorted(glob.glob(os.path.join(glob.escape(folder), "python3.*"))):
-            match = re.fullmatch(r"python3\.(\d+)", os.path.basename(candidate))
-            if not match or (3, int(match[1])) < OLDEST_TARGET or (3, int(match[1])) in found:
-                continue
-            result = probe(candidate)
-            if result:
-                found.setdefault(*result)
-    return dict(sorted(found.items()))
-
-
 @dataclasses.dataclass(frozen=True)
-class Environment:
-    """A virtual environment of an interpreter, in a folder; with what a file requires, if any."""
+class Image:
+    """What a program of the tests makes in the cache for a need."""
 
-    python: str
-    path: Path
-    requirements: Path | None = None
+    name: str
+    cache: Path
+    ansible: Path | None
+
+    @property
+    def need(self) -> parts.Need:
+        """What the table says of it."""
+        return parts.NEEDS[self.name]
 
     @property
     def marker(self) -> Path:
-        """The file that says that it is complete."""
-        return self.path / "complete"
+        """The file that names the folders that were made from the sources as they are now."""
+        sources = sorted(
+            path for folder in self.need.sources for path in (parts.TESTS / folder).iterdir()
+            if path.is_file() and not path.name.startswith("test_")
+        )  # fmt: skip
+        content = (path.read_bytes().hex() for path in sources)
+        return self.cache / "made" / f"{self.name}-{key(*map(str, sources), *content, str(self.ansible))}"
 
+    @property
+    def there(self) -> bool:
+        """Whether it need not be made."""
+        try:
+            return all(map(os.path.exists, self.marker.read_text(encoding="utf-8").splitlines()))
+        except FileNotFoundError:
+            return False
 
-def make_environments(wanted: Iterable[Environment], logs: Path) -> None:
-    """Make virtual environments side by side, but those that are there: one that was left half-made goes.
-
-    They are made in their places, not moved there, because their programs name their interpreter by its path.
-
-    Raises:
-        SetupError: one cannot be made.
-    """
-    making = [one for one in wanted if not one.marker.exists()]
-    for one in making:
-        if one.path.exists():
-            shutil.rmtree(one.path)
-        say(f"Making the environment {one.path.name}" + (f" from {one.requirements.name}" if one.requirements else ""))
-    run_side_by_side({logs / f"{one.path.name}-venv.log": [one.python, "-m", "venv", one.path] for one in making})
-    # Byte code is kept of what is used: that of all of Ansible's collections would take longer than all else.
-    install = ("-m", "pip", "install", "--disable-pip-version-check", "--no-compile", "-r")
-    run_side_by_side(
-        {
-            logs / f"{one.path.name}-pip.log": [one.path / "bin" / "python", *install, one.requirements]
-            for one in making
-            if one.requirements
-        }
-    )
-    for one in making:
-        one.marker.touch()
-
-
-def pip_configuration(listing: str) -> str:
-    """A pip.conf with all that ``pip config list`` prints; the environment goes before files."""
-    sections: dict[str, dict[str, str]] = {}
-    for line in sorted(listing.splitlines(), key=lambda line: line.startswith(":env:")):
-        name, _equals, value = line.partition("=")
-        section, _dot, option = name.rpartition(".")
-        if option != "config-file":
-            sections.setdefault("global" if section == ":env:" else section, {})[option] = ast.literal_eval(value)
-    configuration = configparser.RawConfigParser()
-    configuration.read_dict(sections)
-    text = io.StringIO()
-    configuration.write(text)
-    return text.getvalue()
-
-
-def prepare_home(home: Path, environments: Sequence[Path], logs: Path) -> None:
-    """Let ansible-test take pip from the package index: it would download a script from a server of its own.
-
-    ansible-test looks for that script in its cache first. The one laid there unpacks pip's own wheel. ansible-test
-    hides the user's environment from pip, so pip's settings (an index, a certificate) go into a file.
-    """
-    settings = subprocess.run(
-        [environments[0] / "bin" / "python", "-m", "pip", "config", "list"], capture_output=True, text=True, check=True
-    )
-    (home / ".config" / "pip").mkdir(parents=True, exist_ok=True)
-    (home / ".config" / "pip" / "pip.conf").write_text(pip_configuration(settings.stdout), encoding="utf-8")
-    cache = home / ".ansible" / "test" / "cache"
-    cache.mkdir(parents=True, exist_ok=True)
-    for environment in environments:
-        python = environment / "bin" / "python"
-        (source,) = environment.glob("lib/python3.*/site-packages/ansible_test/_internal/python_requirements.py")
-        body = source.read_text(encoding="utf-8").split("def get_venv_packages", 1)[-1].split("\ndef ", 1)[0]
-        for version in sorted(set(re.findall(r"\bpip\b['\"]?\s*[=:]\s*['\"]([0-9.]+)['\"]", body))):
-            if not list(cache.glob(f"pip-{version}-*.whl")):
-                say(f"Fetching pip {version} for ansible-test")
-                run([python, "-m", "pip", "download", "--no-deps", "-d", cache, f"pip=={version}"], logs / "pip.log")
-            shutil.copyfile(Path(__file__).with_name("get_pip.py"), cache / f"get_pip_{version.replace('.', '_')}.py")
+    def make(self, logs: Path, environment: Mapping[str, str]) -> Work:
+        """Run the program, whose lines ``artefact FOLDER`` name what it has made."""
+        program, *words = self.need.build
+        log = logs / f"image-{self.name}.log"
+        yield from must(Command([sys.executable, parts.TESTS / program, *words], log, environment, shown="lab: "))
+        made = re.findall(r"^artefact (.*)$", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
+        self.marker.parent.mkdir(exist_ok=True)
+        self.marker.write_text("\n".join(made), encoding="utf-8")
 
 
 def link(path: Path, target: Path) -> None:
@@ -327,7 +143,7 @@ def link(path: Path, target: Path) -> None:
     if path.is_symlink() and os.readlink(path) == str(target):
         return
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
     temporary.symlink_to(target)
     os.replace(temporary, path)
 
@@ -354,49 +170,116 @@ def locked(cache: Path) -> Iterator[None]:
         yield
 
 
-def set_up(cache: Path, everything: bool) -> Setup:
-    """Make what is missing in the cache; without ``everything``, only what most commands need.
+def environments_for(pythons: Mapping[Version, str], cache: Path, everything: bool) -> dict[str, Environment]:
+    """The environments of Ansible: ``oldest``, and with ``everything`` ``newest`` where a Python is new enough.
 
     Raises:
-        SetupError: something cannot be made.
+        StepError: no Python is right for the oldest.
     """
-    logs = cache / "logs"
-    packages = requirements_text(REQUIREMENTS / "debian.txt").split()
-    pythons = find_pythons(os.environ)
-    if choose(pythons)[0] is None:
-        packages.append("python3-venv")
-    if install_debian_packages(packages, logs):
-        pythons = find_pythons(os.environ)
     oldest, newest = choose(pythons)
     if oldest is None:
-        raise SetupError(
+        raise StepError(
             "no Python 3.11, 3.12 or 3.13 was found that can make virtual environments, and ansible-core 2.19 needs"
             " one; install one of them, on Debian with its -venv package"
         )
     chosen = {"oldest": oldest} | ({"newest": newest} if newest and everything else {})
-    environments = {}
-    for name, version in chosen.items():
-        requirements = REQUIREMENTS / f"{name}.txt"
-        path = cache / "envs" / f"{name}-{key(pythons[version], requirements_text(requirements))}"
-        environments[name] = Environment(pythons[version], path, requirements)
+    return {
+        name: Environment(
+            pythons[version],
+            cache / "envs" / f"{name}-{key(pythons[version], requirements_text(REQUIREMENTS / f'{name}.txt'))}",
+            REQUIREMENTS / f"{name}.txt",
+        )
+        for name, version in chosen.items()
+    }
+
+
+def targets_for(pythons: Mapping[Version, str], cache: Path, everything: bool, made_for: str) -> dict[str, Environment]:
+    """The environments of target Pythons, by version; ``made_for`` is the environment whose ansible-test uses them."""
     targets = {}
-    for version in pythons if everything else ends(pythons):
+    for version in pythons if everything else dict.fromkeys(ends(pythons)):
         python, name = pythons[version], ".".join(map(str, version))
-        path = cache / "envs" / f"target-{name}-{key(python, requirements_text(UNIT_REQUIREMENTS))}"
-        targets[name] = Environment(python, path)
-    make_environments([*environments.values(), *targets.values()], logs)
-    prepare_home(cache / "home", [one.path for one in environments.values()], logs)
-    collections = cache / f"collections-{key(str(REPOSITORY), str(environments['oldest'].path))}"
+        folder = f"target-{name}-{key(python, requirements_text(UNIT_REQUIREMENTS), made_for)}"
+        targets[name] = Environment(python, cache / "envs" / folder)
+    return targets
+
+
+def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
+    """Make what is missing of what these needs take, with ``everything`` for each Python and Ansible.
+
+    Raises:
+        StepError: something cannot be made that all tests need.
+    """
+    logs = cache / "logs"
+    needs = parts.with_needed(needs)
+    pythons = find_pythons(os.environ)
+    packages = parts.packages(needs)
+    if choose(pythons)[0] is None:
+        packages.append("python3-venv")
+        # That of Debian, which has what makes environments then.
+        pythons |= {sys.version_info[:2]: sys.executable}
+    environments = environments_for(pythons, cache, everything)
+    oldest = environments["oldest"].path
+    commands = frozenset(needs & parts.ANSIBLE_TEST)
+    targets = targets_for(pythons, cache, everything, str(oldest)) if "units" in commands else {}
+    paths = {version: one.path for version, one in targets.items()}
+    folders = tuple(dict.fromkeys(os.path.dirname(python) for python in pythons.values()))
+    tester = AnsibleTest(cache / "home", commands, tuple(one.path for one in environments.values()), paths, folders)
+    images = [Image(name, cache, oldest if parts.NEEDS[name].ansible else None)
+              for name in parts.NEEDS if name in needs and parts.NEEDS[name].build]  # fmt: skip
+
+    lacking = installing.missing_packages(packages)
+    absent = [one for one in [*environments.values(), *targets.values()] if not one.marker.exists()]
+    missing = [one for one in images if not one.there]
+    if lacking:
+        installing.check()
+    installing.check_room(cache, (ROOM if absent else 0) + sum(one.need.room for one in missing))
+    steps = []
+    if lacking:
+        title = f"installing {len(lacking)} Debian packages"
+        say(f"These Debian packages are missing: {' '.join(lacking)}")
+        steps.append(Step("packages", title, lambda: installing.install(lacking, logs), 60))
+    for one in absent:
+        text = f" from {one.requirements.name}" if one.requirements else ""
+        title = f"making the environment {one.path.name}{text}"
+        seconds = 60 if one.requirements else 5
+        steps.append(Step(one.path.name, title, functools.partial(making, one, logs), seconds, ("packages",)))
+    ready = [one.path.name for one in absent]
+    if commands and not tester.marker.exists():
+        title = "making the environments of ansible-test"
+        steps.append(Step("ansible-test", title, lambda: tester.make(logs), 90, ready))
+    for image in missing:
+        after = ["packages", *image.need.after, *([oldest.name] if image.ansible else [])]
+        work = functools.partial(image.make, logs, command_environment(cache, oldest, os.environ))
+        steps.append(Step(image.name, f"making {image.need.title}", work, image.need.seconds, after))
+    tell_plan(steps)
+    failed = carry_out(steps, AT_ONCE)
+    for name in ("packages", *ready, "ansible-test"):
+        if name in failed:
+            raise StepError(failed[name])
+    left_out = []
+    if everything and "newest" not in environments:
+        left_out.append("the newest ansible-core, which needs Python 3.12 or later with venv")
+    collections = cache / f"collections-{key(str(REPOSITORY), str(oldest))}"
     link(collections / "ansible_collections" / "zeroinstall" / "virtualbox", REPOSITORY)
-    link_dependencies(collections / "ansible_collections", environments["oldest"].path)
+    link_dependencies(collections / "ansible_collections", oldest)
     return Setup(
         cache=str(cache),
         environments={name: str(one.path) for name, one in environments.items()},
-        targets={name: str(one.path) for name, one in targets.items()},
+        targets={name: str(path) for name, path in paths.items()},
         pythons={".".join(map(str, version)): python for version, python in pythons.items()},
         collections=str(collections),
         home=str(cache / "home"),
+        broken=failed,
+        left_out=left_out,
     )
+
+
+def tell_plan(steps: Sequence[Step]) -> None:
+    """Say what will be done."""
+    if steps:
+        say(f"{len(steps)} steps set up what is missing, up to {AT_ONCE} at once; the next run takes it as it is:")
+        for number, step in enumerate(steps, 1):
+            say(f"  {number}. {step.title}" + (f", about {step.seconds} s" if step.seconds else ""))
 
 
 def mount_points() -> list[Path]:
@@ -410,66 +293,104 @@ def clean(cache: Path) -> None:
     """Remove the cache.
 
     Raises:
-        SetupError: it is not one of ours, or something is still mounted in it.
+        StepError: it is not one of ours, or something of it is in use.
     """
     if not cache.exists():
         return
     if not (cache / TAG).exists():
-        raise SetupError(f"{cache} has no {TAG} of these tests, so it is left alone; remove it yourself if it is yours")
-    held = [mount for mount in mount_points() if mount.is_relative_to(cache.resolve())]
-    if held:
-        raise SetupError(f"{cache} is still in use: {', '.join(map(str, held))} is mounted: end the lab first")
-    shutil.rmtree(cache)
+        raise StepError(f"{cache} has no {TAG} of these tests, so it is left alone; remove it yourself if it is yours")
+    with locked(cache):
+        if mounted := [mount for mount in mount_points() if mount.is_relative_to(cache.resolve())]:
+            raise StepError(f"{cache} is still in use: {', '.join(map(str, mounted))} is mounted: end the lab first")
+        if held := [file for file in cache.glob("**/locks/*") if is_held(file)]:
+            raise StepError(f"{cache} is still in use: another program holds {held[0]}: wait for its end")
+        if (state := cache / "containers" / "run").is_symlink():
+            shutil.rmtree(os.readlink(state), ignore_errors=True)
+        shutil.rmtree(cache)
     say(f"Removed {cache}")
 
 
-def command_environment(setup: Setup, file: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    """The environment variables of the command that runs in the set-up."""
-    first = setup.environments["oldest"]
+def is_held(file: Path) -> bool:
+    """Whether another program holds a lock on a file."""
+    with file.open() as opened:
+        try:
+            fcntl.flock(opened, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
+
+
+def command_environment(cache: Path, oldest: Path, environment: Mapping[str, str]) -> dict[str, str]:
+    """The environment variables of what runs in the set-up."""
     return {
         **environment,
-        "PATH": f"{first}/bin:{environment.get('PATH', os.defpath)}",
-        "VIRTUAL_ENV": first,
-        "ANSIBLE_COLLECTIONS_PATH": setup.collections,
-        "ZEROINSTALL_VIRTUALBOX_CACHE": setup.cache,
-        "ZEROINSTALL_VIRTUALBOX_SETUP": str(file),
+        "PATH": f"{oldest}/bin:{environment.get('PATH', os.defpath)}",
+        "VIRTUAL_ENV": str(oldest),
+        "ANSIBLE_COLLECTIONS_PATH": str(cache / f"collections-{key(str(REPOSITORY), str(oldest))}"),
+        "ZEROINSTALL_VIRTUALBOX_CACHE": str(cache),
         # Byte code is kept, which makes a short run of Ansible twice as fast, but not in the work tree.
         "PYTHONDONTWRITEBYTECODE": "",
-        "PYTHONPYCACHEPREFIX": str(Path(setup.cache) / "bytecode"),
+        "PYTHONPYCACHEPREFIX": str(cache / "bytecode"),
     }
+
+
+def provide(needs: Collection[str], everything: bool = False) -> tuple[Setup, dict[str, str]]:
+    """Set up what these needs take, unless it is there; with the environment variables of what runs in it.
+
+    Raises:
+        StepError: it cannot be set up.
+    """
+    cache = cache_directory(os.environ)
+    if any(parts.NEEDS[need].build for need in needs) or installing.missing_packages(parts.packages(needs)):
+        installing.check()
+    with locked(cache):
+        setup = set_up(cache, needs, everything)
+    # What runs beside this reads its own: it may have been set up with more, or with less.
+    file = Path(setup.collections) / f"setup-{key(*sorted(needs), str(everything))}.json"
+    temporary = file.with_name(f".setup.{secrets.token_hex(8)}")
+    temporary.write_text(json.dumps(dataclasses.asdict(setup), indent=2) + "\n", encoding="utf-8")
+    os.replace(temporary, file)
+    say(f"All is set up in {cache}; Python {', '.join(setup.pythons)}")
+    variables = command_environment(cache, Path(setup.environments["oldest"]), os.environ)
+    return setup, {**variables, "ZEROINSTALL_VIRTUALBOX_SETUP": str(file)}
+
+
+@contextlib.contextmanager
+def explained() -> Iterator[None]:
+    """End the program with a message where the set-up fails or is interrupted."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    try:
+        yield
+    except StepError as error:
+        sys.exit(f"The tests cannot be set up: {error}")
+    except KeyboardInterrupt:
+        print("Interrupted. What is complete is kept, the rest is made at the next run.", file=sys.stderr)
+        sys.exit(128 + signal.SIGINT)
 
 
 def main(arguments: list[str]) -> int:
     """Set up and run; returns the exit status where no command takes the process over."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
-    cache = cache_directory(os.environ)
-    try:
-        if arguments == ["--clean"]:
-            clean(cache)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--all", action="store_true", help="for each Python, and for the newest ansible-core, too")
+    parser.add_argument("--needs", default="", help=f"with commas, of: {', '.join(parts.NEEDS)}")
+    parser.add_argument("--clean", action="store_true", help="remove the cache")
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    options = parser.parse_args(arguments)
+    needs = [need for need in options.needs.split(",") if need]
+    if unknown := set(needs) - parts.NEEDS.keys():
+        parser.error(f"--needs knows no {', '.join(sorted(unknown))}")
+    with explained():
+        if options.clean:
+            clean(cache_directory(os.environ))
             return 0
-        everything = arguments[:1] == ["--all"]
-        if everything:
-            del arguments[0]
-        with locked(cache):
-            setup = set_up(cache, everything)
-            # What runs beside this reads its own: it may have been set up with more, or with less.
-            file = Path(setup.collections) / ("setup-all.json" if everything else "setup.json")
-            temporary = file.with_name(f".setup.{os.getpid()}")
-            temporary.write_text(json.dumps(dataclasses.asdict(setup), indent=2) + "\n", encoding="utf-8")
-            os.replace(temporary, file)
-    except SetupError as error:
-        print(f"The tests cannot be set up: {error}", file=sys.stderr)
-        return 1
-    except KeyboardInterrupt:
-        print("Interrupted. What is complete is kept, the rest is made at the next run.", file=sys.stderr)
-        return 128 + signal.SIGINT
-    say(f"Set up in {cache}: Python {', '.join(setup.pythons)}")
-    if arguments:
-        environment = command_environment(setup, file, os.environ)
+        setup, variables = provide(needs, options.all)
+        if setup.broken:
+            raise StepError("\n".join(dict.fromkeys(setup.broken.values())))
+    if options.command:
         try:
-            os.execvpe(arguments[0], arguments, environment)
+            os.execvpe(options.command[0], options.command, variables)
         except OSError as error:
-            print(f"cannot run {arguments[0]}: {error.strerror}", file=sys.stderr)
+            print(f"cannot run {options.command[0]}: {error.strerror}", file=sys.stderr)
             return 127
     return 0
 

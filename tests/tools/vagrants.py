@@ -8,12 +8,12 @@ import contextlib
 import json
 import os
 import subprocess
-import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from fleet import TESTS, Fleet
+from labkit.waiting import until
 from programs import check
 
 MANAGE = "/usr/lib/virtualbox/VBoxManage"
@@ -40,7 +40,7 @@ class Vagrant:
     def ruby(self, script: str, *arguments: str | Path) -> str:
         """What one of the scripts beside this project's tests of Vagrant prints."""
         command = ["ruby", SCRIPTS / script, *arguments]
-        return check(command, cwd=self.folder, environment=self.environment, timeout=1800)
+        return check(command, cwd=self.folder, environment=self.environment)
 
     def read(self, *folders: Path) -> dict[str, Any]:
         """What Vagrant reads in projects: folder to machine to what it has."""
@@ -74,10 +74,11 @@ def service(fleet: Fleet) -> Iterator[None]:
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as process:
         try:
-            end = time.monotonic() + 120
-            while fleet.host(MANAGE, "list", "vms", check=False).returncode:
-                assert time.monotonic() < end, "VBoxSVC does not answer after 120 s"
-                time.sleep(0.5)
+            until(
+                lambda: fleet.host(MANAGE, "list", "vms", check=False).returncode == 0,
+                "VBoxSVC does not answer",
+                pause=0.5,
+            )
             yield
         finally:
             process.terminate()

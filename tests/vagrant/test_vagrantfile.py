@@ -25,6 +25,8 @@ from vagrants import SHARED, STORE, Vagrant, project
 
 assert collection.FINDER, "it makes ansible_collections importable"
 
+pytestmark = pytest.mark.thorough
+
 HERE = Path(__file__).resolve().parent
 EXAMPLES = REPOSITORY / "docs" / "examples" / "vagrant"
 SYMLINKS = "VBoxInternal2/SharedFoldersEnableSymlinksCreate/"

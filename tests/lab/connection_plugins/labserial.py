@@ -18,17 +18,11 @@ options:
     type: path
     vars:
       - name: lab_guest
-  answer_timeout:
-    description: Seconds that one command may take, with the time that other callers take before it.
-    default: 600
-    type: int
-    vars:
-      - name: lab_answer_timeout
 """
 
-import importlib.util
 import shlex
 import shutil
+import sys
 import time
 import uuid
 from pathlib import Path
@@ -37,9 +31,9 @@ from ansible.errors import AnsibleConnectionFailure
 from ansible.plugins.connection import ConnectionBase
 from ansible.utils.display import Display
 
-_spec = importlib.util.spec_from_file_location("lab_agent", Path(__file__).resolve().parents[1] / "labkit/agent.py")
-agent = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(agent)
+sys.path.append(str(Path(__file__).resolve().parents[1]))
+
+from labkit import agent
 
 ROOT, SHARE = agent.ROOT, agent.SHARE
 ENVIRONMENT = " ".join("%s=%s" % item for item in agent.LOGIN.items())
@@ -58,7 +52,7 @@ class Connection(ConnectionBase):
 
     def _ask(self, command):
         try:
-            return agent.ask(self._guest, command, self.get_option("answer_timeout"))
+            return agent.ask(self._guest, command)
         except agent.AgentError as error:
             raise AnsibleConnectionFailure(str(error)) from error
 

@@ -20,6 +20,8 @@ import uuid
 from collections.abc import Iterator
 from pathlib import Path
 
+from .waiting import HANG
+
 ROOT = "/newroot"  # the guest's userland, as its agent sees it
 SHARE = "/mnt/lab"  # the share lab-work, as the userland sees it
 LOGIN = {  # the environment of commands, in the host and in the guests
@@ -31,6 +33,7 @@ LOGIN = {  # the environment of commands, in the host and in the guests
     "LANG": "C.UTF-8",
 }
 LONGEST = 3800  # bytes: the guest's tty buffer holds 4096
+COURTESY = 1  # seconds that a caller stays for the next one's sake; nothing depends on it
 
 
 class AgentError(Exception):
@@ -43,7 +46,7 @@ def in_userland(line: str) -> str:
     return "env -i %s chroot %s /bin/sh -c %s" % (environment, ROOT, shlex.quote("cd; " + line))
 
 
-def ask(guest: Path, command: str, timeout: float = 600) -> tuple[int, str]:
+def ask(guest: Path, command: str, timeout: float = HANG) -> tuple[int, str]:
     """Exit status and output (stdout and stderr) of one shell line, run by the agent of the guest with this folder.
 
     Calls are served one after the other; waiting for others counts towards timeout (seconds).  Raises AgentError.
@@ -65,9 +68,9 @@ def ask(guest: Path, command: str, timeout: float = 600) -> tuple[int, str]:
                 if not data:
                     raise AgentError("%s: the machine went away while it ran: %s" % (guest.name, command[:200]))
                 received += data
-            # wait until VirtualBox has seen the end too: it throws out who connects before that
+            # wait until VirtualBox has seen the end too: it throws out who connects before that, who then tries again
             line.shutdown(socket.SHUT_WR)
-            line.settimeout(1)
+            line.settimeout(COURTESY)
             with contextlib.suppress(TimeoutError):
                 while line.recv(65536):
                     pass
@@ -104,10 +107,10 @@ def _sent(path: Path, request: str, deadline: float) -> Iterator[socket.socket]:
         try:
             client.sendall(request.encode())
             client.recv(1, socket.MSG_PEEK)
-        except (ConnectionResetError, BrokenPipeError):
+        except (ConnectionResetError, BrokenPipeError) as error:
             client.close()
             if time.monotonic() > deadline:
-                raise
+                raise TimeoutError("another caller's connection did not end") from error
             time.sleep(0.02)
             continue
         except BaseException:

@@ -70,6 +70,41 @@ def locked(path: Path, blocking: bool = True) -> Iterator[None]:
         yield
 
 
+_held: dict[Path, int] = {}
+
+
+def hold(path: Path) -> bool:
+    """Keep an artefact from being removed as long as this program runs; False if it is not there."""
+    if path in _held:
+        return True
+    try:
+        handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return False
+    fcntl.flock(handle, fcntl.LOCK_SH)
+    with contextlib.suppress(FileNotFoundError):  # it was just being removed
+        if os.path.samestat(os.stat(path), os.fstat(handle)):
+            _held[path] = handle
+            return True
+    os.close(handle)
+    return False
+
+
+@contextlib.contextmanager
+def unheld(path: Path) -> Iterator[bool]:
+    """Whether no program holds an artefact; none does before the end of the block."""
+    with contextlib.ExitStack() as stack:
+        free = True
+        with contextlib.suppress(FileNotFoundError):
+            handle = os.open(path, os.O_RDONLY | os.O_DIRECTORY)
+            stack.callback(os.close, handle)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                free = False
+        yield free
+
+
 def remove_tree(path: Path) -> None:
     """Remove a folder and all in it, but first what is mounted there."""
     unmount_below(path)
@@ -89,16 +124,16 @@ class Cache:
         """The folder that holds the artefact NAME (for people: TITLE) made from PARTS; build(folder) fills a new one.
 
         It is built under another name and renamed when complete, so that an interrupted build is never taken for a
-        finished one.
+        finished one. It is not removed as long as this program runs.
         """
         key = fingerprint([name, *parts])
         path = self.artefacts / ("%s-%s" % (name, key))
-        if path.exists():
+        if hold(path):
             return path
         with locked(self.folder / "locks" / name):
-            if path.exists():
+            if hold(path):
                 return path
-            for stale in self.artefacts.glob(".%s-*" % name):
+            for stale in self._versions("." + name):
                 remove_tree(stale)
             temporary = self.artefacts / (".%s-%s" % (name, key))
             temporary.mkdir(parents=True)
@@ -109,17 +144,34 @@ class Cache:
             finally:
                 if temporary.exists():
                     remove_tree(temporary)
+            hold(path)
             self._prune(name)
         return path
 
+    def named_in(self, things: object) -> list[Path]:
+        """The folders of artefacts that paths in dataclasses and tuples lie in."""
+        if isinstance(things, Path):
+            return [self.artefacts / things.relative_to(self.artefacts).parts[0]]
+        values = things if isinstance(things, (tuple, list)) else vars(things).values()
+        return sorted({folder for value in values for folder in self.named_in(value)})
+
     def _prune(self, name: str) -> None:
-        """Remove all but the newest KEEP versions of an artefact, and those that runs use."""
-        used = "".join(file.read_text() for file in self.runs.glob("*/run.json"))
-        versions = sorted(
-            (path for path in self.artefacts.glob(name + "-*") if len(path.name) == len(name) + 17),
-            key=lambda path: path.stat().st_mtime,
-            reverse=True,
-        )
-        for path in versions[KEEP:]:
-            if path.name not in used:
-                remove_tree(path)
+        """Remove all but the newest KEEP versions of an artefact, and those that programs hold or runs use."""
+        for path in sorted(self._versions(name), key=lambda path: path.stat().st_mtime, reverse=True)[KEEP:]:
+            with unheld(path) as free:
+                if free and not self._used(path):
+                    removed = path.with_name("." + path.name)
+                    path.rename(removed)  # what is half removed has no name of an artefact
+                    remove_tree(removed)
+
+    def _versions(self, name: str) -> list[Path]:
+        """The folders NAME-KEY; that of another artefact may begin with the same."""
+        return [path for path in self.artefacts.glob(name + "-*") if len(path.name) == len(name) + 17]
+
+    def _used(self, path: Path) -> bool:
+        """Whether a run is made from an artefact."""
+        for file in self.runs.glob("*/run.json"):
+            with contextlib.suppress(FileNotFoundError):  # it was just taken down
+                if path.name in file.read_text():
+                    return True
+        return False

@@ -14,6 +14,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from .waiting import HANG
+
 
 class LabError(Exception):
     """What went wrong, with what, and what to do about it."""
@@ -43,7 +45,7 @@ def step(what: str) -> Iterator[None]:
 
 def run(
     *args: object,
-    timeout: float = 600,
+    timeout: float = HANG,
     check: bool = True,
     log: Path | None = None,
     text: str | None = None,

@@ -16,12 +16,14 @@ from pathlib import Path
 from . import agent
 from .console import LabError, log_tail
 from .runs import INSIDE, Run
+from .waiting import HANG, until
 
 # Nanoseconds.  Linux's vboxguest takes the interval that the host names for an absolute time, which is always past: its
 # timer runs in every tick, and an idle guest costs a quarter of a core.  More than 2^31 ms is a time that never comes.
 HEARTBEAT = 3_000_000_000 * 1_000_000
 # Percent of the speed of this machine's clock: a guest that is busy then has fewer ticks to handle meanwhile.
 CLOCK = 25
+SHORTLY = 5.0  # seconds in which a guest that has booted answers, if the machine is not busy
 BOOT = Path(__file__).resolve().parents[1] / "boot"
 
 # One line for the agent of a cold-booted guest: run warm/prepare.sh, which the lab has put on the writable share.
@@ -121,12 +123,13 @@ def create_plain(lab: Run, name: str) -> None:
 
 def state(lab: Run, name: str) -> str:
     """VMState of a machine as VBoxManage prints it: poweroff, running, saved, aborted, ..."""
-    for _attempt in range(50):
+
+    def told():
         result = lab.vbox("showvminfo", name, "--machinereadable", check=False)
         # while a session opens or closes even this fails: "already has a lock request pending"
-        if "0x80bb0007" not in result.stderr:
-            break
-        time.sleep(0.1)
+        return None if "0x80bb0007" in result.stderr else result
+
+    result = until(told, "the session of %s goes on opening or closing" % name, pause=0.1)
     found = re.search(r'^VMState="(\w+)"$', result.stdout, re.MULTILINE)
     if not found:
         raise LabError("%s: no VMState in what VBoxManage prints:\n%s%s" % (name, result.stdout, result.stderr))
@@ -155,25 +158,28 @@ def begin_start(lab: Run, name: str) -> None:
 
 def finish_start(lab: Run, name: str, prepared: bool = True) -> None:
     """Wait for the guest, and set what a saved state cannot know: the clock, the name, the collection's modules."""
-    await_answer(lab, name, 120)
+    await_answer(lab, name)
     if prepared:
         ask(
             lab,
             name,
             "date -s @%d >/dev/null; hostname %s; cd %s; echo %s >etc/hostname; echo 127.0.1.1 %s >etc/hosts;"
             " kill -HUP $(cat run/warm.pid)" % (round(time.time()), name, agent.ROOT, name, name),
-            60,
         )
 
 
 def boot_systemd(lab: Run, name: str) -> str:
     """Have systemd take the place of the lab's init in a running guest; its state when it has booted, or not."""
     shutil.copy(BOOT / "guest-agent.sh", folder(lab, name) / "work")  # a service of systemd's then
-    # The first process looks for its successor when the agent has ended, which is to answer before.
-    end_agent = "{ (sleep 0.2; kill $$) >/dev/null 2>&1 & }"
-    ask(lab, name, "ln -s / %s%s && touch /systemd && %s" % (agent.ROOT, agent.ROOT, end_agent))
-    time.sleep(1)
-    await_answer(lab, name, 600, "grep -q systemd /proc/1/comm")
+    settings = "mkdir -p %s && printf '[Manager]\\nDefaultTimeoutStartSec=%d\\n' >%s/patience.conf"
+    place = agent.ROOT + "/etc/systemd/system.conf.d"
+    ask(lab, name, settings % (place, HANG, place))
+    # The first process looks for its successor when the agent has ended, which cannot answer then: the line does.
+    end_agent = "{ echo @@END $id 0@@; kill $$; }"
+    status, output = ask(lab, name, "ln -s / %s%s && touch /systemd && %s" % (agent.ROOT, agent.ROOT, end_agent))
+    if status:
+        raise LabError("%s: systemd cannot take over: %s" % (name, output))
+    await_answer(lab, name, "grep -q systemd /proc/1/comm")
     return ask(lab, name, agent.in_userland("systemctl is-system-running --wait"))[1].strip()
 
 
@@ -203,11 +209,14 @@ def start_plain(lab: Run, name: str) -> None:
     """
     lab.vbox("modifyvm", name, "--vm-execution-engine", "interpreter")  # else VERR_SUP_DRIVERLESS
     launch(lab, name)
-    end = time.monotonic() + 60
-    while '"%s"' % name not in lab.vbox("list", "runningvms").stdout:
-        if time.monotonic() > end or not _alive(lab, name):
+
+    def runs() -> bool:
+        found = '"%s"' % name in lab.vbox("list", "runningvms").stdout
+        if not found and not _alive(lab, name):
             raise LabError("the machine %s does not run: %s" % (name, log_tail(folder(lab, name) / "launch.log")))
-        time.sleep(0.1)
+        return found
+
+    until(runs, "the machine %s does not run" % name, pause=0.1)
 
 
 def stop(lab: Run, name: str) -> None:
@@ -218,7 +227,7 @@ def stop(lab: Run, name: str) -> None:
 
 def save(lab: Run, name: str, target: Path) -> None:
     """Save a running machine's state and move the file to TARGET."""
-    lab.vbox("controlvm", name, "savestate", timeout=300)
+    lab.vbox("controlvm", name, "savestate")
     await_state(lab, name, ("saved",))
     information = lab.vbox("showvminfo", name, "--machinereadable").stdout
     settings = re.search(r'^CfgFile="/(.*)"$', information, re.MULTILINE)
@@ -227,7 +236,7 @@ def save(lab: Run, name: str, target: Path) -> None:
     shutil.copyfile(next(((lab.root / settings.group(1)).parent / "Snapshots").glob("*.sav")), target)
 
 
-def ask(lab: Run, name: str, command: str, timeout: float = 600) -> tuple[int, str]:
+def ask(lab: Run, name: str, command: str, timeout: float = HANG) -> tuple[int, str]:
     """Exit status and output of a line run by the guest's agent."""
     try:
         return agent.ask(folder(lab, name), command, timeout)
@@ -235,17 +244,23 @@ def ask(lab: Run, name: str, command: str, timeout: float = 600) -> tuple[int, s
         raise LabError(str(error)) from error
 
 
-def await_answer(lab: Run, name: str, limit: float, line: str = "true") -> None:
-    """Wait until the agent answers that a line succeeds; LabError when its process ends or after limit seconds."""
-    end = time.monotonic() + limit
-    while time.monotonic() < end:
+def await_answer(lab: Run, name: str, line: str = "true") -> None:
+    """Wait until the agent answers that a line succeeds; LabError when its process ends.
+
+    What is asked while the guest boots may be lost, so it is asked again: after a while that grows with what the guest
+    has taken so far, as on a busy machine the answer takes long, too.
+    """
+    began = time.monotonic()
+
+    def answers() -> bool:
         with contextlib.suppress(agent.AgentError):
-            if agent.ask(folder(lab, name), line, 5)[0] == 0:
-                return
+            if agent.ask(folder(lab, name), line, max(SHORTLY, (time.monotonic() - began) / 5))[0] == 0:
+                return True
         if not _alive(lab, name):
             raise LabError("the guest %s did not start: %s" % (name, log_tail(folder(lab, name) / "launch.log")))
-        time.sleep(0.05)
-    raise LabError("the guest %s gave no answer in %.0f s: see %s" % (name, limit, folder(lab, name) / "console"))
+        return False
+
+    until(answers, "the guest %s gave no answer: see %s" % (name, folder(lab, name) / "console"))
 
 
 def fallbacks(lab: Run, name: str) -> str:
@@ -265,11 +280,10 @@ def compiled(lab: Run, name: str) -> list[str]:
 
 def await_state(lab: Run, name: str, states: tuple[str, ...]) -> None:
     """Wait until a machine's process has ended and it is in one of these states."""
-    end = time.monotonic() + 60
-    while _alive(lab, name) or state(lab, name) not in states:
-        if time.monotonic() > end:
-            raise LabError("the machine %s is still %s after 60 s" % (name, state(lab, name)))
-        time.sleep(0.05)
+    until(
+        lambda: not _alive(lab, name) and state(lab, name) in states,
+        lambda: "the machine %s is still %s" % (name, state(lab, name)),
+    )
 
 
 def _alive(lab: Run, name: str) -> bool:
@@ -278,5 +292,5 @@ def _alive(lab: Run, name: str) -> bool:
         process = int((folder(lab, name) / "launch.pid").read_text())
         with contextlib.suppress(ChildProcessError):
             os.waitpid(process, os.WNOHANG)
-        return os.readlink("/proc/%d/root" % process) == str(lab.root)
+        return lab.has(process)
     return False

@@ -11,6 +11,7 @@ from pathlib import Path
 from . import guests
 from .agent import LOGIN
 from .runs import Run
+from .waiting import HANG
 from .warm import INTERPRETER
 
 PLUGINS = Path(__file__).resolve().parents[1] / "connection_plugins"
@@ -29,6 +30,7 @@ def write(lab: Run, names: Sequence[str]) -> Path:
                             "ansible_chroot_exe": str(lab.folder / "enter"),
                             "ansible_python_interpreter": "/usr/bin/python3",
                             "lab_environment": LOGIN,
+                            "cache_host_lock_timeout": int(HANG),
                         }
                     }
                 },

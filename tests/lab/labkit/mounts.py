@@ -12,7 +12,7 @@ from .console import LabError, run
 
 def mount(*args: object) -> None:
     """mount(8) with these arguments."""
-    run("mount", *args, timeout=60)
+    run("mount", *args)
 
 
 def mounted_below(folder: Path) -> list[str]:
@@ -31,8 +31,8 @@ def mounted_below(folder: Path) -> list[str]:
 def unmount_below(folder: Path) -> None:
     """Unmount all at or below a folder; LabError if something stays."""
     for point in mounted_below(folder):
-        if run("umount", point, check=False, timeout=60).returncode:
-            run("umount", "--lazy", point, check=False, timeout=60)
+        if run("umount", point, check=False).returncode:
+            run("umount", "--lazy", point, check=False)
     left = mounted_below(folder)
     if left:
         raise LabError("still mounted: %s; end what uses it and unmount it by hand" % ", ".join(left))

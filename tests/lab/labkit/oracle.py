@@ -101,7 +101,7 @@ def oracle(cache: Cache, host: recipes.Host, userland: Path) -> Path:
             image, installer = lab.root / f"srv/additions/{NEW}.iso", lab.root / "root/installer"
             run("xorriso", "-osirrox", "on", "-indev", image, "-extract", "/VBoxLinuxAdditions.run", installer)
             words = (*without_modules(lab), "/bin/sh", "/root/installer", "--nox11")
-            done = run(*words, timeout=1800, check=False, env=agent.LOGIN)
+            done = run(*words, check=False, env=agent.LOGIN)
             if not (modules / "misc").is_dir():
                 raise LabError("Oracle's installer built no modules:\n" + done.stdout + done.stderr)
             (folder / "modules").mkdir()
@@ -143,7 +143,7 @@ def _warm_up(folder: Path, cache: Cache, host: recipes.Host, made: recipes.Guest
             prepare = prepare.replace(old, new)
         (work / "prepare.sh").write_text(prepare)
         for line, word in ((REPLACE, " r"), (guests.PREPARE, "ready")):
-            status, output = guests.ask(lab, name, line, 1500)
+            status, output = guests.ask(lab, name, line)
             if status or word not in output:
                 raise LabError("the guest with Oracle's drivers is not ready:\n" + output)
             say(output.strip().splitlines()[-1])

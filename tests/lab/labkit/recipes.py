@@ -48,13 +48,19 @@ class Host:
 
 
 @dataclass(frozen=True)
-class Guests:
-    """What a run with guests needs besides."""
+class Booted:
+    """What a guest needs besides: userland and medium, and the state to go on from."""
 
     userland: Path
     boot: Path
-    layer: Path
     state: Path
+
+
+@dataclass(frozen=True)
+class Guests(Booted):
+    """The same with what lies over the userland."""
+
+    layer: Path
 
 
 def host(cache: Cache) -> Host:
@@ -87,35 +93,39 @@ def guest_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
     return made_host, replace(made, state=state / "state.sav")
 
 
-def booted_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
-    """The same, with the state of a guest that has just booted; what is independent is built side by side."""
+def booted(cache: Cache) -> tuple[Host, Booted]:
+    """The same, with the state of a guest that has just booted, and nothing over its userland."""
     with ThreadPoolExecutor(2) as pool:
         making_userland = pool.submit(guest_userland, cache)
         made_host = host(cache)
         userland = making_userland.result()
-        boot = cache.make(
-            "boot",
-            "the guests' boot medium",
-            [code(_boot_medium), code(kernel), *files(guests.BOOT), made_host.root.parent.name, userland.name],
-            lambda folder: _boot_medium(folder, made_host.root, userland),
-        )
-        making_layer = pool.submit(_layer, cache, made_host, userland, ansible)
-        booted = cache.make(
-            "booted",
-            "the state of a booted guest",
-            [
-                code(_boot),
-                code(guests.create),
-                str(guests.HEARTBEAT),
-                str(guests.CLOCK),
-                boot.name,
-                made_host.root.parent.name,
-                made_host.launcher.name,
-            ],
-            lambda folder: _boot(folder, cache, made_host, boot),
-        )
-        layer = making_layer.result()
-    return made_host, Guests(userland, boot, layer, booted / "state.sav")
+    boot = cache.make(
+        "boot",
+        "the guests' boot medium",
+        [code(_boot_medium), code(kernel), *files(guests.BOOT), made_host.root.parent.name, userland.name],
+        lambda folder: _boot_medium(folder, made_host.root, userland),
+    )
+    state = cache.make(
+        "booted",
+        "the state of a booted guest",
+        [
+            code(_boot),
+            code(guests.create),
+            str(guests.HEARTBEAT),
+            str(guests.CLOCK),
+            boot.name,
+            made_host.root.parent.name,
+            made_host.launcher.name,
+        ],
+        lambda folder: _boot(folder, cache, made_host, boot),
+    )
+    return made_host, Booted(userland, boot, state / "state.sav")
+
+
+def booted_template(cache: Cache, ansible: warm.Ansible) -> tuple[Host, Guests]:
+    """The same, with the warm interpreter over the userland."""
+    made_host, made = booted(cache)
+    return made_host, Guests(**vars(made), layer=_layer(cache, made_host, made.userland, ansible))
 
 
 def _host_root(folder: Path) -> None:
@@ -280,7 +290,7 @@ def _boot(folder: Path, cache: Cache, made_host: Host, boot: Path) -> None:
         guests.create(lab, "booting", {})
         guests.launch(lab, "booting")
         say("a cold boot takes about three minutes, once; watch it in %s" % (guests.folder(lab, "booting") / "console"))
-        guests.await_answer(lab, "booting", 1500)
+        guests.await_answer(lab, "booting")
         guests.save(lab, "booting", folder / "state.sav")
 
 
@@ -290,7 +300,7 @@ def _warm_up(folder: Path, cache: Cache, made_host: Host, made_guests: Guests) -
         guests.create(lab, "warming", guests.own_shares("warming"))
         guests.start(lab, "warming", prepared=False)
         shutil.copy(WARM / "prepare.sh", guests.folder(lab, "warming") / "work")
-        status, output = guests.ask(lab, "warming", guests.PREPARE, 1500)
+        status, output = guests.ask(lab, "warming", guests.PREPARE)
         if status or "ready" not in output:
             raise LabError("the warm interpreter did not start in the guest:\n" + output)
         say(output.strip().splitlines()[-1])

@@ -20,12 +20,16 @@ from .agent import LOGIN
 from .cache import Cache, locked, remove_tree
 from .console import LabError, run, say
 from .mounts import mount
+from .waiting import HANG, until
 
 if TYPE_CHECKING:
     from .recipes import Guests, Host
 
 INSIDE = Path("/srv/lab")  # the lab's own folder, as the host sees it
 MANAGE = "/usr/lib/virtualbox/VBoxManage"  # without the warnings that Debian's wrapper prints on stdout
+NO_SERVER = "Failed to create the VirtualBox object"
+"""What a client of VirtualBox says that met a VBoxSVC which was just leaving. It has done nothing then."""
+PATIENCE = 5  # seconds that the processes of a run have to end by themselves before they are killed
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
 
 
@@ -66,27 +70,50 @@ class Run:
         mount("--bind", source, target)
         mount("-o", "remount,bind,ro", target)
 
-    def execute(self, *args: object, timeout: float = 120, check: bool = True):
+    def execute(self, *args: object, timeout: float = HANG, check: bool = True):
         """Run a program in the host as root; see console.run."""
         return run("chroot", self.root, *args, timeout=timeout, check=check, env=LOGIN)
 
-    def vbox(self, *args: object, timeout: float = 120, check: bool = True):
-        """Run the real VBoxManage in the host."""
-        return self.execute(MANAGE, "-q", *args, timeout=timeout, check=check)
+    def vbox(self, *args: object, check: bool = True):
+        """Run the real VBoxManage in the host, again where it met a VBoxSVC that was just leaving."""
+
+        def served():
+            try:
+                done = self.execute(MANAGE, "-q", *args, check=check)
+            except LabError as error:
+                if NO_SERVER in str(error):
+                    return None
+                raise
+            return None if NO_SERVER in done.stderr else done
+
+        return until(served, "VBoxManage finds no VBoxSVC", pause=1)
 
     def processes(self) -> list[int]:
         """Ids of all processes whose root is this host's: the machines, VBoxSVC and whatever else was started in it."""
-        found = []
-        for entry in Path("/proc").iterdir():
-            if entry.name.isdigit():
-                with contextlib.suppress(OSError):
-                    if os.readlink(entry / "root") == str(self.root) and int(entry.name) != os.getpid():
-                        found.append(int(entry.name))
+        numbers = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+        return [number for number in numbers if number != os.getpid() and self.has(number)]
+
+    def has(self, process: int) -> bool:
+        """Whether a process is in this host, by its root itself: another mount namespace may have its path, too."""
+        with contextlib.suppress(OSError):
+            return os.path.samefile("/proc/%d/root" % process, self.root)
+        return False
+
+    def send(self, number: signal.Signals) -> list[int]:
+        """Send a signal to all of its processes; their ids."""
+        found = self.processes()
+        for process in found:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
         return found
+
+    def kill(self) -> None:
+        """End all of its processes at once; none is left."""
+        until(lambda: not self.send(signal.SIGKILL), lambda: "still there: %s" % self.processes())
 
 
 def create(cache: Cache, name: str, host: Host, guests: Guests | None = None, temporary: bool = False) -> Run:
-    """A new run, which its maker declares ready when nothing is left to do.
+    """A new run, which its maker, who is `using` its name, declares ready when nothing is left to do.
 
     One of the same name is taken down first, and so are the remains of runs whose maker was killed before.
     """
@@ -96,8 +123,7 @@ def create(cache: Cache, name: str, host: Host, guests: Guests | None = None, te
         take_down(lab)
         lab.folder.mkdir(parents=True)
         lab.write(
-            maker=os.getpid(),
-            maker_began=_began(os.getpid()),
+            place=_place(),
             temporary=temporary,
             ready=False,
             artefacts=[str(path) for path in (host.root, host.launcher, *(vars(guests).values() if guests else ()))],
@@ -156,50 +182,52 @@ def take_down(lab: Run) -> bool:
     """End the run's processes, unmount and remove its folder; False if there was none."""
     if not lab.folder.exists():
         return False
-    for number in (signal.SIGTERM, signal.SIGKILL):
-        patience = time.monotonic() + 5
-        while left := lab.processes():
-            for process in left:
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(process, number)
-            if time.monotonic() > patience:
-                break
-            time.sleep(0.05)
+    end = time.monotonic() + PATIENCE
+    while lab.send(signal.SIGTERM) and time.monotonic() < end:
+        time.sleep(0.05)
+    lab.kill()
     remove_tree(lab.folder)
     return True
 
 
 def sweep(cache: Cache) -> None:
-    """Take down what is no run any more: its maker was killed before it was ready, or the machine was restarted."""
+    """Take down what is no run any more: its maker was killed before it was ready, or the machine was restarted.
+
+    A run is left alone that somebody works on, or whose mounts cannot be seen from here.
+    """
+    boot, *view = _place()
     for folder in sorted(cache.runs.glob("*")):
         lab = Run(cache, folder.name)
-        values = lab.read()
-        unfinished = values.get("temporary") or not values.get("ready")
-        if (unfinished and _began(values.get("maker", 0)) != values.get("maker_began")) or (
-            not unfinished and not lab.exists
-        ):
-            say("removing what is left of the run " + folder.name)
-            take_down(lab)
+        with contextlib.suppress(LabError), locked(_lock(cache, lab.name), blocking=False):
+            values = lab.read()
+            made, *seen_from = values.get("place", [None])
+            ended = values.get("temporary") or not lab.exists
+            if made and (made != boot or (seen_from == view and ended)):
+                say("removing what is left of the run " + folder.name)
+                take_down(lab)
 
 
-def _began(process: int) -> str | None:
-    """When a process began (field 22 of /proc/PID/stat), which with its id names it for ever; None if it is no more."""
-    try:
-        return Path("/proc/%d/stat" % process).read_text().rpartition(")")[2].split()[19]
-    except OSError:
-        return None
+def _place() -> list[str]:
+    """Where this program sees what is mounted: in which boot, in which mount namespace, below which root."""
+    root = os.stat("/")
+    boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    return [boot, os.readlink("/proc/self/ns/mnt"), "%d:%d" % (root.st_dev, root.st_ino)]
 
 
 @contextlib.contextmanager
 def temporary(cache: Cache, name: str, host: Host, guests: Guests | None = None) -> Iterator[Run]:
     """A run that ends with the block."""
-    lab = Run(cache, name)
-    try:
-        yield create(cache, name, host, guests, temporary=True)
-    finally:
-        take_down(lab)
+    with using(cache, name):
+        try:
+            yield create(cache, name, host, guests, temporary=True)
+        finally:
+            take_down(Run(cache, name))
 
 
 def using(cache: Cache, name: str) -> contextlib.AbstractContextManager[None]:
     """Only one process at a time makes or removes a run."""
-    return locked(cache.folder / "locks" / ("run-" + name))
+    return locked(_lock(cache, name))
+
+
+def _lock(cache: Cache, name: str) -> Path:
+    return cache.folder / "locks" / ("run-" + name)

@@ -1,62 +1,28 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The Debian packages that building the lab needs, and installing such packages."""
+"""Whether this machine has what the lab needs. The tests' set-up installs it (tests/tools/setup.py), never the lab."""
 
 from __future__ import annotations
 
 import os
-import shutil
-from collections.abc import Mapping
+import sys
 from pathlib import Path
 
-from .console import LabError, run, say, step
+from .console import LabError
 
-# the file that shows a package is there, and the package
-NEEDED = {
-    "/usr/bin/mmdebstrap": "mmdebstrap",
-    "/usr/bin/gcc": "gcc",
-    "/usr/bin/ld": "binutils",
-    "/usr/include/stdio.h": "libc6-dev",
-    "/usr/bin/xorriso": "xorriso",
-    "/usr/lib/ISOLINUX/isolinux.bin": "isolinux",
-    "/usr/lib/syslinux/modules/bios/mboot.c32": "syslinux-common",
-    "/bin/busybox": "busybox-static",
-    "/usr/bin/cpio": "cpio",
-    "/usr/bin/mount": "mount",
-    "/usr/share/keyrings/debian-archive-keyring.gpg": "debian-archive-keyring",
-}
-APT_OPTIONS = ("-o", "Acquire::Check-Valid-Until=false", "-o", "DPkg::Lock::Timeout=300", "-o", "Acquire::Retries=3")
+sys.path.insert(0, str(Path(__file__).resolve().parents[2] / "tools"))
+
+import installing
+import parts
+import steps
 
 
-def missing(needed: Mapping[str, str]) -> list[str]:
-    """Names of the packages that are not there."""
-    return sorted({package for file, package in needed.items() if not Path(file).exists()})
-
-
-def install(needed: Mapping[str, str]) -> None:
-    """Install what is missing.  Raises LabError where this is not possible."""
-    packages = missing(needed)
-    if not packages:
-        return
-    if not shutil.which("apt-get"):
-        raise LabError(
-            "missing: %s, and this is no Debian machine (no apt-get): install them, or use Debian 12 or 13"
-            % ", ".join(packages)
-        )
-    environment = dict(os.environ, DEBIAN_FRONTEND="noninteractive")
-    say("missing packages: " + " ".join(packages))
-    with step("installing them"):
-        run("apt-get", *APT_OPTIONS, "update", timeout=600, env=environment)
-        run(
-            "apt-get",
-            *APT_OPTIONS,
-            "install",
-            "-y",
-            "--no-install-recommends",
-            *packages,
-            timeout=1200,
-            env=environment,
-        )
+def require(*needs: str) -> None:
+    """LabError unless the Debian packages of these needs (parts.NEEDS) are installed, of the lab's own without any."""
+    try:
+        installing.require(parts.packages(needs or ("host",)))
+    except steps.StepError as error:
+        raise LabError(str(error)) from error
 
 
 def check_machine() -> None:

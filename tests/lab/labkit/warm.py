@@ -160,7 +160,6 @@ def compile_sources(root: Path, target: Path, sources: dict[str, bytes], into: P
         "-c",
         (target / "compile.py").read_text(),
         text=json.dumps(request),
-        timeout=300,
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "LANG": "C.UTF-8"},
     )
     result = json.loads(answer.stdout)
@@ -231,7 +230,7 @@ def payloads(ansible: Ansible, workplace: Path) -> list[tuple[bytes, dict[str, b
         "ANSIBLE_PIPELINING": "1",
         "ANSIBLE_PYTHON_INTERPRETER": str(recorder),
     }
-    run(ansible.python, "-m", "ansible", "playbook", "-i", "localhost,", play, env=environment, timeout=300)
+    run(ansible.python, "-m", "ansible", "playbook", "-i", "localhost,", play, env=environment)
     learned = []
     for file in sent.glob("*.program"):
         text = file.read_bytes()

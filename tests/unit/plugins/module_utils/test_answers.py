@@ -5,8 +5,8 @@
 from __future__ import annotations
 
 import os
+import select
 import signal
-import time
 
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _answers
@@ -43,10 +43,20 @@ def test_so_many_processes_share_the_work(tmp_path):
     assert [asked.count(process) for process in set(asked)] == [33, 33, 33]
 
 
-def test_whoever_waits_is_called_meanwhile():
-    called = []
-    found = list(_answers.answers([1], lambda item: not time.sleep(2.5), 1, lambda: called.append(1)))
-    assert found == [(1, True)] and len(called) >= 2
+def test_whoever_waits_is_called_meanwhile(monkeypatch, hang):
+    """At least once a second: no wait is longer, and the answer comes only after three calls."""
+    waits = []
+    wait = select.select
+    read, write = os.pipe()
+    monkeypatch.setattr(_answers.select, "select", lambda *arguments: waits.append(arguments[3]) or wait(*arguments))
+
+    def ask(_item):
+        return all(wait([read], [], [], hang)[0] and os.read(read, 1) for _call in range(3))
+
+    assert list(_answers.answers([1], ask, 1, lambda: os.write(write, b"x"))) == [(1, True)]
+    assert len(waits) >= 3 and max(waits) <= 1
+    os.close(read)
+    os.close(write)
 
 
 @pytest.mark.parametrize("ending", ["killed", "raised"])

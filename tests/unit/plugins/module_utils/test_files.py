@@ -129,36 +129,46 @@ def test_no_folder_is_found_without_writing(tmp_path):
 
 
 HOLD = """
-import sys, time
+import sys
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files
 with _files.locked(sys.argv[1], folder=sys.argv[1].endswith("folder")):
     print("held", flush=True)
-    time.sleep(float(sys.argv[2]))
+    sys.stdin.read()
 """
 
 
 @pytest.fixture(params=["file", "folder"])
 def held(tmp_path, request):
-    """A file or a folder that another process holds as a lock for a second; its path and whether it is a folder."""
+    """A file or a folder that another process holds as a lock: its path, whether it is a folder, and how to let go."""
     lock = str(tmp_path / request.param)
     if request.param == "folder":
         os.mkdir(lock)
-    command = [sys.executable, "-c", HOLD, lock, "1"]
+    command = [sys.executable, "-c", HOLD, lock]
     environment = dict(os.environ, PYTHONPATH=COLLECTIONS)
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) as process:
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, env=environment) as process:
         assert process.stdout.readline() == b"held\n"
-        yield lock, request.param == "folder"
+        yield lock, request.param == "folder", process.stdin.close
 
 
-def test_a_lock_is_waited_for(held):
-    lock, folder = held
-    began = time.monotonic()
-    with _files.locked(lock, folder=folder):
-        assert time.monotonic() - began > 0.3
+def test_a_lock_is_waited_for(held, monkeypatch, hang):
+    """The other lets go only once somebody waits."""
+    lock, folder, let_go = held
+    waits = []
+    sleep = time.sleep
+
+    def wait(seconds):
+        waits.append(seconds)
+        let_go()
+        sleep(seconds)
+
+    monkeypatch.setattr(_files.time, "sleep", wait)
+    with _files.locked(lock, hang, folder=folder):
+        assert waits
 
 
 def test_the_wait_for_a_lock_has_an_end(held):
-    lock, folder = held
+    lock, folder, _let_go = held
     again = _files.locked(lock, 0.1, "The thing", folder, held="Be patient.")
     with pytest.raises(Failure) as failure:
         again.__enter__()

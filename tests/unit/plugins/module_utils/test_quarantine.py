@@ -8,11 +8,11 @@ from __future__ import annotations
 import ctypes
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
 import tempfile
-import time
 from pathlib import Path
 
 import pytest
@@ -331,13 +331,14 @@ def test_another_run_that_makes_the_folder_meanwhile(store, monkeypatch):
     assert names(store.aside) == [A, B]
 
 
-def test_two_runs_at_once_take_turns(store):
+def test_two_runs_at_once_take_turns(store, hang):
     many = ["sha1=" + f"{number:040x}" for number in range(60)]
     for name in many:
         store.add(name)
     code = (
-        "import sys\n"
+        "import functools, sys\n"
         "from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine as q\n"
+        f"q._files.locked = functools.partial(q._files.locked, patience={hang})\n"
         "moved = []\n"
         "q.run(q.Request(sys.argv[1], sys.argv[3:], sys.argv[2]), moved)\n"
         "print(len(moved))\n"
@@ -345,33 +346,34 @@ def test_two_runs_at_once_take_turns(store):
     command = [sys.executable, "-c", code, str(store.path), str(store.aside), *many]
     environment = dict(os.environ, PYTHONPATH=COLLECTIONS)
     runs = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) for _run in range(3)]
-    counts = [int(run.communicate(timeout=60)[0]) for run in runs]
+    counts = [int(run.communicate(timeout=hang)[0]) for run in runs]
     assert sorted(counts) == [0, 0, 60]
     assert names(store.aside) == sorted(many)
 
 
-def test_killed_in_the_middle_each_is_in_one_place_and_whole(store):
+@pytest.mark.parametrize("moment", ["before", "after"])
+def test_killed_in_the_middle_each_is_in_one_place_and_whole(store, moment):
+    """Before or after the fifth of them is moved."""
     many = ["sha1=" + f"{number:040x}" for number in range(200)]
     for name in many:
         store.add(name)
     code = (
-        "import sys, time\n"
+        "import os, signal, sys\n"
         "from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine as q\n"
-        "real = q._files.rename_new\n"
-        "def slow(*a):\n"
-        "    real(*a); time.sleep(0.005)\n"
-        "q._files.rename_new = slow\n"
-        "print('ready', flush=True)\n"
-        "q.run(q.Request(sys.argv[1], sys.argv[3:], sys.argv[2]), [])\n"
+        "real, moment, calls = q._files.rename_new, sys.argv[3], []\n"
+        "def killed(when):\n"
+        "    if len(calls) == 5 and when == moment: os.kill(os.getpid(), signal.SIGKILL)\n"
+        "def rename(*a):\n"
+        "    calls.append(a); killed('before'); real(*a); killed('after')\n"
+        "q._files.rename_new = rename\n"
+        "q.run(q.Request(sys.argv[1], sys.argv[4:], sys.argv[2]), [])\n"
     )
-    command = [sys.executable, "-c", code, str(store.path), str(store.aside), *many]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, env=dict(os.environ, PYTHONPATH=COLLECTIONS)) as process:
-        assert process.stdout.readline() == b"ready\n"
-        while not store.aside.exists() or len(names(store.aside)) < 5:
-            time.sleep(0.005)
-        process.kill()
+    command = [sys.executable, "-c", code, str(store.path), str(store.aside), moment, *many]
+    done = subprocess.run(command, env=dict(os.environ, PYTHONPATH=COLLECTIONS), check=False)
+    assert done.returncode == -signal.SIGKILL
     inside, aside = set(names(store.path)) - {A, B}, set(names(store.aside))
-    assert inside and aside and inside | aside == set(many) and not inside & aside
+    assert len(aside) == {"before": 4, "after": 5}[moment]
+    assert inside | aside == set(many) and not inside & aside
     for folder, held in ((store.path, inside), (store.aside, aside)):
         assert all((folder / name / "file").read_text() == name for name in held)
     store.run(*many)

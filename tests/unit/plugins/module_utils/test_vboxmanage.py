@@ -316,12 +316,13 @@ def test_changes_are_remembered(stand_in):
     assert manage.commands == [["VBoxManage", "setextradata", "u", "k"]]
 
 
-def test_a_program_that_hangs_is_given_up(tmp_path):
+def test_a_program_that_hangs_is_given_up(tmp_path, hang):
     program = tmp_path / "VBoxManage"
     program.write_text('#!/bin/sh\n# A stand-in for VBoxManage that hangs.\n'
-                       'case $1 in --version) echo 7.2.22;; *) exec sleep 9;; esac\n')
+                       'case $1 in --version) echo 7.2.22;; *) exec sleep %d;; esac\n' % hang)
     program.chmod(0o755)
-    manage = v.VBoxManage(str(program), timeout=0.3)
+    manage = v.VBoxManage(str(program), timeout=hang)
+    manage.timeout = 0.3
     with pytest.raises(v.CommandFailed, match="VBoxSVC"):
         manage.read("list", "vms")
 

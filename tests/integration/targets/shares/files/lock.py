@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Hold a machine's write lock through VirtualBox's API, as its settings dialog does: lock.py UUID SECONDS."""
+"""lock.py UUID FILE: hold a machine's write lock by VirtualBox's API, like its settings dialog, while FILE exists."""
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 
@@ -13,6 +14,7 @@ manager = vboxapi.VirtualBoxManager(None, None)
 session = manager.getSessionObject()
 manager.getVirtualBox().findMachine(sys.argv[1]).lockMachine(session, manager.constants.LockType_Write)
 print("locked", flush=True)
-time.sleep(float(sys.argv[2]))
+while os.path.exists(sys.argv[2]):
+    time.sleep(0.1)
 session.unlockMachine()
 manager.deinit()

@@ -1,0 +1,30 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What only one program at a time may do on a machine; others wait for their turn, and say so."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from steps import say
+
+
+@contextlib.contextmanager
+def alone(cache: Path, what: str) -> Iterator[None]:
+    """Be the only one at this for the length of the block, of those who share the cache.
+
+    The lock ends with the program, however that ends.
+    """
+    file = cache / "locks" / hashlib.sha256(what.encode()).hexdigest()[:16]
+    file.parent.mkdir(parents=True, exist_ok=True)
+    with file.open("w") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            say(f"Waiting for another run of the {what}")
+            fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
