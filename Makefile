@@ -13,16 +13,17 @@ FRESH ?=
 .PHONY: help test test-all unit lint demo fresh fuzz benchmark clean
 
 help:
-	@echo 'make demo       a real host and real guests that share a cache (root, Debian)'
-	@echo 'make test       what a change must pass: units, gates, the main job, modes, host modules, stores, imports (root, Debian)'
+	@echo 'make demo       a real VirtualBox host and two real guests that share a store'
+	@echo 'make test       what a change must pass: units, gates, sharing with guests, modes, host modules, stores, imports'
 	@echo 'make test-all   all tests: also systemd, QEMU, containers, Vagrant, Guest Additions, each Python and Ansible'
 	@echo 'make unit       the unit tests in the Python at hand; FILE=tests/unit/... for one file'
-	@echo 'make lint       the gates that take seconds'
+	@echo 'make lint       the gates that only read the sources'
 	@echo 'make fresh      TARGET=test (or another of these) in a clone of the last commit, on a fresh Debian (root);'
 	@echo '                FRESH="--suite trixie" and other options: python3 tests/tools/fresh.py --help'
-	@echo 'make fuzz       explore with random examples, the last of them for MINUTES=5'
+	@echo 'make fuzz       the tests that generate examples, with new ones by chance; the last goes on for MINUTES=5'
 	@echo 'make benchmark  VBoxManage calls for 50 machines; verifying beside 0store audit; boots of guests; imports'
-	@echo 'make clean      remove the cache'
+	@echo 'make clean      remove what these targets have made: ~/.cache/zeroinstall.virtualbox'
+	@echo 'All but unit and lint need root on Debian 12 or later.'
 	@echo 'PYTEST_ARGUMENTS are options for pytest, as in: make test PYTEST_ARGUMENTS="-k shares -x"'
 
 test:

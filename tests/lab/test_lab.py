@@ -154,7 +154,7 @@ def test_two_builds_at_once_make_it_once(cache: Cache) -> None:
     with subprocess.Popen(command, stdin=pipe, stdout=pipe, text=True) as first:
         await_line(first, "builds")
         with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=pipe, text=True) as second:
-            await_line(second, "lab: waiting for another process")
+            await_line(second, "lab: waiting for another program")
             first.communicate(timeout=HANG)
             assert second.communicate(timeout=HANG) == ("", None)
     assert (first.returncode, second.returncode) == (0, 0)

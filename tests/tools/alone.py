@@ -14,17 +14,21 @@ from steps import say
 
 
 @contextlib.contextmanager
-def alone(cache: Path, what: str) -> Iterator[None]:
-    """Be the only one at this for the length of the block, of those who share the cache.
+def held(file: Path, what: str) -> Iterator[None]:
+    """Hold the lock of a file for the length of the block; WHAT is waited for meanwhile where another program has it.
 
     The lock ends with the program, however that ends.
     """
-    file = cache / "locks" / hashlib.sha256(what.encode()).hexdigest()[:16]
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("w") as handle:
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            say(f"Waiting for another run of the {what}")
+            say(f"Waiting for {what}")
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def alone(cache: Path, what: str) -> contextlib.AbstractContextManager[None]:
+    """Be the only one at this for the length of the block, of those who share the cache."""
+    return held(cache / "locks" / hashlib.sha256(what.encode()).hexdigest()[:16], f"another run of the {what}")

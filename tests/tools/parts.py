@@ -66,25 +66,25 @@ NEEDS: Mapping[str, Need] = {
     "host": Need(
         LAB_PACKAGES, "a VirtualBox host", ("lab/lab.py", "build", "host"), LAB, (), False, 90, 1500),
     "booted": Need(
-        LAB_PACKAGES, "a guest that has booted", ("lab/lab.py", "build", "booted"), LAB, (), False, 240, 1200),
+        LAB_PACKAGES, "a guest that has booted", ("lab/lab.py", "build", "booted"), LAB, (), False, 240, 800),
     "guests": Need(
         LAB_PACKAGES, "guests that are ready for Ansible", ("lab/lab.py", "build", "guests"), LAB, ("booted",),
-        True, 60, 500),
+        True, 110, 300),
     "additions": Need(
         LAB_PACKAGES, "a root for Guest Additions", ("lab/lab.py", "build", "additions"), LAB, ("host",),
-        False, 90, 1200),
+        False, 90, 1000),
     "oracle": Need(
         LAB_PACKAGES, "guests with Oracle's drivers", ("lab/lab.py", "build", "oracle"), LAB, ("guests", "additions"),
-        True, 240, 1000),
+        True, 120, 800),
     "container": Need(
         CONTAINER_PACKAGES, "a container with systemd", ("containers/containers.py", "build", "debian12"),
         ("containers", *LAB), (), False, 60, 700),
     "containers": Need(
         CONTAINER_PACKAGES, "containers of six kinds", ("containers/containers.py", "build"), ("containers", *LAB),
-        ("container",), False, 180, 4000),
+        ("container",), False, 180, 2500),
     "qemu": Need(
         ("e2fsprogs", "openssh-client", "qemu-system-x86", "qemu-utils", "util-linux", *LAB_PACKAGES), "a QEMU guest",
-        ("qemu/image.py",), ("qemu", "qemu/standin", *LAB), ("additions",), False, 120, 3000),
+        ("qemu/image.py",), ("qemu", "qemu/standin", *LAB), ("additions",), False, 120, 2000),
 }  # fmt: skip
 
 

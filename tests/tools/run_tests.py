@@ -184,6 +184,9 @@ async def run(
 
 def main(arguments: Sequence[str]) -> int:
     """Set up and run; the exit status."""
+    if "--help" in arguments or "-h" in arguments:
+        print(__doc__)
+        return 0
     everything = arguments[:1] == ["--all"]
     arguments = arguments[everything:]
     folders = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))

@@ -47,6 +47,7 @@ from pathlib import Path
 
 import installing
 import parts
+from alone import held
 from environments import AnsibleTest, Environment, key, making, requirements_text
 from parts import REPOSITORY
 from pythons import Version, choose, ends, find_pythons
@@ -59,8 +60,8 @@ TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by the tests of 
 DEPENDENCIES = ("ansible", "community", "containers")  # namespaces of the collections that the tests use
 AT_ONCE = max(2, os.cpu_count() or 1) + 1
 """How many programs run at once: for some of their time they wait."""
-ROOM = 3000
-"""What Python environments take of the disk, in MB."""
+ROOM = 2000
+"""What Python environments and their making take of the disk, in MB."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,19 +156,13 @@ def link_dependencies(root: Path, environment: Path) -> None:
         link(root / namespace, packaged / namespace)
 
 
-@contextlib.contextmanager
-def locked(cache: Path) -> Iterator[None]:
-    """Hold the cache's lock: two set-ups at once would make the same things."""
+def locked(cache: Path) -> contextlib.AbstractContextManager[None]:
+    """The cache, made unless it is there, for the length of a block: two set-ups at once would make the same things."""
     cache.mkdir(parents=True, exist_ok=True)
     if not (cache / TAG).exists():
         (cache / TAG).write_text(TAG_TEXT, encoding="utf-8")
-    with (cache / "lock").open("w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            say(f"Waiting for another set-up that works on {cache}")
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
+    return held(cache / "lock", f"another set-up that works on {cache}")
+
 
 
 def environments_for(pythons: Mapping[Version, str], cache: Path, everything: bool) -> dict[str, Environment]:
@@ -277,7 +272,7 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
 def tell_plan(steps: Sequence[Step]) -> None:
     """Say what will be done."""
     if steps:
-        say(f"{len(steps)} steps set up what is missing, up to {AT_ONCE} at once; the next run takes it as it is:")
+        say(f"What is missing is set up in {len(steps)} steps, up to {AT_ONCE} at once, and kept for the next run:")
         for number, step in enumerate(steps, 1):
             say(f"  {number}. {step.title}" + (f", about {step.seconds} s" if step.seconds else ""))
 
@@ -302,8 +297,8 @@ def clean(cache: Path) -> None:
     with locked(cache):
         if mounted := [mount for mount in mount_points() if mount.is_relative_to(cache.resolve())]:
             raise StepError(f"{cache} is still in use: {', '.join(map(str, mounted))} is mounted: end the lab first")
-        if held := [file for file in cache.glob("**/locks/*") if is_held(file)]:
-            raise StepError(f"{cache} is still in use: another program holds {held[0]}: wait for its end")
+        if in_use := [file for file in cache.glob("**/locks/*") if is_held(file)]:
+            raise StepError(f"{cache} is still in use: another program holds {in_use[0]}: wait for its end")
         if (state := cache / "containers" / "run").is_symlink():
             shutil.rmtree(os.readlink(state), ignore_errors=True)
         shutil.rmtree(cache)

@@ -34,6 +34,8 @@ def environment(cache: Path) -> Environment:
         return wanted
     steps = []
     if not pythons.probe(sys.executable):
+        if os.geteuid() != 0:
+            raise StepError(f"{sys.executable} cannot make virtual environments; as root: apt-get install python3-venv")
         installing.check()
         work = functools.partial(installing.install, ["python3-venv"], logs)
         steps.append(Step("packages", "installing the Debian package python3-venv", work, 20))

@@ -65,7 +65,7 @@ def locked(path: Path, blocking: bool = True) -> Iterator[None]:
         except BlockingIOError as error:
             if not blocking:
                 raise LabError("%s is in use by another process" % path) from error
-            say("waiting for another process that holds %s" % path)
+            say("waiting for another program or step that works on %s" % path.name)
             fcntl.flock(handle, fcntl.LOCK_EX)
         yield
 
