@@ -81,6 +81,24 @@ def test_a_part_that_breaks_is_a_failure(tmp_path: Path) -> None:
     assert any("ended with status 3" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("end", "not_run"),
+    [
+        ("os._exit(0)", 1),
+        ("os._exit(5)", 1),
+        ("pytest.exit('enough', returncode=0)", 2),
+        ("os.kill(os.getpid(), 2)", 2),
+    ],
+)
+def test_tests_that_a_part_does_not_reach_are_failures(tmp_path: Path, end: str, not_run: int) -> None:
+    """Without pytest's report, it is not known how many."""
+    ends = f"import os, pytest\ndef test_ends(): {end}\ndef test_behind(): pass\n"
+    status, lines = run(tmp_path, {"tests/a/test_a.py": PASSES, "tests/b/test_b.py": PASSES + ends})
+    failed = int(lines[-1].split()[2])
+    assert status == 1 and failed >= not_run, lines[-8:]
+    assert any("ended" in line for line in lines[-8:])
+
+
 def test_options_are_for_all_parts_and_some_test_has_to_run(tmp_path: Path) -> None:
     tests = {"tests/a/test_a.py": PASSES, "tests/b/test_b.py": "def test_other(): pass\n"}
     status, lines = run(tmp_path, tests, "-k", "other")

@@ -41,6 +41,12 @@ def test_cache_directory(variables: dict[str, str], path: Path) -> None:
     assert tool.cache_directory(variables) == path
 
 
+@pytest.mark.parametrize("path", ["/a b", '/a"b', "/a$b", "/a`b", "/a\\b", "/a:b", "/a\nb"])
+def test_a_cache_path_that_programs_do_not_get_along_with_is_refused(path: str) -> None:
+    with pytest.raises(StepError, match="ZEROINSTALL_VIRTUALBOX_CACHE"):
+        tool.cache_directory({"ZEROINSTALL_VIRTUALBOX_CACHE": path})
+
+
 def test_key_tells_parts_apart() -> None:
     assert len({environments.key("a", "b"), environments.key("ab"), environments.key("b", "a")}) == 3
     assert environments.key("a", "b") == environments.key("a", "b")
@@ -291,15 +297,23 @@ def test_it(lab, number): pass
 """
 
 
+def results(folder: Path, status: int) -> run_tests.Part:
+    """A part with the results that are in a folder."""
+    (folder / "used").write_text("1.0\n")
+    part = run_tests.Part("tests/lab/test_systemd.py")
+    part.read(status, {kind: folder / kind for kind in run_tests.FILES})
+    return part
+
+
 @pytest.mark.parametrize("complete", [True, False])
 def test_the_failure_of_a_fixture_is_told_once(tmp_path: Path, complete: bool) -> None:
-    run = outer_pytest(tmp_path, BREAKS % complete, f"--junitxml={tmp_path}/report")
+    counts = {parts.COUNTS: str(tmp_path / "counts")}
+    run = outer_pytest(tmp_path, BREAKS % complete, f"--junitxml={tmp_path}/report", **counts)
     assert run.returncode == pytest.ExitCode.TESTS_FAILED
     assert "1 error, 2 not run" in run.stdout
     assert run.stdout.count(" its log: /a/log\n") == 1
     assert ("raise Error" in run.stdout) is not complete
-    part = run_tests.Part("tests/test_it.py", run.returncode)
-    part.read(tmp_path / "report", tmp_path / "used")
+    part = results(tmp_path, run.returncode)
     reason = "lab up failed" if complete else "test_it.Error: lab up failed"
     assert (part.not_run, part.failed) == ({reason: 3}, [])
 
@@ -311,11 +325,10 @@ def test_what_needs_something_that_could_not_be_set_up_is_not_run(
     (tmp_path / "setup.json").write_text(json.dumps(dataclasses.asdict(broken)))
     monkeypatch.setitem(os.environ, "ZEROINSTALL_VIRTUALBOX_SETUP", str(tmp_path / "setup.json"))
     options = ("-p", "outer", "-p", "no:cacheprovider", "--rootdir", parts.REPOSITORY, "-o", "addopts=")
-    report = tmp_path / "report.xml"
     run = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, f"--junitxml={report}", "tests/lab/test_systemd.py"],
+        [sys.executable, "-m", "pytest", *options, f"--junitxml={tmp_path}/report", "tests/lab/test_systemd.py"],
         cwd=parts.REPOSITORY,
-        env={**os.environ, "PYTHONPATH": str(Path(tool.__file__).parent)},
+        env={**os.environ, "PYTHONPATH": str(Path(tool.__file__).parent), parts.COUNTS: str(tmp_path / "counts")},
         capture_output=True,
         text=True,
         timeout=HANG,
@@ -323,8 +336,7 @@ def test_what_needs_something_that_could_not_be_set_up_is_not_run(
     )
     assert run.returncode == pytest.ExitCode.TESTS_FAILED, run.stdout + run.stderr
     assert " passed" not in run.stdout and " not run" in run.stdout
-    part = run_tests.Part("tests/lab/test_systemd.py", run.returncode)
-    part.read(report, tmp_path / "used")
+    part = results(tmp_path, run.returncode)
     assert list(part.not_run) == ["making guests: no room"] and part.failed == []
     *_lines, told, last = run_tests.table([part])
     number = part.not_run.total()

@@ -13,10 +13,12 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import alone
 import installing
 import pytest
 import steps
 from labkit.waiting import HANG, until
+from setup import is_held
 from steps import ADOPT, Command, Step, StepError, Work, carry_out, must
 
 pytestmark = pytest.mark.thorough
@@ -97,7 +99,7 @@ def test_a_full_disk_is_named(tmp_path: Path) -> None:
 
 def adopted(*command: str | Path, **options: object) -> subprocess.Popen[str]:
     """A program whose orphans are adopted."""
-    words = [sys.executable, "-IS", str(ADOPT), *map(str, command)]
+    words = [sys.executable, "-IS", str(ADOPT), str(os.getpid()), *map(str, command)]
     return subprocess.Popen(words, text=True, stdout=subprocess.PIPE, start_new_session=True, **options)
 
 
@@ -122,6 +124,55 @@ def test_an_adopted_program_is_told_of_signals_once_and_ends_with_its_parent(tmp
     process.kill()
     process.communicate(timeout=HANG)
     until(lambda: (tmp_path / "told").read_text() == "told\ntold\n", "it outlives its parent")
+
+
+STARTS = """
+import os, subprocess, sys
+process = subprocess.Popen([sys.executable, "-IS", sys.argv[1], str(os.getpid()), "sh", "-c", sys.argv[2]])
+process.wait()
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGHUP, signal.SIGTERM])
+def test_an_adopted_program_ends_with_who_has_started_it(tmp_path: Path, number: signal.Signals) -> None:
+    script = f"trap 'touch {tmp_path}/ended; exit' TERM; touch {tmp_path}/begun; while :; do sleep 0.1; done"
+    process = subprocess.Popen([sys.executable, "-c", STARTS, ADOPT, script], start_new_session=True)
+    until((tmp_path / "begun").exists, "it has not begun")
+    process.send_signal(number)
+    process.wait(HANG)
+    until((tmp_path / "ended").exists, "it outlives who has started it")
+
+
+def test_a_lock_is_held_as_long_as_a_program_goes_on_and_not_by_what_that_leaves(tmp_path: Path) -> None:
+    code = (
+        "import functools, pathlib, sys\n"
+        "from alone import alone\n"
+        "from steps import Command, Step, carry_out, must\n"
+        "folder = pathlib.Path(sys.argv[1])\n"
+        "script = 'trap \"\" TERM; touch begun; until [ -e end ]; do sleep 0.1; done; sleep 3600 & echo $! >left'\n"
+        "work = lambda: must(Command(['sh', '-c', script], folder / 'logs' / 'log', folder=folder))\n"
+        "with alone(folder, 'it'):\n"
+        "    carry_out([Step('it', 'doing it', work)], 1)\n"
+    )
+    variables = {**os.environ, "PYTHONPATH": str(Path(steps.__file__).parent)}
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], env=variables) as process:
+        until((tmp_path / "begun").exists, "it has not begun")
+        process.kill()
+    (lock,) = (tmp_path / "locks").iterdir()
+    assert is_held(lock)
+    (tmp_path / "end").touch()
+    try:
+        until(lambda: not is_held(lock), "the lock outlives the program")
+    finally:
+        until((tmp_path / "left").exists, "it leaves nothing")
+        os.kill(int((tmp_path / "left").read_text()), signal.SIGKILL)
+
+
+def test_who_waits_for_a_lock_does_not_take_a_removed_file_for_it(tmp_path: Path) -> None:
+    with alone.held(tmp_path / "lock", "it"):
+        (tmp_path / "lock").unlink()
+        with alone.held(tmp_path / "lock", "it"):
+            assert (tmp_path / "lock").exists()
 
 
 # --- Debian packages
@@ -166,6 +217,13 @@ def test_a_lock_of_apt_is_waited_for(apt: Path, locked: str, capfd: pytest.Captu
     assert install(apt) == {}
     assert sorted((apt / "calls").read_text().splitlines()) == sorted([*CALLS, *(c for c in CALLS if locked in c)])
     assert "Another program holds a lock of apt, and is waited for: E: Could not get lock" in capfd.readouterr().out
+
+
+def test_a_lock_that_cannot_be_made_is_no_lock_of_another(apt: Path) -> None:
+    full = "E: Could not open lock file /x/lock - open (28: No space left on device)\nE: Unable to lock directory /x/\n"
+    (apt / "fails-install").write_text(full)
+    (reason,) = install(apt).values()
+    assert "No space left on device" in reason
 
 
 def test_stale_lists_will_do(apt: Path) -> None:
@@ -227,6 +285,37 @@ def test_too_little_room_is_told_with_the_way_out(tmp_path: Path) -> None:
     installing.check_room(tmp_path / "not" / "there", 1)
     with pytest.raises(StepError, match=r"needs 1000000000000 MB, and \d+ MB are free there; make room, or name"):
         installing.check_room(tmp_path / "not" / "there", 10**12)
+
+
+TWICE = """
+import functools, pathlib, sys
+from steps import Command, Step, carry_out, must
+folder = pathlib.Path(sys.argv[1])
+script = 'trap "touch told-$0" TERM; touch begun-$0; while :; do sleep 0.1; done'
+def work(name): yield from must(Command(['sh', '-c', script, name], folder / 'logs' / name, folder=folder))
+carry_out([Step(name, name, functools.partial(work, name)) for name in ('one', 'other')], 2)
+"""
+
+
+def test_a_second_interruption_ends_all_steps_at_once(tmp_path: Path) -> None:
+    variables = {**os.environ, "PYTHONPATH": str(Path(steps.__file__).parent)}
+    command = [sys.executable, "-c", TWICE, tmp_path]
+    with subprocess.Popen(command, env=variables, stderr=subprocess.DEVNULL) as process:
+        for what in ("begun", "told"):
+            for name in ("one", "other"):
+                until((tmp_path / f"{what}-{name}").exists, f"{name} is not {what}")
+            process.send_signal(signal.SIGINT)
+        process.wait(HANG)
+    here = os.fsencode(tmp_path)
+    links = [path for path in Path("/proc").glob("[0-9]*/cwd") if _link(path) == here]
+    assert links == []
+
+
+def _link(path: Path) -> bytes:
+    try:
+        return os.fsencode(os.readlink(path))
+    except OSError:
+        return b""
 
 
 def test_an_interruption_lets_programs_clean_up(tmp_path: Path) -> None:

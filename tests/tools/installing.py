@@ -16,7 +16,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
@@ -29,7 +28,7 @@ APT = (
     # A mirror may lag behind the clock.
     *("-o", "Acquire::Check-Valid-Until=false"),
 )
-LOCKED = re.compile(r"^E: (?:Could not get lock|Unable to acquire|Unable to lock) .*", re.MULTILINE)
+LOCKED = re.compile(r"^E: (?:Could not get lock .*|.*is another process using it\?)", re.MULTILINE)
 PAUSE = 3.0
 """Seconds between two tries to get one of apt's locks."""
 
@@ -135,7 +134,7 @@ def _unless_locked(command: Command) -> Generator[Command, int, int]:
         if not locked:
             break
         say(f"Another program holds a lock of apt, and is waited for: {locked[0]}")
-        time.sleep(PAUSE)
+        yield Command(["sleep", str(PAUSE)], command.log.with_name("apt-waiting.log"))
     return status
 
 

@@ -74,7 +74,8 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "thorough: left out of what is run often")
     config.addinivalue_line("markers", "oldest: shows nothing that depends on Ansible's version, so one will do")
     config.addinivalue_line("markers", "optional: may be skipped in CI as well")
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.default_int_handler)
 
 
 def in_ci() -> bool:
@@ -95,6 +96,24 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     needs = parts.needs_of(part for part in parts.PARTS if path.is_relative_to(part))
     for need in sorted(needs & (found.broken.keys() if found else set())):
         pytest.fail(f"{NOT_RUN}{found.broken[need].splitlines()[0]}", pytrace=False)
+
+
+FINISHED = pytest.StashKey[int]()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
+    """Count the tests that are over."""
+    answer = yield
+    item.config.stash[FINISHED] = item.config.stash.get(FINISHED, 0) + 1
+    return answer
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """Write down how many tests were selected and are over: a part that ends before its time tells less."""
+    if file := os.environ.get(parts.COUNTS):
+        counts = {"selected": len(getattr(session, "items", ())), "finished": session.config.stash.get(FINISHED, 0)}
+        Path(file).write_text(json.dumps(counts), encoding="utf-8")
 
 
 TOLD = pytest.StashKey[dict[int, BaseException]]()

@@ -17,6 +17,8 @@ from pathlib import Path
 REPOSITORY = Path(__file__).resolve().parents[2]
 TESTS = REPOSITORY / "tests"
 MARKER = "thorough"
+COUNTS = "ZEROINSTALL_VIRTUALBOX_COUNTS"
+"""The environment variable with the file in which a part writes how many tests it has selected and finished."""
 NOT_RUN = "not run: "
 """With this begins the message of a test that was not run because of a failure (see outer.py)."""
 

@@ -14,8 +14,11 @@ from __future__ import annotations
 
 import asyncio
 import collections
+import contextlib
 import dataclasses
 import itertools
+import json
+import os
 import re
 import resource
 import signal
@@ -29,8 +32,10 @@ from xml.etree import ElementTree
 import parts
 import setup
 from alone import alone
-from steps import ADOPT, say
+from steps import ADOPT, LOCKS, say
 
+FILES = ("report", "counts", "used")
+"""What a part leaves: pytest's report in JUnit's format, how many tests were selected and finished, processor time."""
 NOTHING_RAN = 5
 """pytest's exit status where no test was selected."""
 
@@ -47,6 +52,7 @@ class Part:
         processor: seconds of processor time, of all processes that it started.
         failed: the names of tests that ran and failed.
         not_run: why tests were not run, and how many of them.
+        ended: what is odd about its end.
     """
 
     path: str
@@ -57,6 +63,7 @@ class Part:
     skipped: int = 0
     failed: list[str] = dataclasses.field(default_factory=list)
     not_run: collections.Counter[str] = dataclasses.field(default_factory=collections.Counter)
+    ended: str = "was not begun"
 
     @property
     def name(self) -> str:
@@ -66,19 +73,33 @@ class Part:
     @property
     def good(self) -> bool:
         """Whether nothing is wrong with it."""
-        return self.status in (0, NOTHING_RAN) and not self.failed and not self.not_run
+        return not self.ended and not self.failed and not self.not_run
 
-    def read(self, report: Path, used: Path) -> None:
-        """Take in the results that pytest wrote, in JUnit's format, and the time that adopt.py did."""
-        self.processor = float(used.read_text(encoding="utf-8")) if used.exists() else 0
-        if not report.exists():
+    def read(self, status: int, files: Mapping[str, Path]) -> None:
+        """Take in the exit status, and what pytest, the plugin outer.py and adopt.py have written, as in `FILES`."""
+        self.status = status
+        try:
+            self.processor = float(files["used"].read_text(encoding="utf-8"))
+            self._read_report(files["report"])
+            counts = json.loads(files["counts"].read_text(encoding="utf-8"))
+        except (OSError, ValueError, ElementTree.ParseError) as error:
+            self.ended = f"ended with status {status}, and its results cannot be read ({error})"
             return
+        if missing := counts["selected"] - counts["finished"]:
+            self.not_run["the part ended before them"] += missing
+        # Tests fail: that is told by itself.
+        self.ended = "" if status in (0, NOTHING_RAN, 1) else f"ended with status {status}"
+        if status == 1 and not self.failed and not self.not_run:
+            self.ended = "ended with status 1"
+
+    def _read_report(self, report: Path) -> None:
         for case in ElementTree.parse(report).iter("testcase"):
             kinds = {child.tag: child.get("message", "") for child in case}
             if found := SET_UP_FAILED.match(kinds.get("error", "")):
                 self.not_run[found[1]] += 1
             elif kinds.keys() & {"failure", "error"}:
-                self.failed.append(f"{case.get('classname', '').replace('.', '/')}.py::{case.get('name')}")
+                module = case.get("classname", "").replace(".", "/")
+                self.failed.append(f"{module}.py::{case.get('name')}" if module else str(case.get("name")))
             elif "skipped" in kinds:
                 self.skipped += 1
             else:
@@ -91,20 +112,19 @@ def table(done: Sequence[Part]) -> list[str]:
     lines = [f"{'':{width}}  passed  failed  skipped  seconds  of a processor"]
     for part in done:
         numbers = f"{part.passed:6}  {failures(part):6}  {part.skipped:7}  {part.seconds:7.0f}  {part.processor:14.0f}"
-        told = "" if part.good or part.failed or part.not_run else f"  ended with status {part.status}"
-        lines.append(f"{part.name:{width}}  {numbers}{told}")
+        lines.append(f"{part.name:{width}}  {numbers}" + (f"  {part.ended}" if part.ended else ""))
     lines += [f"FAILED {name}" for part in done for name in part.failed]
     lines += [
         f"NOT RUN {part.path}, {number} tests: {reason}" for part in done for reason, number in part.not_run.items()
     ]
-    failed = sum(failures(part) or not part.good for part in done)
+    failed = sum(map(failures, done))
     passed, skipped = (sum(getattr(part, kind) for part in done) for kind in ("passed", "skipped"))
     return [*lines, f"{passed} passed, {failed} failed, {skipped} skipped"]
 
 
 def failures(part: Part) -> int:
-    """How many tests failed, or were not run because of a failure."""
-    return len(part.failed) + part.not_run.total()
+    """How many tests failed, or were not run because of a failure; one more for a part that ended oddly."""
+    return len(part.failed) + part.not_run.total() + bool(part.ended)
 
 
 class Runner:
@@ -122,7 +142,8 @@ class Runner:
         """Let what runs clean up, and start nothing more."""
         self.interrupted = True
         for process in self._running:
-            process.send_signal(signal.SIGTERM)
+            with contextlib.suppress(ProcessLookupError):
+                process.send_signal(signal.SIGTERM)
 
     async def run(self, part: Part) -> None:
         """Run a part when it is its turn."""
@@ -130,27 +151,30 @@ class Runner:
             if self.interrupted:
                 return
             began = time.monotonic()
-            report, used = (self._folder / f"{part.name.replace('/', '-')}.{kind}" for kind in ("xml", "used"))
+            files = {kind: self._folder / f"{part.name.replace('/', '-')}.{kind}" for kind in FILES}
             process = await asyncio.create_subprocess_exec(
-                *(sys.executable, "-IS", str(ADOPT), "--used", str(used)),
-                *(*self._command, f"--junitxml={report}", part.path),
+                *(sys.executable, "-IS", str(ADOPT), "--used", str(files["used"]), str(os.getpid())),
+                *(*self._command, f"--junitxml={files['report']}", part.path),
                 *(f"--ignore={path}" for path in parts.inner(part.path)),
                 cwd=parts.REPOSITORY,
-                env=self._variables,
+                env={**self._variables, parts.COUNTS: str(files["counts"])},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
                 limit=1 << 24,
+                pass_fds=tuple(LOCKS),
                 start_new_session=True,
             )
             self._running.append(process)
+            if self.interrupted:
+                process.send_signal(signal.SIGTERM)
             assert process.stdout
             async for line in process.stdout:
                 print(f"{part.name} | {line.decode(errors='replace')}", end="", flush=True)
-            part.status = await process.wait()
+            status = await process.wait()
             self._running.remove(process)
             part.seconds = time.monotonic() - began
-            part.read(report, used)
+            part.read(status, files)
 
 
 def processor() -> float:
@@ -167,7 +191,7 @@ async def run(
     python = str(Path(environment.environments["oldest"]) / "bin" / "python")
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(setup.AT_ONCE, [python, "-m", "pytest", *options], variables, Path(folder))
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             asyncio.get_running_loop().add_signal_handler(number, runner.interrupt)
         await asyncio.gather(*(runner.run(part) for part in chosen))
     if runner.interrupted:
@@ -191,10 +215,13 @@ def main(arguments: Sequence[str]) -> int:
     arguments = arguments[everything:]
     folders = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
     options = [*([] if everything else ["-m", f"not {parts.MARKER}"]), *arguments[len(folders) :]]
+    for folder in folders:
+        if not parts.chosen([folder], everything):
+            inside = " all of it is marked thorough, so it needs --all." if parts.chosen([folder], True) else ""
+            print(f"{folder} is no part of the tests, nor a folder of parts (tests/tools/parts.py).{inside}",
+                  file=sys.stderr)  # fmt: skip
+            return 2
     chosen = parts.chosen(folders, everything)
-    if not chosen:
-        print(f"There are no tests in {' '.join(folders)}.", file=sys.stderr)
-        return 2
     with setup.explained():
         environment, variables = setup.provide(parts.needs_of(chosen), everything)
         with alone(Path(environment.cache), f"tests of {setup.REPOSITORY}"):

@@ -57,6 +57,7 @@ REQUIREMENTS = REPOSITORY / "tests" / "requirements"
 UNIT_REQUIREMENTS = REPOSITORY / "tests" / "unit" / "requirements.txt"
 TAG = "CACHEDIR.TAG"
 TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by the tests of zeroinstall.virtualbox.\n"
+ODD = re.compile("[\"$`\\\\:\\s]")
 DEPENDENCIES = ("ansible", "community", "containers")  # namespaces of the collections that the tests use
 AT_ONCE = max(2, os.cpu_count() or 1) + 1
 """How many programs run at once: for some of their time they wait."""
@@ -85,12 +86,18 @@ class Setup:
 
 
 def cache_directory(environment: Mapping[str, str]) -> Path:
-    """Where the cache is by the environment variables given."""
-    own = environment.get("ZEROINSTALL_VIRTUALBOX_CACHE")
-    if own:
-        return Path(own).absolute()
-    general = environment.get("XDG_CACHE_HOME")
-    return (Path(general) if general else Path.home() / ".cache") / "zeroinstall.virtualbox"
+    """Where the cache is by the environment variables given.
+
+    Raises:
+        StepError: its path has a character that cannot be there.
+    """
+    own, general = environment.get("ZEROINSTALL_VIRTUALBOX_CACHE"), environment.get("XDG_CACHE_HOME")
+    folder = Path(own) if own else (Path(general) if general else Path.home() / ".cache") / "zeroinstall.virtualbox"
+    folder = folder.absolute()
+    if odd := ODD.search(str(folder)):
+        raise StepError(f"the cache's path {str(folder)!r} has a {odd[0]!r}, which programs in virtual environments do"
+                        " not get along with; name another folder in ZEROINSTALL_VIRTUALBOX_CACHE")  # fmt: skip
+    return folder
 
 
 def run_name(name: str) -> str:
@@ -125,9 +132,10 @@ class Image:
     def there(self) -> bool:
         """Whether it need not be made."""
         try:
-            return all(map(os.path.exists, self.marker.read_text(encoding="utf-8").splitlines()))
+            folders = self.marker.read_text(encoding="utf-8").splitlines()
         except FileNotFoundError:
             return False
+        return bool(folders) and all(map(os.path.exists, folders))
 
     def make(self, logs: Path, environment: Mapping[str, str]) -> Work:
         """Run the program, whose lines ``artefact FOLDER`` name what it has made."""
@@ -135,8 +143,17 @@ class Image:
         log = logs / f"image-{self.name}.log"
         yield from must(Command([sys.executable, parts.TESTS / program, *words], log, environment, shown="lab: "))
         made = re.findall(r"^artefact (.*)$", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
-        self.marker.parent.mkdir(exist_ok=True)
-        self.marker.write_text("\n".join(made), encoding="utf-8")
+        if not made:
+            raise StepError(f"{program} names no folder that it has made; its log: {log}")
+        replace(self.marker, "\n".join(made))
+
+
+def replace(file: Path, text: str) -> None:
+    """Write a file in one step."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    temporary = file.with_name(f".{file.name}.{secrets.token_hex(8)}")
+    temporary.write_text(text, encoding="utf-8")
+    os.replace(temporary, file)
 
 
 def link(path: Path, target: Path) -> None:
@@ -156,12 +173,13 @@ def link_dependencies(root: Path, environment: Path) -> None:
         link(root / namespace, packaged / namespace)
 
 
-def locked(cache: Path) -> contextlib.AbstractContextManager[None]:
+@contextlib.contextmanager
+def locked(cache: Path) -> Iterator[None]:
     """The cache, made unless it is there, for the length of a block: two set-ups at once would make the same things."""
-    cache.mkdir(parents=True, exist_ok=True)
-    if not (cache / TAG).exists():
-        (cache / TAG).write_text(TAG_TEXT, encoding="utf-8")
-    return held(cache / "lock", f"another set-up that works on {cache}")
+    with held(cache / "lock", f"another set-up that works on {cache}"):
+        if not (cache / TAG).exists():
+            (cache / TAG).write_text(TAG_TEXT, encoding="utf-8")
+        yield
 
 
 
@@ -342,10 +360,11 @@ def provide(needs: Collection[str], everything: bool = False) -> tuple[Setup, di
         setup = set_up(cache, needs, everything)
     # What runs beside this reads its own: it may have been set up with more, or with less.
     file = Path(setup.collections) / f"setup-{key(*sorted(needs), str(everything))}.json"
-    temporary = file.with_name(f".setup.{secrets.token_hex(8)}")
-    temporary.write_text(json.dumps(dataclasses.asdict(setup), indent=2) + "\n", encoding="utf-8")
-    os.replace(temporary, file)
-    say(f"All is set up in {cache}; Python {', '.join(setup.pythons)}")
+    replace(file, json.dumps(dataclasses.asdict(setup), indent=2) + "\n")
+    for reason in dict.fromkeys(setup.broken.values()):
+        say(f"Not set up: {reason}")
+    if not setup.broken:
+        say(f"All is set up in {cache}; Python {', '.join(setup.pythons)}")
     variables = command_environment(cache, Path(setup.environments["oldest"]), os.environ)
     return setup, {**variables, "ZEROINSTALL_VIRTUALBOX_SETUP": str(file)}
 
@@ -353,10 +372,12 @@ def provide(needs: Collection[str], everything: bool = False) -> tuple[Setup, di
 @contextlib.contextmanager
 def explained() -> Iterator[None]:
     """End the program with a message where the set-up fails or is interrupted."""
-    signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler)
     try:
         yield
-    except StepError as error:
+    except (StepError, OSError) as error:
         sys.exit(f"The tests cannot be set up: {error}")
     except KeyboardInterrupt:
         print("Interrupted. What is complete is kept, the rest is made at the next run.", file=sys.stderr)
@@ -380,7 +401,7 @@ def main(arguments: list[str]) -> int:
             return 0
         setup, variables = provide(needs, options.all)
         if setup.broken:
-            raise StepError("\n".join(dict.fromkeys(setup.broken.values())))
+            raise StepError("see above")
     if options.command:
         try:
             os.execvpe(options.command[0], options.command, variables)

@@ -23,6 +23,8 @@ STARTED = time.monotonic()
 QUIET = 30.0
 """Seconds without a line after which a step tells that it is still at work."""
 PAUSE = 0.1
+LOCKS: set[int] = set()
+"""Descriptors of locks that are held: by the programs of steps, too, so that a lock is never free while one goes on."""
 LAST_LINES = 15
 FULL = "No space left on device"
 WIDTH = 110
@@ -116,7 +118,8 @@ class _Running:
         command.log.parent.mkdir(parents=True, exist_ok=True)
         with command.log.open("wb") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-IS", str(ADOPT), *map(str, command.words)],
+                [sys.executable, "-IS", str(ADOPT), str(os.getpid()), *map(str, command.words)],
+                pass_fds=tuple(LOCKS),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
@@ -152,17 +155,32 @@ class _Running:
         if self.process and self.command and self.process.poll() is None:
             self.process.send_signal(self.command.interrupted_by)
 
+    def kill(self) -> None:
+        """Have the program end at once."""
+        if self.process and self.process.poll() is None:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)
+
     def end(self) -> None:
-        """Wait until the program has ended; a second interruption ends it at once."""
-        try:
-            if self.process:
-                self.process.wait()
-        finally:
-            if self.process and self.process.poll() is None:
-                with contextlib.suppress(ProcessLookupError):
-                    os.killpg(self.process.pid, signal.SIGKILL)
-                self.process.wait()
-            self.work.close()
+        """Wait until the program has ended."""
+        if self.process:
+            self.process.wait()
+        self.work.close()
+
+
+def _end(running: Sequence[_Running]) -> None:
+    """Interrupt steps and wait until they have ended; a second interruption ends all of them at once."""
+    try:
+        for one in running:
+            one.interrupt()
+        for one in running:
+            one.end()
+    except BaseException:
+        for one in running:
+            one.kill()
+        for one in running:
+            one.end()
+        raise
 
 
 def carry_out(steps: Sequence[Step], at_once: int, stop_at_failure: bool = False) -> dict[str, str]:
@@ -193,7 +211,7 @@ def carry_out(steps: Sequence[Step], at_once: int, stop_at_failure: bool = False
                         continue
                     done.add(one.step.name)
                     say(f"{one.label} {one.step.title}: done in {time.monotonic() - one.began:.0f} s")
-                except (StepError, OSError) as error:
+                except (StepError, OSError, subprocess.SubprocessError) as error:
                     failed[one.step.name] = f"{one.step.title}: {error}"
                     say(f"{one.label} {one.step.title}: failed")
                     if stop_at_failure:
@@ -201,8 +219,5 @@ def carry_out(steps: Sequence[Step], at_once: int, stop_at_failure: bool = False
                 running.remove(one)
             time.sleep(PAUSE)
     finally:
-        for one in running:
-            one.interrupt()
-        for one in running:
-            one.end()
+        _end(running)
     return failed

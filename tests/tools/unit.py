@@ -50,12 +50,13 @@ def environment(cache: Path) -> Environment:
 
 def main(arguments: Sequence[str]) -> int:
     """Set up and run; the exit status."""
-    cache = setup.cache_directory(os.environ)
-    with setup.explained(), setup.locked(cache):
-        made = environment(cache)
+    with setup.explained():
+        cache = setup.cache_directory(os.environ)
+        with setup.locked(cache):
+            made = environment(cache)
         collections = cache / f"collections-{key(str(setup.REPOSITORY), str(made.path))}"
         setup.link(collections / "ansible_collections" / "zeroinstall" / "virtualbox", setup.REPOSITORY)
-    folders = [] if any(not word.startswith("-") for word in arguments) else ["tests/unit"]
+    folders = [] if arguments and not arguments[0].startswith("-") else ["tests/unit"]
     options = ("-c", os.devnull, "--rootdir", ".", "--import-mode=importlib")
     plugins = ("-p", "collection", "-p", "no:cacheprovider")
     python = made.path / "bin" / "python"
