@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import os
 import signal
 import subprocess
@@ -137,6 +138,15 @@ def test_no_test_is_left_out() -> None:
     found = (parts.REPOSITORY / "tests").glob("[!u]*/**/test_*.py")
     assert [file for file in found if not any(file.is_relative_to(path) for path in paths)] == []
     assert all(path.exists() for path in paths)
+
+
+def test_every_test_is_a_function_of_its_module() -> None:
+    """In no class and not asynchronous: parts.in_lane would not see it."""
+    for part in parts.PARTS:
+        for file in parts.files(part):
+            tree = ast.parse(file.read_text(encoding="utf-8"))
+            others = [node for node in tree.body if isinstance(node, (ast.ClassDef, ast.AsyncFunctionDef))]
+            assert [node.name for node in others if node.name.lower().startswith("test")] == [], file
 
 
 def test_every_need_is_in_the_table() -> None:

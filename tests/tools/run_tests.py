@@ -217,9 +217,9 @@ def main(arguments: Sequence[str]) -> int:
     options = [*([] if everything else ["-m", f"not {parts.MARKER}"]), *arguments[len(folders) :]]
     for folder in folders:
         if not parts.chosen([folder], everything):
-            inside = " all of it is marked thorough, so it needs --all." if parts.chosen([folder], True) else ""
-            print(f"{folder} is no part of the tests, nor a folder of parts (tests/tools/parts.py).{inside}",
-                  file=sys.stderr)  # fmt: skip
+            thorough = bool(parts.chosen([folder], everything=True))
+            why = "all of it is marked thorough, so add --all" if thorough else "this is no part, nor has parts in it"
+            print(f"{folder}: {why}; the parts of the tests are in tests/tools/parts.py", file=sys.stderr)
             return 2
     chosen = parts.chosen(folders, everything)
     with setup.explained():
