@@ -19,7 +19,7 @@ import tempfile
 from collections.abc import Generator, Iterable, Sequence
 from pathlib import Path
 
-from steps import Command, Step, StepError, Work, carry_out, last_lines, say
+from steps import Command, Step, StepError, Work, carry_out, hint, say
 
 OLDEST_DEBIAN = 12
 APT = (
@@ -121,10 +121,15 @@ def install(packages: Sequence[str], logs: Path) -> Work:
     )
     stale = yield from _unless_locked(update)
     if (yield from _unless_locked(installation)):
-        hint = f"apt-get update had failed: {last_lines(update.log)}\nIs there a network?\n" if stale else ""
-        raise StepError(
-            f"these Debian packages cannot be installed: {' '.join(packages)}\n{hint}{last_lines(installation.log)}"
-        )
+        logs = [update.log, installation.log] if stale else [installation.log]
+        said = "; ".join(f"apt-get {log.stem.removeprefix('apt-')}: {error_in(log)}" for log in logs)
+        raise StepError(f"{hint(logs[0])}Debian packages cannot be installed: {said}; the logs are in {logs[0].parent}")
+
+
+def error_in(log: Path) -> str:
+    """The first error that apt has written into a log, or its last line."""
+    lines = log.read_text(encoding="utf-8", errors="replace").splitlines()
+    return next((line for line in lines if line.startswith("E: ")), lines[-1] if lines else "nothing was said")
 
 
 def _unless_locked(command: Command) -> Generator[Command, int, int]:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -27,6 +28,8 @@ LOCKS: set[int] = set()
 """Descriptors of locks that are held: by the programs of steps, too, so that a lock is never free while one goes on."""
 LAST_LINES = 15
 FULL = "No space left on device"
+CUT_OFF = re.compile(r"Temporary failure (?:in name resolution|resolving)|Failed to establish a new connection")
+"""What programs say that reach no network."""
 WIDTH = 110
 """Characters of a line of a log that are shown."""
 
@@ -78,11 +81,18 @@ def must(command: Command) -> Work:
     status = yield command
     if status:
         tail = last_lines(command.log)
-        full = f"The disk is full. Make room below {command.log.parent.parent}, and run this again.\n"
         line = " ".join(map(str, command.words))[:300]
         raise StepError(
-            f"{full if FULL in tail else ''}{line}\nended with status {status}; its last lines ({command.log}):\n{tail}"
+            f"{hint(command.log)}{line}\nended with status {status}; its last lines ({command.log}):\n{tail}"
         )
+
+
+def hint(log: Path) -> str:
+    """What to do, by what programs said in a log; nothing if it is not known."""
+    text = log.read_text(encoding="utf-8", errors="replace")
+    if FULL in text:
+        return f"The disk is full: make room below {log.parent.parent}, and run this again.\n"
+    return "There is no network: packages cannot be fetched.\n" if CUT_OFF.search(text) else ""
 
 
 def last_lines(log: Path) -> str:
