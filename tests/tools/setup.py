@@ -182,7 +182,6 @@ def locked(cache: Path) -> Iterator[None]:
         yield
 
 
-
 def environments_for(pythons: Mapping[Version, str], cache: Path, everything: bool) -> dict[str, Environment]:
     """The environments of Ansible: ``oldest``, and with ``everything`` ``newest`` where a Python is new enough.
 
@@ -216,13 +215,49 @@ def targets_for(pythons: Mapping[Version, str], cache: Path, everything: bool, m
     return targets
 
 
+@dataclasses.dataclass(frozen=True)
+class Missing:
+    """What is not there yet of what tests need."""
+
+    packages: Sequence[str]
+    environments: Sequence[Environment]
+    tester: AnsibleTest | None
+    images: Sequence[Image]
+
+    @property
+    def room(self) -> int:
+        """What it will take of the disk, in MB."""
+        return (ROOM if self.environments else 0) + sum(one.need.room for one in self.images)
+
+    def steps(self, cache: Path, oldest: Path) -> list[Step]:
+        """The steps that make it; OLDEST is the environment of the oldest ansible-core."""
+        logs, steps = cache / "logs", []
+        if self.packages:
+            say(f"These Debian packages are missing: {' '.join(self.packages)}")
+            work = functools.partial(installing.install, self.packages, logs)
+            steps.append(Step("packages", f"installing {len(self.packages)} Debian packages", work, 60))
+        for one in self.environments:
+            text = f" from {one.requirements.name}" if one.requirements else ""
+            title = f"making the environment {one.path.name}{text}"
+            work = functools.partial(making, one, logs)
+            steps.append(Step(one.path.name, title, work, 60 if one.requirements else 5, ["packages"]))
+        if self.tester:
+            after = [one.path.name for one in self.environments]
+            work = functools.partial(self.tester.make, logs)
+            steps.append(Step("ansible-test", "making the environments of ansible-test", work, 90, after))
+        for image in self.images:
+            after = ["packages", *image.need.after, *([oldest.name] if image.ansible else [])]
+            work = functools.partial(image.make, logs, command_environment(cache, oldest, os.environ))
+            steps.append(Step(image.name, f"making {image.need.title}", work, image.need.seconds, after))
+        return steps
+
+
 def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
     """Make what is missing of what these needs take, with ``everything`` for each Python and Ansible.
 
     Raises:
         StepError: something cannot be made that all tests need.
     """
-    logs = cache / "logs"
     needs = parts.with_needed(needs)
     pythons = find_pythons(os.environ)
     packages = parts.packages(needs)
@@ -239,34 +274,22 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
     tester = AnsibleTest(cache / "home", commands, tuple(one.path for one in environments.values()), paths, folders)
     images = [Image(name, cache, oldest if parts.NEEDS[name].ansible else None)
               for name in parts.NEEDS if name in needs and parts.NEEDS[name].build]  # fmt: skip
-
-    lacking = installing.missing_packages(packages)
     absent = [one for one in [*environments.values(), *targets.values()] if not one.marker.exists()]
-    missing = [one for one in images if not one.there]
-    if lacking:
+    # ansible-test installs into the environments, too.
+    untested = commands and (absent or not tester.marker.exists())
+    missing = Missing(
+        installing.missing_packages(packages),
+        absent,
+        tester if untested else None,
+        [one for one in images if not one.there],
+    )
+    if missing.packages:
         installing.check()
-    installing.check_room(cache, (ROOM if absent else 0) + sum(one.need.room for one in missing))
-    steps = []
-    if lacking:
-        title = f"installing {len(lacking)} Debian packages"
-        say(f"These Debian packages are missing: {' '.join(lacking)}")
-        steps.append(Step("packages", title, lambda: installing.install(lacking, logs), 60))
-    for one in absent:
-        text = f" from {one.requirements.name}" if one.requirements else ""
-        title = f"making the environment {one.path.name}{text}"
-        seconds = 60 if one.requirements else 5
-        steps.append(Step(one.path.name, title, functools.partial(making, one, logs), seconds, ("packages",)))
-    ready = [one.path.name for one in absent]
-    if commands and not tester.marker.exists():
-        title = "making the environments of ansible-test"
-        steps.append(Step("ansible-test", title, lambda: tester.make(logs), 90, ready))
-    for image in missing:
-        after = ["packages", *image.need.after, *([oldest.name] if image.ansible else [])]
-        work = functools.partial(image.make, logs, command_environment(cache, oldest, os.environ))
-        steps.append(Step(image.name, f"making {image.need.title}", work, image.need.seconds, after))
+    installing.check_room(cache, missing.room)
+    steps = missing.steps(cache, oldest)
     tell_plan(steps)
     failed = carry_out(steps, AT_ONCE)
-    for name in ("packages", *ready, "ansible-test"):
+    for name in ("packages", *(one.path.name for one in missing.environments), "ansible-test"):
         if name in failed:
             raise StepError(failed[name])
     left_out = []
