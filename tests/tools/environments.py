@@ -14,7 +14,7 @@ import re
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 
 from parts import REPOSITORY
@@ -110,13 +110,8 @@ class AnsibleTest:
         return self.home / f"complete-{key(*made_for)}"
 
     def environment(self) -> dict[str, str]:
-        """The environment variables of its programs.
-
-        Every Python is in PATH under its plain name: the interpreters' own folders come before the rest, where a
-        version manager may have shims that do not work.
-        """
-        path = os.pathsep.join([*self.folders, os.environ.get("PATH", os.defpath)])
-        return {**os.environ, "HOME": str(self.home), "PATH": path}
+        """The environment variables of its programs."""
+        return {**os.environ, **ansible_test_variables(str(self.home), self.folders)}
 
     def make(self, logs: Path) -> Work:
         """Let it take pip from the package index, and make its environments.
@@ -154,6 +149,14 @@ class AnsibleTest:
             targets = [f"{version}@{path}/bin/python" for version, path in self.targets.items() if version in known]
             words = (word for target in targets for word in ("--target-python", target))
             yield ["units", "--requirements", "--requirements-mode", "only", *words]
+
+
+def ansible_test_variables(home: str, folders: Iterable[str]) -> dict[str, str]:
+    """The environment variables for ansible-test: a home of its own, and each Python under its plain name.
+
+    The interpreters' own folders come before the rest of PATH, where a version manager may have shims that do not work.
+    """
+    return {"HOME": home, "PATH": os.pathsep.join([*dict.fromkeys(folders), os.environ.get("PATH", os.defpath)])}
 
 
 def pip_versions(environment: Path) -> set[str]:

@@ -108,8 +108,7 @@ class Options:
 
 def release(root: Path) -> dict[str, str]:
     """What a system says of itself in its os-release(5)."""
-    lines = (root / "etc" / "os-release").read_text(encoding="utf-8").splitlines()
-    return {name: value.strip("'\"") for name, equals, value in (line.partition("=") for line in lines) if equals}
+    return installing.os_release((root / "etc" / "os-release").read_text(encoding="utf-8"))
 
 
 def own_suite() -> str:

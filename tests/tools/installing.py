@@ -61,10 +61,15 @@ def require(packages: Iterable[str]) -> None:
         raise StepError(f"these Debian packages are missing: {words}; install them: apt-get install {words}")
 
 
+def os_release(text: str) -> dict[str, str]:
+    """What a system says of itself in os-release(5)."""
+    parted = (line.partition("=") for line in text.splitlines())
+    return {name: value.strip("'\"") for name, equals, value in parted if equals}
+
+
 def system(text: str) -> tuple[str, int]:
     """Name and major version (0 if it has none) of a system, by the text of its os-release(5)."""
-    values = dict(line.split("=", 1) for line in text.splitlines() if "=" in line)
-    values = {name: value.strip("'\"") for name, value in values.items()}
+    values = os_release(text)
     version = re.match(r"\d+", values.get("VERSION_ID", ""))
     return values.get("ID", "unknown"), int(version[0]) if version else 0
 

@@ -7,6 +7,7 @@ It is a plugin and no conftest.py, so that ``ansible-test units`` does not load 
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -20,6 +21,7 @@ from parts import NOT_RUN
 from setup import Setup, link_dependencies
 
 
+@functools.cache
 def read_setup() -> Setup | None:
     """What ``setup.py`` set up, or None where pytest was not started through it."""
     file = os.environ.get("ZEROINSTALL_VIRTUALBOX_SETUP")
@@ -92,9 +94,10 @@ def reason(report: pytest.TestReport | pytest.CollectReport) -> str:
 def pytest_runtest_setup(item: pytest.Item) -> None:
     """Do not run a test of which something was not set up that it needs."""
     found = read_setup()
-    path = item.path.relative_to(parts.REPOSITORY) if item.path.is_relative_to(parts.REPOSITORY) else item.path
-    needs = parts.needs_of(part for part in parts.PARTS if path.is_relative_to(part))
-    for need in sorted(needs & (found.broken.keys() if found else set())):
+    if not found or not found.broken:
+        return
+    needs = parts.needs_of(part for part in parts.PARTS if item.path.is_relative_to(parts.REPOSITORY / part))
+    for need in sorted(needs & found.broken.keys()):
         pytest.fail(f"{NOT_RUN}{found.broken[need].splitlines()[0]}", pytrace=False)
 
 

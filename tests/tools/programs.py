@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from environments import ansible_test_variables
 from labkit.waiting import HANG
 from setup import Setup
 
@@ -65,12 +66,8 @@ def check(
 
 
 def ansible_test(setup: Setup, environment: Path, tree: Path, *words: str) -> str:
-    """Run an environment's ansible-test in a copy of the work tree; its output.
-
-    It has a home of its own, and every Python under its plain name in PATH: the interpreters' own folders come before
-    the rest, where a version manager may have shims that do not work.
-    """
+    """Run an environment's ansible-test in a copy of the work tree; its output."""
     folders = [str(environment / "bin"), *(os.path.dirname(python) for python in setup.pythons.values())]
-    path = os.pathsep.join([*dict.fromkeys(folders), os.environ["PATH"]])
+    variables = ansible_test_variables(setup.home, folders)
     command = [environment / "bin" / "ansible-test", words[0], "--color", "no", *words[1:]]
-    return check(command, cwd=tree, environment={"HOME": setup.home, "PATH": path, **QUIET_PIP})
+    return check(command, cwd=tree, environment={**variables, **QUIET_PIP})

@@ -56,7 +56,6 @@ class Part:
     """
 
     path: str
-    status: int | None = None
     seconds: float = 0
     processor: float = 0
     passed: int = 0
@@ -77,7 +76,6 @@ class Part:
 
     def read(self, status: int, files: Mapping[str, Path]) -> None:
         """Take in the exit status, and what pytest, the plugin outer.py and adopt.py have written, as in `FILES`."""
-        self.status = status
         try:
             self.processor = float(files["used"].read_text(encoding="utf-8"))
             self._read_report(files["report"])
