@@ -98,11 +98,12 @@ def machines(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Machines]:
         made = Machines(fleet, tmp_path_factory.mktemp("vagrant"))
         for name in GUESTS:
             fleet.lab("stop", name)
-        with concurrent.futures.ThreadPoolExecutor() as pool:
-            assert all("Mounting shared folders" in said for said in pool.map(made.boot, GUESTS))
-        play = fleet.play(str(EXAMPLE), "--limit", "g2")
-        assert play.status == 0, play.messages("g2") or play.output
-        yield made
+        with vagrants.service(fleet):
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                assert all("Mounting shared folders" in said for said in pool.map(made.boot, GUESTS))
+            play = fleet.play(str(EXAMPLE), "--limit", "g2")
+            assert play.status == 0, play.messages("g2") or play.output
+            yield made
 
 
 def test_the_hosts_store_is_read_only_on_the_hosts_side(machines: Machines) -> None:

@@ -314,7 +314,7 @@ def test_the_failure_of_a_fixture_is_told_once(tmp_path: Path, complete: bool) -
     assert run.stdout.count(" its log: /a/log\n") == 1
     assert ("raise Error" in run.stdout) is not complete
     part = results(tmp_path, run.returncode)
-    reason = "lab up failed" if complete else "test_it.Error: lab up failed"
+    reason = f"{'' if complete else 'test_it.Error: '}lab up failed … its log: /a/log"
     assert (part.not_run, part.failed) == ({reason: 3}, [])
 
 

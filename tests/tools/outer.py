@@ -128,7 +128,7 @@ def shorten(report: pytest.TestReport, error: BaseException, told: dict[int, Bas
     if getattr(error, "complete", False) or getattr(error, "pytrace", True) is False:
         report.longrepr = str(error)
     crash = getattr(report.longrepr, "reprcrash", None)
-    reason = (crash.message if crash else str(report.longrepr)).splitlines()[0].removeprefix(NOT_RUN)
+    reason = parts.brief(crash.message if crash else str(report.longrepr)).removeprefix(NOT_RUN)
     if id(error) in told or str(error).startswith(NOT_RUN):
         report.longrepr, report.not_run = NOT_RUN + reason, True
     told[id(error)] = error

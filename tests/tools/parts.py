@@ -21,6 +21,8 @@ COUNTS = "ZEROINSTALL_VIRTUALBOX_COUNTS"
 """The environment variable with the file in which a part writes how many tests it has selected and finished."""
 NOT_RUN = "not run: "
 """With this begins the message of a test that was not run because of a failure (see outer.py)."""
+LONGEST = 200
+"""Characters of a line that `brief` tells."""
 
 LAB = ("lab", "lab/labkit", "lab/boot", "lab/install", "lab/launcher", "lab/warm")
 LAB_PACKAGES = (
@@ -28,6 +30,12 @@ LAB_PACKAGES = (
     *("mount", "syslinux-common", "xorriso"),
 )
 CONTAINER_PACKAGES = ("0install-core", "podman", "runc", *LAB_PACKAGES)
+
+
+def brief(message: str) -> str:
+    """In a line what a message begins and ends with: what was tried and what came of it."""
+    lines = [line.strip() for line in message.splitlines() if line.strip()] or [""]
+    return lines[0] if len(lines) == 1 else " … ".join(line[:LONGEST] for line in (lines[0], lines[-1]))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -39,7 +39,7 @@ FILES = ("report", "counts", "used")
 NOTHING_RAN = 5
 """pytest's exit status where no test was selected."""
 
-SET_UP_FAILED = re.compile(rf'failed on setup with "(?:{parts.NOT_RUN})?(.*?)"?$', re.MULTILINE)
+SET_UP_FAILED = re.compile(rf'failed on setup with "(?:{parts.NOT_RUN})?(.*?)"?$', re.DOTALL)
 """The message by which pytest's report tells that a test was not run, and why."""
 
 
@@ -94,7 +94,7 @@ class Part:
         for case in ElementTree.parse(report).iter("testcase"):
             kinds = {child.tag: child.get("message", "") for child in case}
             if found := SET_UP_FAILED.match(kinds.get("error", "")):
-                self.not_run[found[1]] += 1
+                self.not_run[parts.brief(found[1])] += 1
             elif kinds.keys() & {"failure", "error"}:
                 module = case.get("classname", "").replace(".", "/")
                 self.failed.append(f"{module}.py::{case.get('name')}" if module else str(case.get("name")))

@@ -67,9 +67,25 @@ class Vagrant:
         return [line.split("\x1f")[:-1] for line in lines]
 
 
+def servers(fleet: Fleet) -> list[Path]:
+    """VirtualBox's servers that run in the host's root, as folders of /proc."""
+    found = []
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            if (folder / "exe").readlink().name == "VBoxSVC" and (folder / "root").samefile(fleet.root):
+                found.append(folder)
+    return found
+
+
 @contextlib.contextmanager
 def service(fleet: Fleet) -> Iterator[None]:
-    """VirtualBox's server of the host's root for the block: a client that meets one just leaving is refused."""
+    """VirtualBox's server of the host's root for the block, which stays.
+
+    One that a client starts leaves after seconds without clients. Who meets it just leaving is refused, as are two
+    clients that start it at once; Vagrant does not try again. No machine of the root may run, which would keep another
+    server.
+    """
+    until(lambda: not servers(fleet), "VirtualBox's server does not leave", pause=0.5)
     command = [str(fleet.folder / "enter"), str(fleet.root), "/usr/lib/virtualbox/VBoxSVC"]
     quiet = subprocess.DEVNULL
     with subprocess.Popen(command, stdin=quiet, stdout=quiet, stderr=quiet) as process:
@@ -79,6 +95,7 @@ def service(fleet: Fleet) -> Iterator[None]:
                 "VBoxSVC does not answer",
                 pause=0.5,
             )
+            assert process.poll() is None, "another server answers"
             yield
         finally:
             process.terminate()
