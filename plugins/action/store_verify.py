@@ -14,13 +14,12 @@ import time
 import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible.plugins.action import ActionBase
 from ansible.utils.display import Display
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._progress import Progress
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._action import CleanAction
 
 display = Display()
 
-MODULE = "zeroinstall.virtualbox.store_verify"
 DEFAULT_INTERVAL = 10.0
 """Default of the module's option C(progress): seconds between two lines."""
 FIRST_LOOK = 0.2
@@ -33,6 +32,8 @@ SILENCE = 60.0
 """Seconds without a new progress file or without a connection, after which a background process is given up."""
 LIMIT = 7 * 24 * 3600
 """Seconds after which Ansible's wrapper kills the background process."""
+MOST = 2**63
+"""What numbers that a machine reports are below."""
 SEPARATOR = "--- job ---"
 OF_THE_JOB = ("ansible_job_id", "results_file", "started", "finished")
 
@@ -67,10 +68,18 @@ def parse(output: str) -> Look:
     job = "missing" if not job_text.strip() else "running" if '"started"' in job_text else "finished"
     try:
         found = json.loads(progress_text[progress_text.index("{") :])
-        progress = Progress(*(found[field] for field in Progress._fields))
-    except (ValueError, KeyError, TypeError):
+        *numbers, finished = (found[field] for field in Progress._fields)
+        progress = Progress(*map(number, numbers), finished is True)
+    except (ValueError, KeyError, TypeError, RecursionError):
         progress = None
     return Look(job, progress)
+
+
+def number(value: t.Any) -> float:
+    """A count, bytes or seconds that a machine reports. ValueError for what is none of these."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < MOST:
+        raise ValueError(value)
+    return value
 
 
 def seconds_left(progress: Progress) -> float | None:
@@ -128,25 +137,18 @@ def interruptible() -> t.Iterator[None]:
             signal.signal(number, handler)
 
 
-class ActionModule(ActionBase):
+class ActionModule(CleanAction):
     """Run the module; in the background, unless the user does that, or wants no progress."""
-
-    _supports_check_mode = True
-    _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """The module's result."""
-        super().run(tmp, task_vars)
         self._variables = task_vars or {}
         every = interval(self._task.args.get("progress", DEFAULT_INTERVAL))
         asynchronous = bool(self._task.async_val)
         if asynchronous or not every or self._task.args.get("progress_file") or self._connection.has_native_async:
-            return self._plain(asynchronous and not self._connection.has_native_async)
+            return super().run(tmp, task_vars)
         result = self._in_background(every)
-        return self._plain(False) if result is None else result
-
-    def _plain(self, wrap_async: bool) -> dict[str, t.Any]:
-        return self._execute_module(MODULE, task_vars=self._variables, wrap_async=wrap_async)
+        return super().run(tmp, task_vars) if result is None else result
 
     def _in_background(self, every: float) -> dict[str, t.Any] | None:
         """The module's result, or None, with a warning, if it did not start."""
@@ -160,7 +162,9 @@ class ActionModule(ActionBase):
         try:
             # The folder is made by Ansible's wrapper, and a ~ in it means the same to wrapper and module.
             arguments = dict(self._task.args, progress_file=f"{folder}/{name}")
-            started = self._execute_module(MODULE, arguments, task_vars=self._variables, wrap_async=True)
+            started = self._execute_clean(
+                self.module, module_args=arguments, task_vars=self._variables, wrap_async=True
+            )
         finally:
             self._task.async_val = 0
         job_file = started.get("results_file")
@@ -229,7 +233,7 @@ class ActionModule(ActionBase):
     def _result(self, job: str, job_file: str) -> dict[str, t.Any] | None:
         """The module's own result; None while there is none."""
         arguments = {"jid": job, "mode": "status", "_async_dir": job_file.rpartition("/")[0]}
-        result = self._execute_module("ansible.legacy.async_status", arguments, task_vars=self._variables)
+        result = self._execute_clean("ansible.legacy.async_status", module_args=arguments, task_vars=self._variables)
         if not result.get("finished"):
             return None
         for key in OF_THE_JOB:

@@ -9,6 +9,7 @@ import json
 import os
 import signal
 import subprocess
+import types
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
@@ -109,9 +110,10 @@ def watch(monkeypatch):
     monkeypatch.setattr(action.display, "display", shown.append)
 
     def run(look, result=None, ended=False):
-        def execute(plugin, name, arguments, task_vars):
+        def execute(plugin, module_name, module_args, task_vars):
             assert task_vars is plugin._variables
-            assert (name, arguments["jid"], arguments["_async_dir"]) == ("ansible.legacy.async_status", "j1", "/a")
+            assert (module_name, module_args["jid"]) == ("ansible.legacy.async_status", "j1")
+            assert module_args["_async_dir"] == "/a"
             done = result and (ended or look(clock[0]).job == "finished")
             return dict(result) if done else {"finished": False, "started": True}
 
@@ -127,6 +129,8 @@ def watch(monkeypatch):
         monkeypatch.setattr(action.ActionModule, "_low_level_execute_command", command)
         plugin = object.__new__(action.ActionModule)
         plugin._variables = {"inventory_hostname": "metal1"}
+        plugin._task = types.SimpleNamespace(action="zeroinstall.virtualbox.store_verify")
+        plugin._discovered_interpreter_key = None
         return plugin._wait(10.0, "j1", "/a/j1", "/a/progress"), shown, clock[0]
 
     return run

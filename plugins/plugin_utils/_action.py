@@ -1,0 +1,63 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The action through which every module of this collection runs.
+
+A guest answers what it likes. Ansible takes facts from an answer, which override the inventory, and prints warnings and
+messages as they come. So an answer is cleaned before Ansible sees it.
+"""
+
+from __future__ import annotations
+
+import typing as t
+from pathlib import Path
+
+from ansible.plugins.action import ActionBase
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers
+
+COLLECTION = "zeroinstall.virtualbox."
+_MODULES = Path(__file__).parents[1] / "modules"
+
+
+class CleanAction(ActionBase):
+    """Runs the module of the task's name, and returns its answer without what it may not hold."""
+
+    _supports_check_mode = True
+    _supports_async = True
+
+    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
+        """The module's result."""
+        super().run(tmp, task_vars)
+        wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
+        result = self._execute_clean(self.module, task_vars=task_vars, wrap_async=wrap_async)
+        if not wrap_async:
+            self._remove_tmp_path(self._connection._shell.tmpdir)
+        return result
+
+    @property
+    def module(self) -> str:
+        """The full name of the task's module."""
+        return COLLECTION + self._task.action.rpartition(".")[2]
+
+    def _execute_clean(self, module: str, **options: t.Any) -> dict[str, t.Any]:
+        """The module's answer, cleaned. Facts are left of it only where Ansible itself found the interpreter."""
+        answer = self._execute_module(module_name=module, **options)
+        name = self.module.removeprefix(COLLECTION)
+        source = (_MODULES / f"{name}.py").read_text(encoding="utf-8")
+        try:
+            result = _answers.cleaned(answer, _answers.documented(source))
+        except (_answers.Odd, RecursionError) as error:
+            return {"failed": True, "msg": f"The answer of {name} is none that this module gives: {error}."}
+        if self._discovered_interpreter_key:
+            found = _answers.plain(str(self._discovered_interpreter))
+            result["ansible_facts"] = {self._discovered_interpreter_key: found}
+        return result
+
+    def _parse_returned_data(self, res: dict[str, t.Any], *rest: t.Any) -> t.Any:
+        """What Ansible makes of an answer, whose text is plain before: it prints some of it at once."""
+        streams = {key: str(res.get(key) or "") for key in ("stdout", "stderr")}
+        if sum(map(len, streams.values())) > _answers.LONGEST_ANSWER:
+            streams = {"stdout": "", "stderr": f"more than {_answers.LONGEST_ANSWER} characters, which are not read"}
+        streams = {"stdout": _answers.plain_json(streams["stdout"]), "stderr": _answers.plain(streams["stderr"])}
+        kept = {key: value for key, value in res.items() if not key.startswith(("stdout", "stderr"))}
+        return super()._parse_returned_data({**kept, **streams}, *rest)

@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What is left of an answer that a module of the collection did not give."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _action, _answers
+
+
+def cleaned(**answer):
+    """What is left of an answer of a module that documents C(guest)."""
+    return _answers.cleaned(answer, ["guest"])
+
+
+def test_facts_and_whatever_else_is_not_documented_is_left_out():
+    answer = {"ansible_facts": {"cache_guest_mode": "trusted"}, "add_host": {}, "ansible_stats": {}, "skipped": True}
+    assert cleaned(changed=True, guest={"a": [1]}, **answer) == {"changed": True, "guest": {"a": [1]}}
+
+
+def test_what_ansible_adds_is_kept():
+    assert cleaned(_ansible_parsed=True, module_stdout="x") == {"_ansible_parsed": True, "module_stdout": "x"}
+
+
+@pytest.mark.parametrize("text, plain", [
+    ("a\tb\nc", "a\tb\nc"), ("ä 漢 \xa0", "ä 漢 \xa0"), ("\x1b[2J", "\\u001b[2J"), ("\x9b", "\\u009b"),
+    ("\r", "\\u000d"),
+    ("\u202e", "\\u202e"), ("\x00\x7f", "\\u0000\\u007f"),
+])
+def test_text_is_plain(text, plain):
+    assert _answers.plain(text) == plain
+
+
+TEXTS = ["\x1b[2J", "\x9b", "\r", "\b\f", "\u202e", "\x00\x7f", "\\\x1b", "\\\\\x1b", "a\n\t\\u001b", "\\r"]
+
+
+@pytest.mark.parametrize("text", TEXTS)
+@pytest.mark.parametrize("ascii_only", [True, False])
+def test_every_text_in_json_is_plain(text, ascii_only):
+    answer = {text: [text, {"a": text}]}
+    found = json.loads(_answers.plain_json("junk \x07\n" + json.dumps(answer, ensure_ascii=ascii_only))[12:])
+    ((name, (value, inner)),) = found.items()
+    assert name == value == inner["a"] and _answers.plain(name) == name
+    escape = _answers.plain(text)
+    assert value in (escape, escape.replace("\\u0008", "\\b").replace("\\u000c", "\\f").replace("\\u000d", "\\r"))
+
+
+@pytest.mark.parametrize("odd", ["x", 5, {"a": 1}, [], None])
+def test_warnings_and_diffs_of_another_shape_are_left_out(odd):
+    assert "warnings" not in cleaned(warnings=odd)
+    assert cleaned(diff=odd) in ({}, {"diff": {}}) or odd == {"a": 1}
+    assert cleaned(diff=[odd, {"before": "x", "after": 7, "z": 1}]).get("diff") in (
+        [{"before": "x"}], [{}, {"before": "x"}])
+    assert cleaned(deprecations=odd) == {}
+
+
+def test_warnings_are_few_and_short():
+    found = cleaned(warnings=["x" * 5000] * 1000)["warnings"]
+    assert len(found) == _answers.MOST_WARNINGS + 1 and max(map(len, found)) == _answers.LONGEST_WARNING
+
+
+def test_a_message_is_text():
+    assert cleaned(msg=["a", 1])["msg"] == "['a', 1]"
+
+
+@pytest.mark.parametrize("value, words", [
+    ([0] * (_answers.MOST_VALUES + 1), "more than 500000 values"),
+    (json.loads("[" * 60 + "]" * 60), "more than 50 deep"),
+])
+def test_what_is_too_large_or_too_deep_is_refused(value, words):
+    with pytest.raises(_answers.Odd, match=words):
+        cleaned(guest=value)
+
+
+def test_every_module_has_its_return_values_and_runs_through_the_action():
+    modules = Path(_action.__file__).parents[1] / "modules"
+    for file in modules.glob("*.py"):
+        assert _answers.documented(file.read_text(encoding="utf-8")), file
+        assert (modules.parent / "action" / file.name).is_file()
