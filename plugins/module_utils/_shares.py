@@ -108,10 +108,12 @@ def resolve(machines: Sequence[Machine], identifier: str) -> Machine:
     if len(found) > 1:
         raise Failure("machine name '%s' is not unique: name the machine by its UUID, one of %s."
                       % (identifier, ", ".join(m.uuid for m in found)))
-    if not found[0].accessible:
-        raise Failure("machine %s is inaccessible: %s. Repair it or unregister it."
-                      % (found[0].label, found[0].problem))
     return found[0]
+
+
+def inaccessible(machine: Machine) -> str:
+    """The message that nothing can be done with a machine."""
+    return "machine %s is inaccessible: %s. Repair it or unregister it." % (machine.label, machine.problem)
 
 
 def as_transient(share: Share) -> Share | None:

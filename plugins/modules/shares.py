@@ -28,7 +28,8 @@ attributes:
 options:
   machines:
     description:
-      - The machines and their shares. Nothing is changed on any machine if one of the entries is wrong in itself.
+      - The machines and their shares. Nothing is changed on any machine if one of the entries is wrong in itself, or
+        names no machine.
     type: list
     elements: dict
     required: true
@@ -93,6 +94,19 @@ options:
         the machines that are listed. Shares that others made are left alone.
     type: bool
     default: false
+  whole_host:
+    description:
+      - Whether O(exclusive=true) is about all machines of the user, and not only about those that are listed.
+    type: bool
+    default: false
+  when_inaccessible:
+    description:
+      - What to do where VirtualBox cannot read the settings of a machine that is listed.
+      - V(fail) does what is wanted of the other machines, and fails. V(report) does the same, and names it in
+        RV(inaccessible) instead. V(refuse) changes nothing on any machine, and fails.
+    type: str
+    choices: [fail, report, refuse]
+    default: fail
   when_busy:
     description:
       - What to do where a share of a machine cannot be changed for good now, because the machine is saved, is locked
@@ -130,6 +144,12 @@ EXAMPLES = r"""
             path: /var/cache/0install.net/implementations
       - machine: 7f1f6fd0-7b52-4ad3-8d5e-3a6f0f1f2a52
         shares: *store
+
+- name: Take back all that this collection shared with any machine
+  zeroinstall.virtualbox.shares:
+    exclusive: true
+    whole_host: true
+    machines: []
 
 - name: Take back all that this collection shared with a machine
   zeroinstall.virtualbox.shares:
@@ -193,6 +213,16 @@ pending:
     reason:
       description: Why it takes effect only later.
       type: str
+inaccessible:
+  description: A message for each listed machine whose settings VirtualBox cannot read.
+  returned: always
+  type: list
+  elements: str
+missing_paths:
+  description: Folders of shares that do not exist. Without check mode, the module fails instead.
+  returned: always
+  type: list
+  elements: str
 commands:
   description: The commands that were run to change something, in their order.
   returned: always
@@ -235,27 +265,54 @@ def wanted_of(entry, exclusive):
     return _shares.Wanted(present, absent, exclusive)
 
 
-def plan(module, virtualbox):
-    """The machines, read once, with what is wanted of each. Everything that is wrong is refused here."""
-    wanted = {entry["machine"]: wanted_of(entry, module.params["exclusive"]) for entry in module.params["machines"]}
-    if len(wanted) < len(module.params["machines"]):
-        names = [entry["machine"] for entry in module.params["machines"]]
-        raise Failure("machine '%s' is listed twice in 'machines': list it once, with all its shares."
-                      % next(name for name in names if names.count(name) > 1))
-    for share in dict.fromkeys(share for want in wanted.values() for share in want.present):
+class Plan:
+    """What is to be done: C(machines), read once, with what is wanted of each.
+
+    C(inaccessible) are messages about machines that cannot be read, C(missing_paths) the folders that do not exist.
+    """
+
+    def __init__(self):
+        self.machines, self.inaccessible, self.missing_paths = [], [], []
+
+
+def check_folders(wanted, check_mode):
+    """The folders of shares that do not exist, which is a Failure unless this is check mode."""
+    missing = []
+    for share in dict.fromkeys(share for want in wanted for share in want.present):
         try:
             _shares.check_folder(share)
         except FileNotFoundError as error:
-            if not module.check_mode:
+            if not check_mode:
                 raise Failure("%s: create it, or correct the path." % error) from error
-            module.warn("%s yet: it has to be made before the share is added." % error)
+            missing.append(share.path)
+    return missing
+
+
+def plan(module, virtualbox):
+    """The Plan. Everything that is wrong is refused here."""
+    params, made = module.params, Plan()
+    wanted = {entry["machine"]: wanted_of(entry, params["exclusive"]) for entry in params["machines"]}
+    if len(wanted) < len(params["machines"]):
+        names = [entry["machine"] for entry in params["machines"]]
+        raise Failure("machine '%s' is listed twice in 'machines': list it once, with all its shares."
+                      % next(name for name in names if names.count(name) > 1))
+    made.missing_paths = check_folders(wanted.values(), module.check_mode)
     machines = virtualbox.machines()
-    plans = [(_shares.resolve(machines, identifier), want) for identifier, want in wanted.items()]
-    uuids = [machine.uuid for machine, _want in plans]
-    for machine, _want in plans:
+    listed = [(_shares.resolve(machines, identifier), want) for identifier, want in wanted.items()]
+    uuids = [machine.uuid for machine, _want in listed]
+    for machine, _want in listed:
         if uuids.count(machine.uuid) > 1:
             raise Failure("machine %s is listed twice, by name and by UUID: list it once." % machine.label)
-    return plans
+    made.inaccessible = [_shares.inaccessible(machine) for machine, _want in listed if not machine.accessible]
+    if made.inaccessible and params["when_inaccessible"] == "refuse":
+        raise Failure(" ".join(made.inaccessible))
+    if params["exclusive"] and params["whole_host"]:
+        listed += [(machine, _shares.Wanted(exclusive=True)) for machine in machines if machine.uuid not in uuids]
+    made.machines = [(machine, want) for machine, want in listed if machine.accessible]
+    for machine, _want in listed[len(uuids):]:
+        if not machine.accessible:
+            module.warn("nothing is known of the shares of a machine: %s" % _shares.inaccessible(machine))
+    return made
 
 
 def refuse_busy(applier, plans):
@@ -314,23 +371,25 @@ def run(module):
     """The whole run; returns the result, with C(msg) where something failed."""
     virtualbox = VBoxManage(module.params["vboxmanage"])
     applier = Applier(virtualbox, module.params["when_busy"], module.params["lock_timeout"], module.check_mode)
-    outcomes, errors = [], []
+    outcomes, errors, made = [], [], Plan()
     try:
         with alone(virtualbox.folder, module.params["lock_timeout"]):
-            plans = plan(module, virtualbox)
+            made = plan(module, virtualbox)
             if module.params["when_busy"] == "fail":
-                refuse_busy(applier, plans)
-            outcomes = [(machine, applier.bring(machine, want)) for machine, want in plans]
+                refuse_busy(applier, made.machines)
+            outcomes = [(machine, applier.bring(machine, want)) for machine, want in made.machines]
             errors = [outcome.error for _machine, outcome in outcomes if outcome.error]
+            errors += made.inaccessible if module.params["when_inaccessible"] == "fail" else []
             if not module.check_mode:
-                errors += unfinished(applier, virtualbox, outcomes, plans)
+                errors += unfinished(applier, virtualbox, outcomes, made.machines)
     except Failure as error:
         if not applier.commands:
             raise
         errors.append(str(error))
     finally:
         applier.close()
-    result = dict(result_of(outcomes), commands=applier.commands)
+    result = dict(result_of(outcomes), commands=applier.commands, inaccessible=made.inaccessible,
+                  missing_paths=made.missing_paths)
     for item in result["pending"]:
         text = item["reason"]
         if item["action"] != "restart":
@@ -348,6 +407,8 @@ def main():
                            "required_if": [("state", "present", ["path"])]},
             }},
             "exclusive": {"type": "bool", "default": False},
+            "whole_host": {"type": "bool", "default": False},
+            "when_inaccessible": {"type": "str", "choices": ["fail", "report", "refuse"], "default": "fail"},
             "when_busy": {"type": "str", "choices": ["later", "transient", "fail"], "default": "later"},
             "lock_timeout": {"type": "int", "default": 30},
             "vboxmanage": {"type": "str", "default": "VBoxManage"},

@@ -106,7 +106,8 @@ def test_machines_are_found_by_name_or_uuid():
     machines = [one, two, three, bad]
     assert s.resolve(machines, "AB-2") is two
     assert s.resolve(machines, "ab-1") is one, "a UUID goes before a name that looks like it"
-    for name, words in (("m", "ab-1, ab-2"), ("x", "'ab-1', 'bad', 'm', 'm'"), ("bad", "its settings file is gone")):
+    assert "its settings file is gone" in s.inaccessible(s.resolve(machines, "bad"))
+    for name, words in (("m", "ab-1, ab-2"), ("x", "'ab-1', 'bad', 'm', 'm'")):
         with pytest.raises(Failure, match=words):
             s.resolve(machines, name)
     with pytest.raises(Failure, match="registered: none"):

@@ -27,13 +27,15 @@ class StandIn:
     """A stand-in for the running module and for VirtualBox."""
 
     def __init__(self, *entries, check_mode=False):
-        self.params = {"machines": [{"machine": name, "shares": items} for name, items in entries], "exclusive": False}
+        self.params = {"machines": [{"machine": name, "shares": items} for name, items in entries], "exclusive": False,
+                       "whole_host": False, "when_inaccessible": "fail"}
         self.check_mode = check_mode
         self.warnings = []
         self.warn = self.warnings.append
+        self.registered = [ONE, TWO]
 
     def machines(self, only=None):
-        return [machine for machine in (ONE, TWO) if only is None or only(machine.uuid, machine.name)]
+        return [machine for machine in self.registered if only is None or only(machine.uuid, machine.name)]
 
     def plan(self):
         return shares.plan(self, self)
@@ -51,8 +53,9 @@ def test_a_share_listed_twice_is_refused():
 
 def test_machines_are_planned_in_the_order_of_the_option(tmp_path):
     path = os.path.realpath(tmp_path)
-    plans = StandIn(("00-2", [item("a", path=path)]), ("one", [])).plan()
-    assert [(machine, [share.name for share in want.present]) for machine, want in plans] == [(TWO, ["a"]), (ONE, [])]
+    made = StandIn(("00-2", [item("a", path=path)]), ("one", [])).plan()
+    names = [(machine, [share.name for share in want.present]) for machine, want in made.machines]
+    assert names == [(TWO, ["a"]), (ONE, [])]
 
 
 @pytest.mark.parametrize(("entries", "words"), [
@@ -68,10 +71,35 @@ def test_what_is_wrong_is_refused_by_name(entries, words):
         StandIn(*entries).plan()
 
 
-def test_check_mode_warns_of_a_folder_that_an_earlier_task_would_have_made():
+def test_check_mode_names_folders_that_an_earlier_task_would_have_made():
     module = StandIn(("one", [item("a", path="/no/such/folder")]), check_mode=True)
-    assert len(module.plan()) == 1
-    assert "'/no/such/folder' of share 'a' does not exist" in module.warnings[0]
+    made = module.plan()
+    assert (len(made.machines), made.missing_paths, module.warnings) == (1, ["/no/such/folder"], [])
+
+
+LOST = Machine("00-9", "lost", "/9.vbox", accessible=False, problem="no such file")
+
+
+def test_a_machine_that_cannot_be_read_keeps_nothing_from_the_others():
+    module = StandIn(("one", []), ("lost", []))
+    module.registered.append(LOST)
+    made = module.plan()
+    assert [machine.name for machine, _want in made.machines] == ["one"]
+    assert made.inaccessible == ["machine lost (00-9) is inaccessible: no such file. Repair it or unregister it."]
+    module.params["when_inaccessible"] = "refuse"
+    with pytest.raises(Failure, match=r"machine lost .* is inaccessible"):
+        module.plan()
+
+
+def test_what_is_ours_is_taken_from_all_machines_of_the_host():
+    module = StandIn(("two", []))
+    module.registered.append(LOST)
+    module.params.update(exclusive=True, whole_host=True)
+    made = module.plan()
+    assert made.machines == [(TWO, Wanted((), (), True)), (ONE, Wanted((), (), True))]
+    assert made.inaccessible == [] and "machine lost (00-9) is inaccessible" in module.warnings[0]
+    module.params["exclusive"] = False
+    assert [machine.name for machine, _want in module.plan().machines] == ["two"]
 
 
 def test_the_result_names_what_was_done_and_what_is_left():
