@@ -41,6 +41,9 @@ def write(lab: Run, names: Sequence[str]) -> Path:
                         "ansible_remote_tmp": "/tmp/.ansible",
                         "ansible_pipelining": True,
                         "cache_guest_host": "vbox",
+                        "cache_guest_timeout": int(HANG),
+                        "cache_verify_guest_timeout": int(HANG),
+                        "guest_additions_timeout": int(HANG),
                     },
                     "hosts": {
                         name: {"cache_guest_machine": name, "lab_guest": str(guests.folder(lab, name))}
