@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
 name: arrangement
@@ -19,11 +20,21 @@ author:
 description:
   - Turns the variables of a guest into the option O(zeroinstall.virtualbox.mounts#module:mounts) of
     M(zeroinstall.virtualbox.mounts), and says how its users share what they install.
-  - Fails, naming the guest, if its variables do not fit together, or do not fit its host's.
+  - Fails, naming the guest, if its variables do not fit together, or do not fit its host's, or are not those that its
+    host goes by, which are the inventory's.
 options:
   _input:
     description:
-      - The guest's variables C(cache_guest_mode), C(cache_guest_share), C(cache_guest_group) and C(cache_guest_path).
+      - The guest's variables C(cache_guest_host), C(cache_guest_machine), C(cache_guest_mode), C(cache_guest_share),
+        C(cache_guest_group) and C(cache_guest_path), as its own play has them.
+    type: dict
+    required: true
+  hostvars:
+    description: The variables of all hosts, C(hostvars).
+    type: dict
+    required: true
+  defaults:
+    description: Defaults of the guests' variables, as the role C(cache_guest) has them.
     type: dict
     required: true
   name:
@@ -39,16 +50,8 @@ options:
     type: list
     elements: str
     default: []
-  host:
-    description: Inventory name of the guest's host.
-    type: str
-    required: true
-  kind:
-    description: Whose its host's store is, V(system) or V(user). Not held against the mode if it is empty.
-    type: str
-    default: ""
 seealso:
-  - plugin: zeroinstall.virtualbox.machines
+  - plugin: zeroinstall.virtualbox.host_arrangement
     plugin_type: filter
 """
 
@@ -56,14 +59,15 @@ EXAMPLES = r"""
 - name: Show what a guest mounts
   ansible.builtin.debug:
     msg: >-
-      {{ ({'cache_guest_mode': 'guests', 'cache_guest_share': 'ZeroInstall', 'cache_guest_group': 'default',
-      'cache_guest_path': ''} | zeroinstall.virtualbox.arrangement(name=inventory_hostname, host='metal1')).mounts }}
+      {{ ({'cache_guest_host': 'metal1', 'cache_guest_machine': 'web1', 'cache_guest_mode': 'guests',
+      'cache_guest_share': 'ZeroInstall', 'cache_guest_group': 'default', 'cache_guest_path': ''}
+      | zeroinstall.virtualbox.arrangement(name=inventory_hostname, hostvars=hostvars, defaults={})).mounts }}
 """
 
 RETURN = r"""
 _value:
   description:
-    - RV(ignore:path), where the guest has its host's store, and RV(ignore:mounts).
+    - RV(ignore:host), its host's inventory name; RV(ignore:path), where it has its host's store; and RV(ignore:mounts).
     - RV(ignore:helper) is C(none), C(own) if the guest's users add packages to a store that the guest can write, or
       C(box) if they send them to the host.
   type: dict
@@ -73,16 +77,19 @@ _value:
 def arrangement(
     guest: dict[str, t.Any],
     name: str,
-    host: str,
+    hostvars: t.Any,
+    defaults: dict[str, t.Any],
     sharing: bool = False,
     options: t.Sequence[str] = (),
-    kind: str = "",
 ) -> dict[str, t.Any]:
     """What a guest has of its mode."""
+    inventory = Inventory(hostvars)
     try:
-        if kind:
+        host = _modes.host_of(name, guest, inventory, defaults)
+        if inventory.has(host):
+            kind = _modes.kind_of(host, inventory)
             _modes.check_kind(name, guest, _modes.mode_of(name, guest), kind, host)
-        return _modes.arrangement(name, guest, sharing, options)
+        return {"host": host, **_modes.arrangement(name, guest, sharing, options)}
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

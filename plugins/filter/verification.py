@@ -8,6 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import plain
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
 name: verification
@@ -18,6 +20,7 @@ author:
 description:
   - Turns what the role C(cache_verify) registered into lines for people, one for each host and for each guest with
     problems, and into a message for each host and guest that has any.
+  - What machines answered is not believed. An answer of another shape is that machine's problem.
 options:
   _input:
     description: Inventory names of the hosts and guests that were to be verified.
@@ -53,95 +56,176 @@ _value:
 
 TOLD = 3
 """How many problems and names a message has."""
+LONGEST = 500
+"""Characters of one of them."""
+LONGEST_FAILURE = 4000
+"""Characters of a message by which a task failed."""
+MOST = 2**63
+"""What numbers in an answer are below."""
+ADDED_UP = ("implementations", "ok", "corrupt", "error", "bytes")
+RESULTS = ("cache_verify_result", "cache_verify_group_result")
+NAMES = ("cache_verify_missing", "cache_verify_more")
+REGISTERED = (*RESULTS, *NAMES, "cache_verify_moved", "cache_verify_failure")
 
 
-def count(number: int, noun: str = "implementation") -> str:
+class Odd(Exception):
+    """An answer whose shape is not the module's; the message says where."""
+
+
+class Found(t.NamedTuple):
+    """What was found on a machine: numbers and problems of its own store and of those that groups of guests share.
+
+    C(numbers) is empty where no store was verified.
+    """
+
+    numbers: dict[str, float]
+    problems: list[str]
+    count: int
+
+
+def count(number: float, noun: str = "implementation") -> str:
     """C(1 implementation), C(2 implementations)."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
-def size(amount: int) -> str:
+def size(amount: float) -> str:
     """Bytes for people."""
     return f"{amount / 1e9:.2f} GB" if amount >= 1e8 else f"{amount / 1e6:.2f} MB"
 
 
-def first(texts: list[str], separator: str) -> str:
+def text(value: t.Any, where: str, longest: int = LONGEST) -> str:
+    """A text of an answer, as it may be shown."""
+    if not isinstance(value, str):
+        raise Odd(where)
+    return plain(value[:longest])
+
+
+def items(value: t.Any, where: str) -> list[t.Any]:
+    """A list of an answer."""
+    if not isinstance(value, (list, tuple)):
+        raise Odd(where)
+    return list(value)
+
+
+def mapping(value: t.Any, where: str) -> t.Mapping[str, t.Any]:
+    """A dictionary of an answer."""
+    if not isinstance(value, t.Mapping):
+        raise Odd(where)
+    return value
+
+
+def number(value: t.Any, where: str) -> float:
+    """A number of an answer."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < MOST:
+        raise Odd(where)
+    return value
+
+
+def first(texts: list[str], separator: str, number_of_all: int) -> str:
     """The first of many, and how many more there are."""
-    more = [f"and {len(texts) - TOLD} more"] if len(texts) > TOLD else []
+    more = [f"and {number_of_all - TOLD} more"] if number_of_all > TOLD else []
     return separator.join(texts[:TOLD] + more)
 
 
-def differences(variables: t.Mapping[str, t.Any]) -> list[str]:
-    """What of its host's store a guest does not see, and what it sees besides."""
-    missing, more = (list(variables.get(f"cache_verify_{kind}") or []) for kind in ("missing", "more"))
-    told = []
-    if missing:
-        told.append(f"{count(len(missing))} of the host's not there: {first(missing, ', ')}")
-    if more:
-        told.append(f"{count(len(more))} that the host does not have: {first(more, ', ')}")
-    return told
+def names(variables: t.Mapping[str, t.Any], variable: str) -> tuple[list[str], int]:
+    """The first names in a variable, and how many there are."""
+    found = items(variables.get(variable) or [], variable)
+    return [text(name, variable) for name in found[:TOLD]], len(found)
 
 
-def merged(variables: t.Mapping[str, t.Any]) -> tuple[dict[str, t.Any], list[dict[str, t.Any]]]:
-    """Numbers and problems of a host's own store, or a guest's, and of the stores that groups of guests share."""
-    results = [variables.get(f"cache_verify_{part}result") or {} for part in ("", "group_")]
-    summaries = [result["summary"] for result in results if result.get("summary")]
-    summary = {key: sum(one[key] for one in summaries) for key in (summaries[0] if summaries else {})}
-    return summary, [one for result in results for one in result.get("problems") or []]
+def problem_text(value: t.Any) -> str:
+    """A problem in a line."""
+    one = mapping(value, "problems")
+    reason = one.get("detail") or one.get("reason")
+    return f"{text(one.get('path'), 'problems.path')}: {text(reason, 'problems.detail')}"
 
 
-def problem(problems: list[dict[str, t.Any]], variables: t.Mapping[str, t.Any], check_mode: bool) -> str:
+def read(variables: t.Mapping[str, t.Any]) -> Found:
+    """What is said of the stores of a machine. Odd if a result has another shape than the module's."""
+    numbers: dict[str, float] = {}
+    problems: list[str] = []
+    total = 0
+    for variable in RESULTS:
+        result = mapping(variables.get(variable) or {}, variable)
+        if not result.get("summary"):
+            continue
+        summary = mapping(result["summary"], "summary")
+        for key in (*ADDED_UP, "unchanged", "seconds"):
+            numbers[key] = numbers.get(key, 0) + number(summary.get(key, 0), f"summary.{key}")
+        listed = items(result.get("problems") or [], "problems")
+        problems += map(problem_text, listed[:TOLD])
+        total += len(listed)
+    return Found(numbers, problems, total)
+
+
+def moved(variables: t.Mapping[str, t.Any], check_mode: bool) -> str:
+    """What was moved aside."""
+    ones = items(variables.get("cache_verify_moved") or [], "moved")
+    would = "would be moved" if check_mode else "moved"
+    folders = {text(mapping(one, "moved").get("to"), "moved.to").rpartition("/")[0] for one in ones}
+    return f"{count(len(ones))} {would} aside to {first(sorted(folders), ', ', len(folders))}" if ones else ""
+
+
+def problem(variables: t.Mapping[str, t.Any], found: Found, check_mode: bool) -> str:
     """The message for a host or guest with problems, empty if it has none."""
-    told = []
-    if problems:
-        texts = [f"{one['path']}: {one['detail'] or one['reason']}" for one in problems]
-        told.append(f"{count(len(problems))} not sound: {first(texts, '; ')}")
-    told += differences(variables)
-    moved = list(variables.get("cache_verify_moved") or [])
-    if moved:
-        would = "would be moved" if check_mode else "moved"
-        folders = sorted({one["to"].rpartition("/")[0] for one in moved})
-        told.append(f"{count(len(moved))} {would} aside to {first(folders, ', ')}")
+    told = [f"{count(found.count)} not sound: {first(found.problems, '; ', found.count)}"] if found.count else []
+    missing, more = (names(variables, variable) for variable in NAMES)
+    if missing[1]:
+        told.append(f"{count(missing[1])} of the host's not there: {first(missing[0], ', ', missing[1])}")
+    if more[1]:
+        told.append(f"{count(more[1])} that the host does not have: {first(more[0], ', ', more[1])}")
+    told.append(moved(variables, check_mode))
     if variables.get("cache_verify_failure"):
-        told.append(str(variables["cache_verify_failure"]))
-    return ". ".join(text.rstrip(". ") for text in told) + "." if told else ""
+        told.append(text(variables["cache_verify_failure"], "msg", LONGEST_FAILURE))
+    told = [one.rstrip(". ") for one in told if one]
+    return ". ".join(told) + "." if told else ""
+
+
+def sound(numbers: t.Mapping[str, float]) -> str:
+    """The numbers of a machine without problems."""
+    unchanged = f", {numbers['unchanged']} unchanged since they were verified" if numbers["unchanged"] else ""
+    implementations = count(numbers["implementations"])
+    return f"{implementations} sound, {size(numbers['bytes'])}{unchanged}, in {numbers['seconds']:.1f} s"
+
+
+def examine(variables: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dict[str, float], str]:
+    """Numbers and problem of a machine by what was registered of it."""
+    try:
+        found = read(variables)
+        if not found.numbers and not variables.get("cache_verify_failure"):
+            return {}, "not reached, so nothing is known of its store."
+        return found.numbers, problem(variables, found, check_mode)
+    except Odd as error:
+        return {}, f"its answer is none that store_verify gives (see {error}), so nothing is known of its store."
+
+
+def compared(name: str, inventory: Inventory) -> bool:
+    """Whether the inventory wants a guest to be compared with its host."""
+    wanted = inventory.said(name, ["cache_verify_guests"]).values.get("cache_verify_guests", False)
+    return boolean(wanted, strict=False)
 
 
 def verification(
-    names: list[str],
-    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
-    guests: t.Sequence[str] = (),
-    check_mode: bool = False,
+    machines: list[str], hostvars: t.Any, guests: t.Sequence[str] = (), check_mode: bool = False
 ) -> dict[str, t.Any]:
     """The lines and the problems."""
+    inventory = Inventory(hostvars)
     lines, found = [], {}
-    totals = {"implementations": 0, "ok": 0, "corrupt": 0, "error": 0, "bytes": 0}
-    compared = [name for name in names if name in guests and boolean(hostvars[name].get("cache_verify_guests", False))]
-    hosts = [name for name in names if name not in guests]
-    for name in hosts + compared:
-        variables = hostvars[name]
-        summary, problems = merged(variables)
-        if not summary and not variables.get("cache_verify_failure"):
-            found[name] = "not reached, so nothing is known of its store."
-        else:
-            text = problem(problems, variables, check_mode)
-            if text:
-                found[name] = text
-        if name not in guests:
-            totals = {key: number + summary.get(key, 0) for key, number in totals.items()}
-        if name in found:
-            lines.append(f"{name}: {found[name]}")
-        elif name not in guests:
-            unchanged = summary.get("unchanged", 0)
-            lines.append(
-                f"{name}: {count(summary['implementations'])} sound, {size(summary['bytes'])}"
-                + (f", {unchanged} unchanged since they were verified" if unchanged else "")
-                + f", in {summary['seconds']:.1f} s"
-            )
+    totals: dict[str, float] = dict.fromkeys(ADDED_UP, 0)
+    hosts = [name for name in machines if name not in guests]
+    chosen = [name for name in machines if name in guests and compared(name, inventory)]
+    for name in hosts + chosen:
+        numbers, message = examine(inventory.set_by_tasks(name, REGISTERED), check_mode)
+        if message:
+            found[name] = message
+        if name in hosts:
+            totals = {key: amount + numbers.get(key, 0) for key, amount in totals.items()}
+        if message or name in hosts:
+            lines.append(f"{plain(name)}: {message or sound(numbers)}")
     lines.append(
         f"{count(len(hosts), 'host')}: {totals['ok']} of {count(totals['implementations'])} sound,"
         f" {totals['corrupt']} corrupt, {totals['error']} not verified, {size(totals['bytes'])};"
-        f" {count(len(compared), 'guest')}; {len(found)} with problems"
+        f" {count(len(chosen), 'guest')}; {len(found)} with problems"
     )
     return {"lines": lines, "problems": found}
 

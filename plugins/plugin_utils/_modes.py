@@ -12,6 +12,9 @@ import typing as t
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
+if t.TYPE_CHECKING:
+    from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
+
 SYSTEM_STORE = "/var/cache" + _names.STORE
 BESIDE = "/var/cache/0install.net/host-implementations"
 BOX = "/var/lib/zeroinstall.virtualbox/box"
@@ -66,20 +69,61 @@ class Mode(t.NamedTuple):
 
 VARIABLES = ("cache_guest_machine", "cache_guest_mode", "cache_guest_share", "cache_guest_group", "cache_guest_path")
 """The variables of a guest that say what its host shares with it."""
+HOST = "cache_guest_host"
+"""The variable of a guest that names its host."""
 
 
 def guests_of(
-    names: t.Iterable[str],
-    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
-    host: str,
-    defaults: dict[str, t.Any],
-) -> dict[str, dict[str, t.Any]]:
-    """The guests of a host among these names, with those of their variables that count here."""
-    return {
-        name: {**defaults, **{key: hostvars[name][key] for key in VARIABLES if key in hostvars[name]}}
-        for name in names
-        if hostvars[name].get("cache_guest_host") == host
-    }
+    names: t.Iterable[str], inventory: Inventory, host: str, defaults: dict[str, t.Any]
+) -> tuple[dict[str, dict[str, t.Any]], dict[str, str]]:
+    """The guests of a host among these names, with those of their variables that count here, and the refused ones.
+
+    Refused is a guest of which not all that counts here is the inventory's word. Its own word counts in one thing: the
+    host that it names tells of it, where the inventory names none.
+    """
+    guests, refused = {}, {}
+    for name in names:
+        if not inventory.has(name):
+            raise ValueError(f"guest '{name}' is not in the inventory: correct cache_host_guests, or add the guest.")
+        said = inventory.said(name, (HOST, *VARIABLES))
+        if said.values.get(HOST, said.claimed.get(HOST)) != host:
+            continue
+        if not said.refused:
+            guests[name] = {**defaults, **said.values}
+        else:
+            refused[name] = " ".join(f"guest '{name}': {reason}" for reason in said.refused.values())
+    return guests, refused
+
+
+def kind_of(host: str, inventory: Inventory) -> str:
+    """Whose a host's store is, as the inventory has it. ValueError if that is not the inventory's word."""
+    said = inventory.said(host, ["cache_host_store"])
+    for reason in said.refused.values():
+        raise ValueError(f"host '{host}': {reason}")
+    return said.values.get("cache_host_store", "system")
+
+
+def host_of(name: str, guest: dict[str, t.Any], inventory: Inventory, defaults: dict[str, t.Any]) -> str:
+    """The host of a guest whose variables are these in its own play.
+
+    ValueError if the inventory, by which its host goes, has others. A host that is not in the inventory does not go by
+    it: what its guests have may come from anywhere.
+    """
+    said = inventory.said(name, (HOST, *VARIABLES))
+    hosts = {guest[HOST], said.values.get(HOST, guest[HOST])}
+    if not any(map(inventory.has, hosts)):
+        return guest[HOST]
+    values = {"cache_guest_machine": "", HOST: "", **defaults, **said.values}
+    reasons = [f"guest '{name}': {reason}" for reason in said.refused.values()]
+    for variable in (HOST, *VARIABLES):
+        if variable not in said.refused and guest[variable] != values[variable]:
+            reasons.append(
+                f"guest '{name}': {variable} is '{guest[variable]}' in its play and '{values[variable]}' in the"
+                f" inventory, by which its host goes. Set {variable} in the inventory, such as in host_vars or"
+                " group_vars, and not in vars, vars_files or role parameters of the play.")
+    if reasons:
+        raise ValueError(" ".join(reasons))
+    return guest[HOST]
 
 
 def group_store(groups: str, group: str) -> str:
@@ -154,6 +198,9 @@ def check_folder(path: str, variable: str) -> None:
 
 def mode_of(name: str, guest: dict[str, t.Any]) -> Mode:
     """The mode of a guest, whose variables fit it. ValueError names the guest, and says what does not."""
+    for variable in VARIABLES:
+        if not isinstance(guest.get(variable, ""), (str, int)):
+            raise ValueError(f"guest '{name}' has {variable} '{guest[variable]}', which is no text. Write text.")
     word = guest["cache_guest_mode"]
     if word not in MODES:
         raise ValueError(f"guest '{name}' has the unknown mode '{word}': set cache_guest_mode to one of"
@@ -214,34 +261,32 @@ def _machine(name: str, guest: dict[str, t.Any], entries: dict[str, str]) -> str
 
 
 def machines(
-    guests: dict[str, dict[str, t.Any]], host: Host, wanted: bool = True, host_name: str = ""
+    guests: dict[str, dict[str, t.Any]], host: Host, host_name: str = ""
 ) -> list[dict[str, t.Any]]:
     """The option C(machines) of the module C(shares) for these guests (inventory name to variables) of one host.
 
-    Unless C(wanted), the machines have no shares. ValueError names the guest whose variables are wrong.
+    ValueError names the guest whose variables are wrong.
     """
     check_store(host.store)
     entries: dict[str, str] = {}
     result = []
     for name, guest in guests.items():
         machine, mode = _machine(name, guest, entries), mode_of(name, guest)
-        if wanted:
-            check_kind(name, guest, mode, host.kind, host_name)
-            if _GUESTS in mode.parts:
-                check_folder(host.groups, "cache_host_groups_path")
-            if _DROP_BOX in mode.parts:
-                check_folder(host.boxes, "cache_host_boxes_path")
-                for path, variable in ((host.store, "cache_host_path"), (host.boxes, "cache_host_boxes_path")):
-                    if path.startswith(_HIDDEN):
-                        raise ValueError(
-                            f"guest '{name}' has mode 'verified', and '{path}' of its host '{host_name}' is below one"
-                            f" of {', '.join(_HIDDEN)}, which the import service does not see. Correct {variable}.")
-                if host.user == OWNER:
+        check_kind(name, guest, mode, host.kind, host_name)
+        if _GUESTS in mode.parts:
+            check_folder(host.groups, "cache_host_groups_path")
+        if _DROP_BOX in mode.parts:
+            check_folder(host.boxes, "cache_host_boxes_path")
+            for path, variable in ((host.store, "cache_host_path"), (host.boxes, "cache_host_boxes_path")):
+                if path.startswith(_HIDDEN):
                     raise ValueError(
-                        f"guest '{name}' has mode 'verified', and the machines of its host '{host_name}' belong to user"
-                        f" '{OWNER}', who owns the store: their VirtualBox could write it. Let another user have them.")
-        result.append({"machine": machine, "shares": [
-            share(part, name, guest, host) for part in mode.parts] if wanted else []})
+                        f"guest '{name}' has mode 'verified', and '{path}' of its host '{host_name}' is below one"
+                        f" of {', '.join(_HIDDEN)}, which the import service does not see. Correct {variable}.")
+            if host.user == OWNER:
+                raise ValueError(
+                    f"guest '{name}' has mode 'verified', and the machines of its host '{host_name}' belong to user"
+                    f" '{OWNER}', who owns the store: their VirtualBox could write it. Let another user have them.")
+        result.append({"machine": machine, "shares": [share(part, name, guest, host) for part in mode.parts]})
     return result
 
 

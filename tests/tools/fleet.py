@@ -183,8 +183,10 @@ class Fleet:
         shutil.copy(LAB.with_name("touched.py"), self.work(name))
         return json.loads(self.guest(name, f"/opt/warm/python /mnt/lab/touched.py {shlex.join(folders)}")[1])
 
-    def play(self, playbook: str, *options: str, inventory: Path | None = None) -> Play:
-        """Run a playbook and read its results."""
+    def play(
+        self, playbook: str, *options: str, inventory: Path | None = None, variables: Mapping[str, str] | None = None
+    ) -> Play:
+        """Run a playbook and read its results. ``variables`` are added to the environment."""
         log = self.folder / "ansible.log"
         log.unlink(missing_ok=True)
         environment = {
@@ -194,6 +196,7 @@ class Fleet:
             "ANSIBLE_LOG_PATH": str(log),
             "ANSIBLE_LOG_VERBOSITY": "3",
             "ANSIBLE_NOCOLOR": "1",
+            **(variables or {}),
         }
         began = time.monotonic()
         done = subprocess.run(

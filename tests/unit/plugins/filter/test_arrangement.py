@@ -10,13 +10,23 @@ from ansible_collections.zeroinstall.virtualbox.plugins.filter.arrangement impor
 
 STORE = "/var/cache/0install.net/implementations"
 BESIDE = "/var/cache/0install.net/host-implementations"
-GUEST = {"cache_guest_share": "Z", "cache_guest_group": "g", "cache_guest_path": ""}
+GUEST = {"cache_guest_share": "Z", "cache_guest_group": "g", "cache_guest_path": "", "cache_guest_host": "metal",
+         "cache_guest_machine": "m"}
+DEFAULTS = {"cache_guest_mode": "readonly", "cache_guest_share": "ZeroInstall", "cache_guest_path": "",
+            "cache_guest_group": "default"}
 
 
-def arranged(mode, sharing=False, options=(), kind="", **variables):
-    """What a guest of this mode has."""
-    return arrangement(
-        {**GUEST, "cache_guest_mode": mode, **variables}, "w", "metal", sharing=sharing, options=options, kind=kind)
+@pytest.fixture
+def arranged(inventory_of):
+    """What a guest of a mode has. C(kind) is its host's store; without it, the host is not in the inventory."""
+
+    def arrange(mode, sharing=False, options=(), kind="", play=(), facts=None, **variables):
+        guest = {**GUEST, "cache_guest_mode": mode, **variables}
+        host = {"metal": {"cache_host_store": kind}} if kind else {}
+        hostvars = inventory_of({"w": guest, **host}, facts)
+        return arrangement({**guest, **dict(play)}, "w", hostvars, DEFAULTS, sharing=sharing, options=options)
+
+    return arrange
 
 
 def mount(share, path, *options, store=True, **more):
@@ -36,22 +46,22 @@ OWNED = {"writable": True, "owner": "zeroinst"}
         mount("Z", STORE),
         mount("Z-box", "/var/lib/zeroinstall.virtualbox/box", "dmask=0077", "fmask=0077", store=False, **OWNED)]),
 ])
-def test_the_mounts_of_each_mode(mode, sharing, helper, mounts):
+def test_the_mounts_of_each_mode(arranged, mode, sharing, helper, mounts):
     found = arranged(mode, sharing=sharing)
     path = BESIDE if any(one["path"] == BESIDE for one in mounts) else STORE
-    assert found == {"path": path, "mounts": mounts, "helper": helper}
+    assert found == {"host": "metal", "path": path, "mounts": mounts, "helper": helper}
     if mode != "readonly":
         assert arranged(mode, sharing=True) == found
 
 
-def test_a_users_options_are_for_stores_only():
+def test_a_users_options_are_for_stores_only(arranged):
     found = arranged("verified", options=["ttl=5"])["mounts"]
     assert [one["options"] for one in found] == [["ttl=5"], ["dmask=0077", "fmask=0077"]]
     assert [one["options"] for one in arranged("guests", options=["ttl=5"])["mounts"]] == [["ttl=5"], ["ttl=5"]]
 
 
 @pytest.mark.parametrize("mode", ["readonly", "guests", "verified"])
-def test_the_hosts_store_may_be_elsewhere(mode):
+def test_the_hosts_store_may_be_elsewhere(arranged, mode):
     found = arranged(mode, cache_guest_path="/srv/z")
     assert (found["path"], [one["path"] for one in found["mounts"] if one["share"] == "Z"]) == ("/srv/z", ["/srv/z"])
 
@@ -61,10 +71,31 @@ def test_the_hosts_store_may_be_elsewhere(mode):
     ("trusted", {"cache_guest_path": "/srv/z"}, "Remove cache_guest_path"),
     ("open", {}, "guest 'w' has the unknown mode 'open'"),
 ])
-def test_what_does_not_fit_is_refused_in_the_guest_too(mode, options, words):
+def test_what_does_not_fit_is_refused_in_the_guest_too(arranged, mode, options, words):
     with pytest.raises(AnsibleFilterError, match=words):
         arranged(mode, **options)
 
 
-def test_a_host_that_is_not_known_is_not_asked():
+def test_a_host_that_is_not_known_is_not_asked(arranged):
     assert arranged("trusted", kind="")["helper"] == "own"
+
+
+@pytest.mark.parametrize("play, words", [
+    ({"cache_guest_mode": "guests"}, "guest 'w': cache_guest_mode is 'guests' in its play and 'readonly' in the inv"),
+    ({"cache_guest_host": "copper"}, "cache_guest_host is 'copper' in its play and 'metal' in the inventory"),
+])
+def test_a_play_that_says_something_else_than_the_inventory_is_refused(arranged, play, words):
+    with pytest.raises(AnsibleFilterError, match=words):
+        arranged("readonly", kind="system", play=play)
+
+
+def test_a_play_says_what_it_likes_where_no_host_goes_by_the_inventory(arranged):
+    found = arranged("readonly", play={"cache_guest_host": "localhost", "cache_guest_share": "V"})
+    assert (found["host"], found["mounts"][0]["share"]) == ("localhost", "V")
+
+
+def test_facts_of_guest_and_host_decide_nothing(arranged):
+    with pytest.raises(AnsibleFilterError, match="guest 'w': cache_guest_mode is a fact"):
+        arranged("readonly", kind="system", facts={"w": {"cache_guest_mode": "readonly"}})
+    with pytest.raises(AnsibleFilterError, match="host 'metal': cache_host_store is a fact"):
+        arranged("readonly", kind="system", facts={"metal": {"cache_host_store": "user"}})

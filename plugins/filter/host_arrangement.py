@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filter C(zeroinstall.virtualbox.machines)."""
+"""The filter C(zeroinstall.virtualbox.host_arrangement)."""
 
 from __future__ import annotations
 
@@ -9,17 +9,20 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
-name: machines
-short_description: Derive a host's machines and shares from its guests' variables
+name: host_arrangement
+short_description: Derive what a host shares with its guests from their variables
 version_added: 0.1.0
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 description:
-  - Turns the variables of the guests of one host into the option O(zeroinstall.virtualbox.shares#module:machines) of
-    M(zeroinstall.virtualbox.shares). So a share's name and path are written nowhere twice.
-  - Fails, naming the guest, if a guest's variables do not fit together.
+  - Turns the variables of guests into the option O(zeroinstall.virtualbox.shares#module:machines) of
+    M(zeroinstall.virtualbox.shares), and names the folders that the host needs for that beside its store.
+  - Only what the inventory says of a guest counts. Of a guest with a variable that is a fact, or follows from one, the
+    host learns nothing, and the guest is told in RV(ignore:refused). The others get what is theirs.
+  - Fails, naming the guest, if the variables that the inventory gives a guest are wrong or do not fit the host.
 options:
   _input:
     description: Inventory names of guests. Those of other hosts are passed over.
@@ -42,10 +45,6 @@ options:
     description: Defaults of the guests' variables, as the role C(cache_guest) has them.
     type: dict
     required: true
-  wanted:
-    description: Whether the guests are to have shares at all.
-    type: bool
-    default: true
   kind:
     description: Whose the store is, as the variable C(cache_host_store) of the role C(cache_host) has it.
     type: str
@@ -64,44 +63,51 @@ options:
     type: str
     default: ""
 seealso:
-  - plugin: zeroinstall.virtualbox.host_folders
+  - plugin: zeroinstall.virtualbox.arrangement
     plugin_type: filter
 """
 
 EXAMPLES = r"""
-- name: Share with all guests of this host
-  zeroinstall.virtualbox.shares:
-    machines: >-
-      {{ groups['zeroinstall_guests'] | zeroinstall.virtualbox.machines(hostvars=hostvars, host=inventory_hostname,
-      store='/var/cache/0install.net/implementations',
+- name: Show what this host shares
+  ansible.builtin.debug:
+    msg: >-
+      {{ (groups['zeroinstall_guests'] | zeroinstall.virtualbox.host_arrangement(hostvars=hostvars,
+      host=inventory_hostname, store='/var/cache/0install.net/implementations',
       defaults={'cache_guest_mode': 'readonly', 'cache_guest_share': 'ZeroInstall', 'cache_guest_path': '',
-      'cache_guest_group': 'default'}) }}
+      'cache_guest_group': 'default'})).machines }}
 """
 
 RETURN = r"""
 _value:
-  description: Machines with their shares.
-  type: list
-  elements: dict
+  description:
+    - RV(ignore:machines), with their shares; the names of RV(ignore:groups) and RV(ignore:boxes), both of folders.
+    - RV(ignore:refused), a message for each guest of which something was not the inventory's word, by its name; and
+      RV(ignore:kept_boxes), the names that their boxes have if they have any.
+  type: dict
 """
 
 
-def machines(
+def host_arrangement(
     names: list[str],
-    hostvars: t.Mapping[str, t.Mapping[str, t.Any]],
+    hostvars: t.Any,
     host: str,
     store: str,
     defaults: dict[str, t.Any],
-    wanted: bool = True,
     kind: str = "system",
     groups: str = "",
     boxes: str = "",
     user: str = "",
-) -> list[dict[str, t.Any]]:
-    """The machines and shares of the guests of C(host)."""
-    guests = _modes.guests_of(names, hostvars, host, defaults)
+) -> dict[str, t.Any]:
+    """What C(host) has of its guests' modes."""
+    inventory = Inventory(hostvars)
     try:
-        return _modes.machines(guests, _modes.Host(store, kind, groups, boxes, user), wanted, host)
+        guests, refused = _modes.guests_of(names, inventory, host, defaults)
+        return {
+            "machines": _modes.machines(guests, _modes.Host(store, kind, groups, boxes, user), host),
+            **_modes.folders(guests),
+            "refused": refused,
+            "kept_boxes": [_modes.box_name(name) for name in refused],
+        }
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 
@@ -111,4 +117,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"machines": machines}
+        return {"host_arrangement": host_arrangement}

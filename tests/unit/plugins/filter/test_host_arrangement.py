@@ -4,10 +4,11 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.zeroinstall.virtualbox.plugins.filter.host_folders import host_folders
-from ansible_collections.zeroinstall.virtualbox.plugins.filter.machines import machines
+from ansible_collections.zeroinstall.virtualbox.plugins.filter.host_arrangement import host_arrangement
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes
 
 STORE = "/var/cache/0install.net/implementations"
@@ -20,37 +21,44 @@ DEFAULTS = {
 FOLDERS = {"groups": "/home/vm/groups", "boxes": "/var/lib/boxes"}
 
 
-def derived(hostvars, store=STORE, **options):
-    """The machines of host metal, for all names in hostvars."""
-    return machines(list(hostvars), hostvars, "metal", store, DEFAULTS, **options)
+@pytest.fixture
+def arranged(inventory_of):
+    """What host metal has of its guests' modes, for an inventory of guests."""
+
+    def arrange(guests, store=STORE, facts=None, tasks=None, **options):
+        hostvars = inventory_of(guests, facts, tasks)
+        return host_arrangement(list(guests), hostvars, "metal", store, DEFAULTS, **options)
+
+    return arrange
 
 
-def test_a_guest_names_its_host_and_machine_and_nothing_else():
+@pytest.fixture
+def derived(arranged):
+    """The machines of host metal, for an inventory of guests."""
+    return lambda guests, **options: arranged(guests, **options)["machines"]
+
+
+def test_a_guest_names_its_host_and_machine_and_nothing_else(derived):
     assert derived({"web1": {"cache_guest_host": "metal", "cache_guest_machine": "Web 'eins'"}}) == [
         {"machine": "Web 'eins'", "shares": [{"name": "ZeroInstall", "path": STORE}]}
     ]
 
 
-def test_guests_of_other_hosts_and_of_none_are_passed_over():
+def test_guests_of_other_hosts_and_of_none_are_passed_over(derived):
     assert derived({
         "other": {"cache_guest_host": "copper", "cache_guest_machine": "x"},
         "none": {"cache_guest_machine": "y"},
     }) == []
 
 
-def test_a_guest_may_choose_its_share_name():
+def test_a_guest_may_choose_its_share_name(derived):
     found = derived({"w": {"cache_guest_host": "metal", "cache_guest_machine": "w", "cache_guest_share": "zi"}})
     assert [share["name"] for share in found[0]["shares"]] == ["zi"]
 
 
-def test_no_share_is_writable_or_has_symlinks():
+def test_no_share_is_writable_or_has_symlinks(derived):
     found = derived({"w": {"cache_guest_host": "metal", "cache_guest_machine": "w"}})
     assert not any(share.get("writable") or share.get("symlinks") for share in found[0]["shares"])
-
-
-def test_unwanted_machines_are_listed_without_shares():
-    found = derived({"w": {"cache_guest_host": "metal", "cache_guest_machine": "w"}}, wanted=False)
-    assert found == [{"machine": "w", "shares": []}]
 
 
 @pytest.mark.parametrize("variables, words", [
@@ -59,12 +67,12 @@ def test_unwanted_machines_are_listed_without_shares():
     ({"cache_guest_machine": ["w"]}, "guest 'w' does not name its machine"),
     ({"cache_guest_machine": "w", "cache_guest_mode": "open"}, "guest 'w' has the unknown mode 'open'"),
 ])
-def test_a_guest_with_wrong_variables_is_named(variables, words):
+def test_a_guest_with_wrong_variables_is_named(derived, variables, words):
     with pytest.raises(AnsibleFilterError, match=words):
         derived({"w": dict(variables, cache_guest_host="metal")})
 
 
-def test_two_guests_with_one_machine_are_refused():
+def test_two_guests_with_one_machine_are_refused(derived):
     with pytest.raises(AnsibleFilterError, match="guests 'a' and 'b' name the same machine 'w'"):
         derived({name: {"cache_guest_host": "metal", "cache_guest_machine": "w"} for name in "ab"})
 
@@ -74,7 +82,7 @@ def test_two_guests_with_one_machine_are_refused():
     "0install.net/implementations", "/srv/implementations", "/var/cache/x0install.net/implementations",
     "/var/cache/0install.net/implementations/..", "/var/cache/0install.net/implementations/",
 ])
-def test_only_a_store_of_implementations_may_be_shared(path):
+def test_only_a_store_of_implementations_may_be_shared(derived, path):
     with pytest.raises(AnsibleFilterError, match="is not a store of implementations"):
         derived({"w": {"cache_guest_host": "metal", "cache_guest_machine": "w"}}, store=path)
 
@@ -102,11 +110,11 @@ LINKS = {"writable": True, "symlinks": True, "symlink_policy": "relative"}
         {"name": "{cache_guest_group}-box", "path": "/var/lib/boxes/w", "writable": True},
     ]),
 ])
-def test_the_shares_of_each_mode(variables, kind, shares):
+def test_the_shares_of_each_mode(derived, variables, kind, shares):
     assert derived({"w": variables}, kind=kind, **FOLDERS) == [{"machine": "m", "shares": shares}]
 
 
-def test_no_two_modes_have_different_folders_under_one_name():
+def test_no_two_modes_have_different_folders_under_one_name(derived):
     """A share that is replaced by one of its name while it is mounted may be lost."""
     found = {}
     for mode, kind in [("readonly", "system"), ("trusted", "user"), ("guests", "system"), ("verified", "system")]:
@@ -131,22 +139,21 @@ def test_no_two_modes_have_different_folders_under_one_name():
     (guest("readonly", cache_guest_share="a b"), {}, "guest 'w': share name 'a b' .* Correct cache_guest_share"),
     (guest("guests", cache_guest_share="x" * 250), {}, "guest 'w': share name .* longer than 255"),
 ])
-def test_what_does_not_fit_together_is_refused_by_name(variables, options, words):
+def test_what_does_not_fit_together_is_refused_by_name(derived, variables, options, words):
     options = {**FOLDERS, **options}
     with pytest.raises(AnsibleFilterError, match=words):
         derived({"w": variables}, **options)
 
 
-def test_what_a_mode_needs_is_not_asked_for_when_nothing_is_shared_any_more():
-    assert derived({"w": guest("trusted")}, kind="system", wanted=False) == [{"machine": "m", "shares": []}]
-
-
-def test_the_default_group_and_the_boxes_are_the_hosts_folders():
-    hostvars = {"a": guest("guests"), "b": guest("guests", cache_guest_group="g"), "c": guest("verified"),
-                "d": guest("readonly"), "e": {**guest("verified"), "cache_guest_host": "copper"}}
-    assert host_folders(list(hostvars), hostvars, "metal", DEFAULTS) == {"groups": ["default", "g"], "boxes": ["c"]}
+def test_the_default_group_and_the_boxes_are_the_hosts_folders(arranged):
+    guests = {"a": guest("guests", cache_guest_machine="a"),
+              "b": guest("guests", cache_guest_machine="b", cache_guest_group="g"),
+              "c": guest("verified", cache_guest_machine="c"), "d": guest("readonly", cache_guest_machine="d"),
+              "e": {**guest("verified"), "cache_guest_host": "copper"}}
+    found = arranged(guests, **FOLDERS)
+    assert (found["groups"], found["boxes"]) == (["default", "g"], ["c"])
     with pytest.raises(AnsibleFilterError, match="guest 'w' has the group"):
-        host_folders(["w"], {"w": guest("guests", cache_guest_group="/")}, "metal", DEFAULTS)
+        arranged({"w": guest("guests", cache_guest_group="/")}, **FOLDERS)
 
 
 @pytest.mark.parametrize("name, box", [
@@ -163,6 +170,48 @@ def test_a_box_is_named_by_its_guest(name, box):
     assert _modes.box_name(name) == box
 
 
-def test_a_name_that_is_too_long_for_a_box_is_refused():
+def test_a_name_that_is_too_long_for_a_box_is_refused(derived):
     with pytest.raises(AnsibleFilterError, match="too long for the name of its box"):
         derived({"ä" * 43: guest("verified")}, **FOLDERS)
+
+
+def test_a_guest_of_whom_a_variable_is_a_fact_is_refused_and_the_others_are_not(arranged):
+    guests = {"w": guest("verified"), "v": guest("verified", cache_guest_machine="v")}
+    found = arranged(guests, facts={"w": {"cache_guest_group": "others"}}, **FOLDERS)
+    assert [one["machine"] for one in found["machines"]] == ["v"] and found["boxes"] == ["v"]
+    assert list(found["refused"]) == found["kept_boxes"] == ["w"]
+    assert found["refused"]["w"].startswith("guest 'w': cache_guest_group is a fact")
+
+
+def test_facts_that_decide_nothing_are_no_harm(arranged):
+    facts = {"w": {"ansible_distribution": "Debian", "site": "x"}}
+    assert arranged({"w": guest("readonly", site="y")}, facts=facts)["refused"] == {}
+
+
+@pytest.mark.parametrize("variables, words", [
+    ({"cache_guest_mode": "{{ no_such_variable }}"}, "guest 'w': cache_guest_mode cannot be read .*no_such_variable"),
+    ({"cache_guest_host": "{{ 'metal' if true }}", "cache_guest_group": "{{ ("}, "guest 'w': cache_guest_group cannot"),
+])
+def test_a_guest_whose_variables_cannot_be_read_is_refused(arranged, trusted, variables, words):
+    guests = {"w": {name: trusted(value) for name, value in guest("readonly", **variables).items()}}
+    assert re.match(words, arranged(guests)["refused"]["w"])
+
+
+def test_a_guest_that_is_not_in_the_inventory_is_named(inventory_of):
+    with pytest.raises(AnsibleFilterError, match="guest 'x' is not in the inventory: correct cache_host_guests"):
+        host_arrangement(["x"], inventory_of({}), "metal", STORE, DEFAULTS)
+
+
+def test_what_tasks_set_counts(arranged):
+    found = arranged({"w": guest("readonly")}, tasks={"w": {"cache_guest_share": "Set"}})
+    assert found["machines"][0]["shares"][0]["name"] == "Set"
+    both = {"w": {"cache_guest_share": "Set"}}
+    assert "cache_guest_share is a fact" in arranged({"w": guest("readonly")}, tasks=both, facts=both)["refused"]["w"]
+
+
+@pytest.mark.parametrize("variable", ["cache_guest_mode", "cache_guest_share", "cache_guest_group", "cache_guest_path"])
+@pytest.mark.parametrize("value", [["a"], {"a": 1}, None, 1.5])
+def test_a_variable_of_a_wrong_type_is_named(derived, variable, value):
+    with pytest.raises(AnsibleFilterError, match=f"guest 'w' has {variable} '.*', which is no text"):
+        derived({"w": guest("readonly", **{variable: value})} if variable != "cache_guest_mode" else
+                {"w": {**guest("readonly"), "cache_guest_mode": value}})

@@ -1,0 +1,134 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the inventory says of a machine, whatever the machine says of itself.
+
+Whatever module runs in a guest, its answer may carry facts. Ansible prefers facts to the variables of the inventory, in
+this run and, from a cache, in later ones. So C(hostvars[guest]) is in part the guest's own word.
+
+Ansible has no public way to ask without them. C(HostVars.raw_get) gives the variables as they are written, with the
+facts among them and the names of all facts in C(ansible_facts). What the inventory has under these names, a
+C(VariableManager) tells whose cache of facts is empty. Seen with ansible-core 2.19 and 2.21.
+"""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible import constants
+from ansible.errors import AnsibleError
+from ansible.template import Templar
+from ansible.vars.manager import VariableManager
+
+_FACTS = "ansible_facts"
+
+_IS_A_FACT = (
+    "{variable} is a fact, which is what the machine says of itself, and nothing may follow from that. Remove the fact:"
+    " set inject_facts_as_vars = false in ansible.cfg, or clear the cache of facts (ansible-playbook --flush-cache)."
+    " Set {variable} in the inventory, or by set_fact without cacheable.")
+_FOLLOWS_FROM_A_FACT = (
+    "{variable} follows from facts, which are what the machine says of itself, and nothing may follow from that. Write"
+    " {variable} in the inventory so that no fact is in it.")
+_HAS_NO_VALUE = "{variable} cannot be read from the inventory: {error}. Correct it."
+
+
+class Said(t.NamedTuple):
+    """What is said of a machine: C(values) of variables, by the inventory alone; C(refused), the reasons for which a
+    variable is not only the inventory's word; C(claimed), the values that those have with all that is said.
+    """
+
+    values: dict[str, t.Any]
+    refused: dict[str, str]
+    claimed: dict[str, t.Any]
+
+
+class _Written(t.NamedTuple):
+    """Variables as they are written: those of the C(inventory), and C(all), whoever said them."""
+
+    inventory: dict[str, t.Any]
+    all: dict[str, t.Any]
+    facts: frozenset[str]
+
+
+class _Answer(t.NamedTuple):
+    """The C(value) of a variable, or the C(problem) that it has none."""
+
+    value: t.Any = None
+    problem: str = ""
+
+
+def _fact_names(variables: dict[str, t.Any]) -> frozenset[str]:
+    """The names under which facts are among these variables."""
+    facts = variables.get(_FACTS) or {}
+    named = {*facts, *("ansible_" + name for name in facts)} if constants.INJECT_FACTS_AS_VARS else set()
+    return frozenset({*named, _FACTS, "ansible_local"})
+
+
+class Inventory:
+    """The inventory of a run, by its C(hostvars)."""
+
+    def __init__(self, hostvars: t.Any) -> None:
+        self._hostvars = hostvars
+        self._names = frozenset(hostvars)
+        self._manager: VariableManager | None = None
+
+    def said(self, name: str, variables: t.Iterable[str]) -> Said:
+        """What is said of a machine in these variables, without those of which nothing is said."""
+        written = self._written(name)
+        found = Said({}, {}, {})
+        for variable in variables:
+            if variable in written.all or variable in written.inventory:
+                self._read(variable, written, found)
+        return found
+
+    def set_by_tasks(self, name: str, variables: t.Iterable[str]) -> dict[str, t.Any]:
+        """What tasks of this run registered or set of a machine in these variables. Its facts are not among it."""
+        everything = self._hostvars.raw_get(name)
+        facts = _fact_names(everything)
+        return {variable: everything[variable] for variable in variables if variable in everything.keys() - facts}
+
+    def has(self, name: str) -> bool:
+        """Whether it has a machine of this name. Ansible itself adds C(localhost) where it has none."""
+        return name in self._names
+
+    def _written(self, name: str) -> _Written:
+        everything = dict(self._hostvars.raw_get(name))
+        facts = _fact_names(everything)
+        return _Written(self._alone(name, facts) if everything.get(_FACTS) else everything, everything, facts)
+
+    def _read(self, variable: str, written: _Written, found: Said) -> None:
+        own, claimed = (self._template(variable, variables) for variables in (written.inventory, written.all))
+        if not own.problem:
+            found.values[variable] = own.value
+        if variable in written.facts:
+            reason = _IS_A_FACT
+        elif own != claimed:
+            reason = _FOLLOWS_FROM_A_FACT
+        elif own.problem:
+            reason = _HAS_NO_VALUE
+        else:
+            return
+        found.refused[variable] = reason.format(variable=variable, error=own.problem)
+        if not claimed.problem:
+            found.claimed[variable] = claimed.value
+
+    def _template(self, variable: str, variables: dict[str, t.Any]) -> _Answer:
+        if variable not in variables:
+            return _Answer(problem="nothing sets it")
+        known = {_FACTS: {}, **variables}
+        try:
+            return _Answer(Templar(loader=self._hostvars._loader, variables=known).template(known[variable]))
+        except AnsibleError as error:
+            return _Answer(problem=str(error).strip().rstrip("."))
+
+    def _alone(self, name: str, facts: frozenset[str]) -> dict[str, t.Any]:
+        """The variables of a machine without its facts, and with what tasks of this run set under other names."""
+        now = self._hostvars._variable_manager
+        if self._manager is None:
+            self._manager = VariableManager(loader=self._hostvars._loader, inventory=self._hostvars._inventory)
+            self._manager._options_vars = now._options_vars
+            self._manager._vars_cache = now._vars_cache
+        tasks = now._nonpersistent_fact_cache.get(name, {})
+        self._manager._fact_cache = {name: {}}
+        self._manager._nonpersistent_fact_cache = {name: {key: tasks[key] for key in tasks.keys() - facts}}
+        return self._manager.get_vars(host=self._hostvars._inventory.get_host(name), include_hostvars=False)
