@@ -11,7 +11,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +53,12 @@ ON_THE_CONTROLLER = tuple(
 
 
 class Guests(Fleet):
-    """A container for each mode, and one that walks."""
+    """A container for each mode, one that walks, and one that has been set up by an earlier version."""
 
     settings = CONTAINERS.with_name("ansible.cfg")
 
     def __init__(self, folder: Path) -> None:
-        super().__init__("switches", (*MODES, "walker"))
+        super().__init__("switches", (*MODES, "walker", "earlier"))
         self.folder = folder
         self.inventory = folder / "inventory.json"
         guests = {
@@ -87,9 +87,9 @@ class Guests(Fleet):
             [PODMAN, "exec", f"{RUN}-{name}", "/bin/bash", "-c", script],
             check=True, timeout=HANG, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
 
-    def bring(self, *options: str, playbook: str = SHARE) -> Play:
+    def bring(self, *options: str, playbook: str = SHARE, variables: Mapping[str, str] | None = None) -> Play:
         """Run a playbook, which has to succeed."""
-        play = self.play(playbook, *options)
+        play = self.play(playbook, *options, variables=variables)
         assert play.status == 0, "\n".join(play.messages(name) for name in self.guests) or play.output
         return play
 
@@ -244,6 +244,25 @@ def test_packages_of_the_guests_own_are_not_hidden(guests: Guests, fresh: dict[s
     guests.inside("walker", f"rmdir {STORE}/sha256=own")
     guests.switch("readonly")
     assert_same(guests.snapshot("walker"), fresh["readonly"])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_an_earlier_version_set_up_is_taken_over_and_taken_away(
+    guests: Guests,
+    before: dict[str, dict[str, list[str]]],
+    fresh: dict[str, dict[str, list[str]]],
+    earlier: dict[str, str],
+    mode: str,
+) -> None:
+    options = ("--limit", "earlier", "-e", f"cache_guest_mode={mode}")
+    guests.bring(*options, variables=earlier)
+    guests.bring(*options)
+    assert_same(guests.snapshot("earlier"), fresh[mode])
+    guests.bring(*options, playbook=UNSHARE)
+    assert_same(guests.snapshot("earlier"), before["earlier"])
+    guests.bring(*options, variables=earlier)
+    guests.bring(*options, playbook=UNSHARE)
+    assert_same(guests.snapshot("earlier"), before["earlier"])
 
 
 def test_unshare_undoes_each_mode(

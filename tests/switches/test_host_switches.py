@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -50,15 +50,19 @@ class Host(Fleet):
         self.inventory = self.folder / "modes.json"
         self.inventory.write_text(json.dumps(children), encoding="utf-8")
 
-    def set(self, mode: str, *options: str, playbook: str = SHARE) -> Play:
+    def set(
+        self, mode: str, *options: str, playbook: str = SHARE, variables: Mapping[str, str] | None = None
+    ) -> Play:
         """Run a playbook on the host, its guest having this mode."""
         store = "user" if mode == "trusted" else "system"
-        variables = ("-e", f"cache_guest_mode={mode}", "-e", f"cache_host_store={store}")
-        return self.play(playbook, "--limit", "zeroinstall_hosts", *variables, *options)
+        chosen = ("-e", f"cache_guest_mode={mode}", "-e", f"cache_host_store={store}")
+        return self.play(playbook, "--limit", "zeroinstall_hosts", *chosen, *options, variables=variables)
 
-    def bring(self, mode: str, *options: str, playbook: str = SHARE) -> Play:
+    def bring(
+        self, mode: str, *options: str, playbook: str = SHARE, variables: Mapping[str, str] | None = None
+    ) -> Play:
         """The same, and it has to succeed."""
-        play = self.set(mode, *options, playbook=playbook)
+        play = self.set(mode, *options, playbook=playbook, variables=variables)
         assert play.status == 0, play.messages("vbox") or play.output
         return play
 
@@ -80,9 +84,9 @@ class Host(Fleet):
 
 @pytest.fixture(scope="module")
 def hosts() -> Iterator[dict[str, Host]]:
-    """A host for each mode, and one that walks."""
+    """A host for each mode, one that walks, and one that has been set up by an earlier version."""
     with contextlib.ExitStack() as stack:
-        made = {name: Host(f"switches-{name}", ()) for name in (*MODES, "walker")}
+        made = {name: Host(f"switches-{name}", ()) for name in (*MODES, "walker", "earlier")}
         for host in made.values():
             stack.enter_context(host.running(quiet=True))
             host.prepare()
@@ -153,6 +157,25 @@ def test_a_switch_leaves_what_a_fresh_set_up_makes(
     assert_same(host.snapshot(), fresh[old], f"before the switch, in mode {old}")
     host.bring(new)
     assert_same(host.snapshot(), fresh[new])
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_what_an_earlier_version_set_up_is_taken_over_and_taken_away(
+    hosts: dict[str, Host],
+    before: dict[str, list[str]],
+    fresh: dict[str, dict[str, list[str]]],
+    earlier: dict[str, str],
+    mode: str,
+) -> None:
+    host = hosts["earlier"]
+    host.bring(mode, variables=earlier)
+    host.bring(mode)
+    assert_same(host.snapshot(), fresh[mode])
+    host.bring(mode, playbook=UNSHARE)
+    assert_same(host.snapshot(), before)
+    host.bring(mode, variables=earlier)
+    host.bring(mode, playbook=UNSHARE)
+    assert_same(host.snapshot(), before)
 
 
 def test_packages_of_a_group_outlive_its_mode(hosts: dict[str, Host], fresh: dict[str, dict[str, list[str]]]) -> None:

@@ -11,6 +11,7 @@ import functools
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -47,6 +48,23 @@ def venv(setup: Setup) -> Path:
 def collections_path(setup: Setup) -> Path:
     """For ANSIBLE_COLLECTIONS_PATH: has ``ansible_collections`` with this work tree and what it depends on."""
     return Path(setup.collections)
+
+
+EARLIER = "2dc42f5"
+"""A commit whose set-ups are taken over and taken away. It wrote other helpers, and shared by other code."""
+
+
+@pytest.fixture(scope="session")
+def earlier(tmp_path_factory: pytest.TempPathFactory, venv: Path) -> dict[str, str]:
+    """The environment in which Ansible runs the collection of an earlier commit."""
+    root = tmp_path_factory.mktemp("earlier") / "ansible_collections"
+    tree = root / "zeroinstall" / "virtualbox"
+    tree.mkdir(parents=True)
+    command = ["git", "-C", parts.REPOSITORY, "archive", EARLIER]
+    packed = subprocess.run(command, check=True, capture_output=True).stdout
+    subprocess.run(["tar", "-x", "-C", tree], check=True, input=packed)
+    link_dependencies(root, venv)
+    return {"ANSIBLE_COLLECTIONS_PATH": str(root.parent)}
 
 
 @pytest.fixture
