@@ -10,6 +10,7 @@ import re
 import signal
 import subprocess
 import sys
+import tempfile
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -33,7 +34,8 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
     suite = fresh.own_suite()
     (own / "fresh").mkdir()
     (cache / "fresh").mkdir(parents=True, exist_ok=True)
-    archive = fresh.packed(cache, suite, own)
+    with tempfile.TemporaryDirectory(dir=cache / "fresh", prefix="packing-") as folder:
+        archive = fresh.packed(cache, suite, Path(folder))
     (own / "fresh" / archive.name).symlink_to(archive)
     return own
 
