@@ -31,7 +31,8 @@ class CleanAction(ActionBase):
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
         result = self._execute_clean(self.module, task_vars=task_vars, wrap_async=wrap_async)
         if not wrap_async:
-            self._remove_tmp_path(self._connection._shell.tmpdir)
+            remove: t.Callable[[str | None], None] = self._remove_tmp_path
+            remove(self._connection._shell.tmpdir)
         return result
 
     @property

@@ -57,10 +57,16 @@ class _Answer(t.NamedTuple):
     problem: str = ""
 
 
+def _injected() -> bool:
+    """Whether Ansible makes variables of facts."""
+    read: t.Callable[[str], t.Any] = constants.config.get_config_value
+    return bool(read("INJECT_FACTS_AS_VARS"))
+
+
 def _fact_names(variables: dict[str, t.Any]) -> frozenset[str]:
     """The names under which facts are among these variables."""
     facts = variables.get(_FACTS) or {}
-    named = {*facts, *("ansible_" + name for name in facts)} if constants.INJECT_FACTS_AS_VARS else set()
+    named = {*facts, *("ansible_" + name for name in facts)} if _injected() else set()
     return frozenset({*named, _FACTS, "ansible_local"})
 
 
@@ -70,7 +76,7 @@ class Inventory:
     def __init__(self, hostvars: t.Any) -> None:
         self._hostvars = hostvars
         self._names = frozenset(hostvars)
-        self._manager: VariableManager | None = None
+        self._manager: t.Any = None
 
     def said(self, name: str, variables: t.Iterable[str]) -> Said:
         """What is said of a machine in these variables, without those of which nothing is said."""
@@ -131,4 +137,5 @@ class Inventory:
         tasks = now._nonpersistent_fact_cache.get(name, {})
         self._manager._fact_cache = {name: {}}
         self._manager._nonpersistent_fact_cache = {name: {key: tasks[key] for key in tasks.keys() - facts}}
-        return self._manager.get_vars(host=self._hostvars._inventory.get_host(name), include_hostvars=False)
+        found = self._manager.get_vars(host=self._hostvars._inventory.get_host(name), include_hostvars=False)
+        return dict(found)

@@ -100,7 +100,7 @@ def kind_of(host: str, inventory: Inventory) -> str:
     said = inventory.said(host, ["cache_host_store"])
     for reason in said.refused.values():
         raise ValueError(f"host '{host}': {reason}")
-    return said.values.get("cache_host_store", "system")
+    return str(said.values.get("cache_host_store", "system"))
 
 
 def host_of(name: str, guest: dict[str, t.Any], inventory: Inventory, defaults: dict[str, t.Any]) -> str:
@@ -112,7 +112,7 @@ def host_of(name: str, guest: dict[str, t.Any], inventory: Inventory, defaults: 
     said = inventory.said(name, (HOST, *VARIABLES))
     hosts = {guest[HOST], said.values.get(HOST, guest[HOST])}
     if not any(map(inventory.has, hosts)):
-        return guest[HOST]
+        return str(guest[HOST])
     values = {"cache_guest_machine": "", HOST: "", **defaults, **said.values}
     reasons = [f"guest '{name}': {reason}" for reason in said.refused.values()]
     for variable in (HOST, *VARIABLES):
@@ -123,7 +123,7 @@ def host_of(name: str, guest: dict[str, t.Any], inventory: Inventory, defaults: 
                 " group_vars, and not in vars, vars_files or role parameters of the play.")
     if reasons:
         raise ValueError(" ".join(reasons))
-    return guest[HOST]
+    return str(guest[HOST])
 
 
 def group_store(groups: str, group: str) -> str:
