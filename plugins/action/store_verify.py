@@ -16,7 +16,8 @@ import typing as t
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.utils.display import Display
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._progress import Progress
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._action import CleanAction
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._action import COLLECTION, CleanAction
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import number
 
 display = Display()
 
@@ -32,8 +33,6 @@ SILENCE = 60.0
 """Seconds without a new progress file or without a connection, after which a background process is given up."""
 LIMIT = 7 * 24 * 3600
 """Seconds after which Ansible's wrapper kills the background process."""
-MOST = 2**63
-"""What numbers that a machine reports are below."""
 SEPARATOR = "--- job ---"
 OF_THE_JOB = ("ansible_job_id", "results_file", "started", "finished")
 
@@ -69,17 +68,10 @@ def parse(output: str) -> Look:
     try:
         found = json.loads(progress_text[progress_text.index("{") :])
         *numbers, finished = (found[field] for field in Progress._fields)
-        progress = Progress(*map(number, numbers), finished is True)
+        progress = Progress(*(number(one, "progress") for one in numbers), finished is True)
     except (ValueError, KeyError, TypeError, RecursionError):
         progress = None
     return Look(job, progress)
-
-
-def number(value: t.Any) -> float:
-    """A count, bytes or seconds that a machine reports. ValueError for what is none of these."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < MOST:
-        raise ValueError(value)
-    return value
 
 
 def seconds_left(progress: Progress) -> float | None:
@@ -163,7 +155,7 @@ class ActionModule(CleanAction):
             # The folder is made by Ansible's wrapper, and a ~ in it means the same to wrapper and module.
             arguments = dict(self._task.args, progress_file=f"{folder}/{name}")
             started = self._execute_clean(
-                self.module, module_args=arguments, task_vars=self._variables, wrap_async=True
+                COLLECTION + self.name, module_args=arguments, task_vars=self._variables, wrap_async=True
             )
         finally:
             self._task.async_val = 0

@@ -81,8 +81,8 @@ RETURN = r"""
 _value:
   description:
     - RV(ignore:machines), with their shares; the names of RV(ignore:groups) and RV(ignore:boxes), both of folders.
-    - RV(ignore:refused), a message for each guest of which something was not the inventory's word, by its name; and
-      RV(ignore:kept_boxes), the names that their boxes have if they have any.
+    - RV(ignore:refused), a message for each guest that gets nothing because a variable of it is not the inventory's
+      word, by the guest's name; and RV(ignore:kept_boxes), the names of the boxes of these guests.
   type: dict
 """
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import plain
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, number, plain
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
@@ -60,16 +60,10 @@ LONGEST = 500
 """Characters of one of them."""
 LONGEST_FAILURE = 4000
 """Characters of a message by which a task failed."""
-MOST = 2**63
-"""What numbers in an answer are below."""
 ADDED_UP = ("implementations", "ok", "corrupt", "error", "bytes")
 RESULTS = ("cache_verify_result", "cache_verify_group_result")
 NAMES = ("cache_verify_missing", "cache_verify_more")
 REGISTERED = (*RESULTS, *NAMES, "cache_verify_moved", "cache_verify_failure")
-
-
-class Odd(Exception):
-    """An answer whose shape is not the module's; the message says where."""
 
 
 class Found(t.NamedTuple):
@@ -110,13 +104,6 @@ def items(value: t.Any, where: str) -> list[t.Any]:
 def mapping(value: t.Any, where: str) -> t.Mapping[str, t.Any]:
     """A dictionary of an answer."""
     if not isinstance(value, t.Mapping):
-        raise Odd(where)
-    return value
-
-
-def number(value: t.Any, where: str) -> float:
-    """A number of an answer."""
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < MOST:
         raise Odd(where)
     return value
 

@@ -29,26 +29,25 @@ class CleanAction(ActionBase):
         """The module's result."""
         super().run(tmp, task_vars)
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
-        result = self._execute_clean(self.module, task_vars=task_vars, wrap_async=wrap_async)
+        result = self._execute_clean(COLLECTION + self.name, task_vars=task_vars, wrap_async=wrap_async)
         if not wrap_async:
             remove: t.Callable[[str | None], None] = self._remove_tmp_path
             remove(self._connection._shell.tmpdir)
         return result
 
     @property
-    def module(self) -> str:
-        """The full name of the task's module."""
-        return COLLECTION + self._task.action.rpartition(".")[2]
+    def name(self) -> str:
+        """The name of the task's module, without its collection."""
+        return str(self._task.action).rpartition(".")[2]
 
     def _execute_clean(self, module: str, **options: t.Any) -> dict[str, t.Any]:
         """The module's answer, cleaned. Facts are left of it only where Ansible itself found the interpreter."""
         answer = self._execute_module(module_name=module, **options)
-        name = self.module.removeprefix(COLLECTION)
-        source = (_MODULES / f"{name}.py").read_text(encoding="utf-8")
+        source = (_MODULES / f"{self.name}.py").read_text(encoding="utf-8")
         try:
             result = _answers.cleaned(answer, _answers.documented(source))
         except (_answers.Odd, RecursionError) as error:
-            return {"failed": True, "msg": f"The answer of {name} is none that this module gives: {error}."}
+            return {"failed": True, "msg": f"The answer of {self.name} is none that this module gives: {error}."}
         if self._discovered_interpreter_key:
             found = _answers.plain(str(self._discovered_interpreter))
             result["ansible_facts"] = {self._discovered_interpreter_key: found}

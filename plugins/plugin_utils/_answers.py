@@ -16,6 +16,9 @@ DEEPEST = 50
 """How deep they may lie in each other."""
 MOST_WARNINGS, LONGEST_WARNING = 20, 2000
 
+MOST = 2**63
+"""What numbers in an answer are below."""
+
 STANDARD = ("changed", "failed", "msg", "warnings", "diff", "exception", "invocation", "rc")
 """What an answer may hold of every module, beside what Ansible itself adds to it."""
 FROM_ANSIBLE = ("module_stdout", "module_stderr", "ansible_job_id", "results_file", "started", "finished")
@@ -27,8 +30,15 @@ _ESCAPED = re.compile(
 """The same in JSON, behind backslashes, of which the last belongs to it if there is an odd number of them."""
 
 
-class Odd(Exception):
+class Odd(ValueError):
     """An answer that no module of this collection gives. The message says why."""
+
+
+def number(value: t.Any, where: str) -> float:
+    """A count, bytes or seconds in an answer. Odd, naming the place, for what is none of these."""
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < MOST:
+        raise Odd(where)
+    return value
 
 
 def plain(text: str) -> str:
@@ -54,10 +64,8 @@ def cleaned(answer: t.Mapping[str, t.Any], values: t.Iterable[str]) -> dict[str,
     Its text is plain already (see `plain_json`).
     """
     known = {*values, *STANDARD, *FROM_ANSIBLE}
-    counter = _Counter()
-    found = {
-        key: counter.count(value, 0) for key, value in answer.items() if key in known or key.startswith("_ansible_")
-    }
+    found = {key: value for key, value in answer.items() if key in known or key.startswith("_ansible_")}
+    _Counter().count(found, -1)
     found["warnings"] = _warnings(found.get("warnings"))
     found["diff"] = _diffs(found.get("diff"))
     for key in ("exception", "module_stdout", "module_stderr"):
@@ -72,10 +80,10 @@ class _Counter:
     """Counts values."""
 
     def __init__(self) -> None:
-        self._left = MOST_VALUES
+        self._left = MOST_VALUES + 1  # with the answer itself
 
-    def count(self, value: t.Any, depth: int) -> t.Any:
-        """The value itself."""
+    def count(self, value: t.Any, depth: int) -> None:
+        """Count a value at this depth, and those in it. Odd if they are too many or too deep."""
         self._left -= 1
         if self._left < 0:
             raise Odd(f"it holds more than {MOST_VALUES} values")
@@ -83,7 +91,6 @@ class _Counter:
             raise Odd(f"its values lie more than {DEEPEST} deep in each other")
         for each in value.values() if isinstance(value, t.Mapping) else value if isinstance(value, list) else ():
             self.count(each, depth + 1)
-        return value
 
 
 def _warnings(value: t.Any) -> list[str]:

@@ -87,11 +87,11 @@ class Inventory:
                 self._read(variable, written, found)
         return found
 
-    def set_by_tasks(self, name: str, variables: t.Iterable[str]) -> dict[str, t.Any]:
+    def set_by_tasks(self, machine: str, variables: t.Iterable[str]) -> dict[str, t.Any]:
         """What tasks of this run registered or set of a machine in these variables. Its facts are not among it."""
-        everything = self._hostvars.raw_get(name)
+        everything = self._hostvars.raw_get(machine)
         facts = _fact_names(everything)
-        return {variable: everything[variable] for variable in variables if variable in everything.keys() - facts}
+        return {name: everything[name] for name in variables if name in everything and name not in facts}
 
     def has(self, name: str) -> bool:
         """Whether it has a machine of this name. Ansible itself adds C(localhost) where it has none."""

@@ -78,8 +78,8 @@ def guests_of(
 ) -> tuple[dict[str, dict[str, t.Any]], dict[str, str]]:
     """The guests of a host among these names, with those of their variables that count here, and the refused ones.
 
-    Refused is a guest of which not all that counts here is the inventory's word. Its own word counts in one thing: the
-    host that it names tells of it, where the inventory names none.
+    A guest is refused if a variable that counts here is not the inventory's word. Where the inventory names no host for
+    a guest, the host that the guest itself names reports that it was refused.
     """
     guests, refused = {}, {}
     for name in names:
