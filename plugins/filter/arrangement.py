@@ -17,6 +17,8 @@ short_description: Derive a guest's mounts and its helper from its variables
 version_added: 0.1.0
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
+extends_documentation_fragment:
+  - zeroinstall.virtualbox.hostvars
 description:
   - Turns the variables of a guest into the option O(zeroinstall.virtualbox.mounts#module:mounts) of
     M(zeroinstall.virtualbox.mounts), and says how its users share what they install.
@@ -27,10 +29,6 @@ options:
     description:
       - The guest's variables C(cache_guest_host), C(cache_guest_machine), C(cache_guest_mode), C(cache_guest_share),
         C(cache_guest_group) and C(cache_guest_path), as its own play has them.
-    type: dict
-    required: true
-  hostvars:
-    description: The variables of all hosts, C(hostvars).
     type: dict
     required: true
   defaults:

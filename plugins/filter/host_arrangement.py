@@ -17,6 +17,8 @@ short_description: Derive what a host shares with its guests from their variable
 version_added: 0.1.0
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
+extends_documentation_fragment:
+  - zeroinstall.virtualbox.hostvars
 description:
   - Turns the variables of guests into the option O(zeroinstall.virtualbox.shares#module:machines) of
     M(zeroinstall.virtualbox.shares), and names the folders that the host needs for that beside its store.
@@ -28,10 +30,6 @@ options:
     description: Inventory names of guests. Those of other hosts are passed over.
     type: list
     elements: str
-    required: true
-  hostvars:
-    description: The variables of all hosts, C(hostvars).
-    type: dict
     required: true
   host:
     description: Inventory name of the host.

@@ -17,6 +17,8 @@ short_description: Sum up what the role cache_verify found on hosts and in guest
 version_added: 0.1.0
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
+extends_documentation_fragment:
+  - zeroinstall.virtualbox.hostvars
 description:
   - Turns what the role C(cache_verify) registered into lines for people, one for each host and for each guest with
     problems, and into a message for each host and guest that has any.
@@ -26,10 +28,6 @@ options:
     description: Inventory names of the hosts and guests that were to be verified.
     type: list
     elements: str
-    required: true
-  hostvars:
-    description: The variables of all hosts, C(hostvars).
-    type: dict
     required: true
   guests:
     description: Which of the names are guests. They are left out unless their variable C(cache_verify_guests) is true.
