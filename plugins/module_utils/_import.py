@@ -17,14 +17,16 @@ import os
 import pwd
 import secrets
 import sys
+import time
 import traceback
 from typing import Any, Callable, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import (
     _files,
-    _import_archive,
     _import_boxes,
+    _import_room,
     _import_tree,
+    _import_turns,
     _names,
     _record,
     _store,
@@ -32,8 +34,12 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import (
 )
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_archive import Refused
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_boxes import Box, Request
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_process import Unpacking, unpack_all
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_boxes import Box, Request, Sweep
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_process import (
+    Unpacking,
+    trouble,
+    unpack_all,
+)
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_tree import Limits
 
 BOXES = "/var/lib/zeroinstall.virtualbox/boxes"
@@ -47,6 +53,10 @@ BATCH_SIZE = 1 << 30
 """Bytes of archives that are written to disk together, if they are of more than one request."""
 MOST_ANSWERS = 1000
 """Requests of a box after which a pass begins with no more of them, so that it ends whatever a guest does."""
+MOST_SECONDS = 600.0
+"""Seconds after which a pass begins with no more requests, so that the next one sees which boxes there are."""
+MOST_WARNINGS = 100
+"""Warnings of a pass that are told."""
 _PATIENCE = 60.0
 
 
@@ -90,7 +100,7 @@ def check(options: Options) -> None:
     if options.workers < 0:
         raise Failure(f"workers is {options.workers}: it cannot be less than 0.")
     for name, value in options.limits._asdict().items():
-        least = 0 if name == "keep_free" else 1
+        least = 0 if name.startswith("keep_free") else 1
         if value < least:
             raise Failure(f"{name} is {value}: it cannot be less than {least}.")
     if options.limits.max_depth > _import_tree.DEEPEST:
@@ -100,6 +110,7 @@ def check(options: Options) -> None:
 def run(options: Options, tell: Callable[[Answer], None], dry: bool = False) -> Result:
     """Answer all requests until none is waiting, or with ``dry`` only say what is known of those that wait.
 
+    Nothing in a box ends it: a request whose handling fails, in whatever way, is refused, and the others are answered.
     ``tell`` is called with each answer once it is given. As root, the work is done as the store's owner.
     Failure: nothing, or nothing more, was done.
     """
@@ -143,9 +154,12 @@ def _run(options: Options, store: _store.Open, tell: Callable[[Answer], None], d
     boxes = _import_boxes.open_boxes(options.boxes, warnings)
     try:
         if dry:
-            for request in _waiting(boxes):
-                tell(_outlook(request, store, options.limits))
-            return Result(warnings, sum(len(_import_boxes.sweep(box).old) for box in boxes))
+            sweeps = {box: _sweep(box, warnings) for box in boxes}
+            for box, found in sweeps.items():
+                for name in found.requests:
+                    tell(_outlook(Request.of(box, name), store, options.limits))
+            return Result(warnings, sum(len(found.old) for found in sweeps.values()))
+        _import_room.read_and_write_last()
         path = staging_folder(options.store)
         with contextlib.ExitStack() as stack:
             staging = _open_staging(path, store)
@@ -176,16 +190,18 @@ def _open_staging(path: str, store: _store.Open) -> int:
     )
 
 
-def _waiting(boxes: list[Box]) -> list[Request]:
-    """All requests, one of each box in turn."""
-    names = [(box, _import_boxes.sweep(box).requests) for box in boxes]
-    longest = max((len(requests) for _box, requests in names), default=0)
-    return [
-        Request.of(box, requests[number])
-        for number in range(longest)
-        for box, requests in names
-        if number < len(requests)
-    ]
+def _sweep(box: Box, warnings: list[str]) -> Sweep:
+    """What is in a box; nothing, with a warning, where it cannot be looked through."""
+    try:
+        return _import_boxes.sweep(box)
+    except Exception as error:
+        _warn(warnings, f"The box {box.name!a} cannot be looked through. {trouble(error)}")
+        return Sweep([], [])
+
+
+def _warn(warnings: list[str], text: str) -> None:
+    if text not in warnings and len(warnings) < MOST_WARNINGS:
+        warnings.append(text)
 
 
 def _outlook(request: Request, store: _store.Open, limits: Limits) -> Answer:
@@ -199,11 +215,17 @@ def _outlook(request: Request, store: _store.Open, limits: Limits) -> Answer:
         return _said(request, "refused", str(refusal))
     except OSError as error:
         return _said(request, "refused", _unopened(error))
+    except Exception as error:
+        return _said(request, "refused", trouble(error))
     return _said(request, "waiting", f"It will be added if its {algorithm.name} digest is what its name says.")
 
 
 def _said(request: Request, status: str, reason: str = "") -> Answer:
-    return Answer(_store.shown(request.box.name), _store.shown(request.digest[:100]), status, reason, request.id)
+    box, digest = request.box.name, request.digest[:100]
+    try:
+        return Answer(_store.shown(box), _store.shown(digest), status, reason, request.id)
+    except Exception:
+        return Answer(ascii(box)[1:-1], ascii(digest)[1:-1], status, reason, request.id)
 
 
 def _has(store: _store.Open, name: str) -> bool:
@@ -228,26 +250,42 @@ class _Pass:
         self._workers = options.workers or len(os.sched_getaffinity(0))
         self._store = store
         self._staging = staging
-        self._boxes = boxes
+        self._boxes = {box.name: box for box in boxes}
         self._tell = tell
         self._settled: set[tuple[str, str]] = set()
-        self._answers = dict.fromkeys((box.name for box in boxes), 0)
+        self._answers = dict.fromkeys(self._boxes, 0)
         self._removed = 0
+        self._left_room = _import_room.Room(staging, options.limits, self._workers)
+        self._turns = _import_turns.Turns.for_size(options.limits.max_size)
+        self._warnings: list[str] = []
 
     def run(self, warnings: list[str]) -> Result:
         """Do it."""
+        self._warnings = warnings
+        end = time.monotonic() + MOST_SECONDS
+        self._turns.load(self._staging)
         self._clean()
-        for box in self._boxes:
-            old = _import_boxes.sweep(box).old
-            self._removed += len(old)
-            for name in old:
-                _import_boxes.discard(box, name)
+        self._tidy()
         while True:
-            requests = [request for request in _waiting(self._boxes) if self._has_turn(request)]
-            if not requests:
-                return Result(warnings, self._removed, len(_waiting(self._boxes)))
-            self._refuse_surplus(requests)
-            self._answer(requests)
+            waiting = self._waiting()
+            if not any(waiting.values()):
+                break
+            self._refuse_surplus(waiting)
+            self._answer(waiting)
+            if time.monotonic() >= end:
+                break
+        if any(self._answers.values()):
+            self._save_turns()
+        left = sum(len(_sweep(box, warnings).requests) for box in self._boxes.values())
+        return Result(warnings, self._removed, left)
+
+    def _waiting(self) -> dict[str, list[Request]]:
+        """The requests of each box that are to be answered."""
+        found = {}
+        for name, box in self._boxes.items():
+            requests = [Request.of(box, request) for request in _sweep(box, self._warnings).requests]
+            found[name] = [request for request in requests if self._has_turn(request)]
+        return found
 
     def _has_turn(self, request: Request) -> bool:
         """Whether a request is to be answered still: one that cannot be removed, or is put back, has been."""
@@ -257,101 +295,156 @@ class _Pass:
     def _clean(self) -> None:
         """Remove what a pass left that was killed."""
         for name in os.listdir(self._staging):
-            _import_tree.remove(name, self._staging)
+            if not _import_turns.is_kept(name, self._staging):
+                self._try(_import_tree.remove, name, self._staging)
         for name in os.listdir(self._store.fd):
             if name.startswith(TEMPORARY):
-                _import_tree.remove(name, self._store.fd)
+                self._try(_import_tree.remove, name, self._store.fd)
 
-    def _refuse_surplus(self, requests: list[Request]) -> None:
+    def _tidy(self) -> None:
+        """Remove what does not belong into boxes any more."""
+        for box in self._boxes.values():
+            old = _sweep(box, self._warnings).old
+            self._removed += len(old)
+            for name in old:
+                self._try(_import_boxes.discard, box, name)
+
+    def _try(self, do: Callable[..., object], *arguments: Any) -> None:
+        """Do something that others do not have to wait for if it fails, in whatever way."""
+        try:
+            do(*arguments)
+        except FileNotFoundError:
+            pass
+        except Exception as error:
+            _warn(self._warnings, trouble(error))
+
+    def _refuse_surplus(self, waiting: dict[str, list[Request]]) -> None:
         most = self._limits.max_waiting
-        counts = dict.fromkeys(self._answers, 0)
-        for request in requests:
-            counts[request.box.name] += 1
-            if counts[request.box.name] > most and self._has_turn(request):
-                self._settle(request, "refused", f"More than {most} requests are waiting. Try again later.")
+        for requests in waiting.values():
+            for request in requests[most:]:
+                if self._has_turn(request):
+                    self._settle(request, "refused", f"More than {most} requests are waiting. Try again later.")
+            del requests[most:]
 
     def _settle(self, request: Request, status: str, reason: str = "") -> None:
         """Answer, and only then remove the request: a pass that is killed in between answers it once more."""
         self._settled.add((request.box.name, request.name))
         self._answers[request.box.name] += 1
-        _import_boxes.answer(request, status, reason)
-        _import_boxes.discard(request.box, request.name)
+        self._try(_import_boxes.answer, request, status, reason)
+        self._try(_import_boxes.discard, request.box, request.name)
         self._tell(_said(request, status, reason))
 
-    def _answer(self, requests: list[Request]) -> None:
+    def _answer(self, waiting: dict[str, list[Request]]) -> None:
         """Answer the first of these requests, as many as are written to disk together."""
-        chosen: list[Unpacking] = []
-        digests: set[str] = set()
-        size = 0
+        chosen: list[tuple[Unpacking, _import_turns.Place]] = []
         try:
-            for request in requests:
-                if len(chosen) == BATCH:
-                    break
-                if request.digest in digests:
-                    continue  # it will be there in the next batch
-                unpacking = self._open(request)
-                if unpacking is None:
-                    continue
-                if chosen and (size + unpacking.size > BATCH_SIZE or not self._room(size + unpacking.size)):
-                    os.close(unpacking.archive)
-                    break
-                size += unpacking.size
-                chosen.append(unpacking)
-                digests.add(request.digest)
-            self._add(chosen)
+            self._choose(waiting, chosen)
+            self._save_turns()
+            self._add([unpacking for unpacking, _place in chosen])
+            for unpacking, place in reversed(chosen):
+                if not unpacking.begun:
+                    self._turns.give_back(unpacking.request.box.name, place)
         finally:
-            for unpacking in chosen:
+            for unpacking, _place in chosen:
                 os.close(unpacking.archive)
+
+    def _save_turns(self) -> None:
+        if not self._left_room.lack(_import_room.STEP, _import_room.INODES):
+            self._turns.save(self._staging, self._boxes)
+
+    def _choose(
+        self, waiting: dict[str, list[Request]], chosen: list[tuple[Unpacking, _import_turns.Place]]
+    ) -> None:
+        """Choose those to be unpacked, as their boxes take turns, and answer others that come before them."""
+        digests: set[str] = set()
+        queues = {box: iter(requests) for box, requests in waiting.items() if requests}
+        size = 0
+        while queues and len(chosen) < BATCH:
+            box = self._turns.first(queues)
+            request = next(queues[box], None)
+            if request is None:
+                del queues[box]
+                continue
+            if request.digest in digests or not self._has_turn(request):
+                continue  # it will be there in the next batch
+            unpacking = self._open(request)
+            if unpacking is None:
+                self._turns.charge(box, 0)
+                continue
+            size += unpacking.size
+            if chosen and (size > BATCH_SIZE or not self._room(size)):
+                os.close(unpacking.archive)
+                return
+            chosen.append((unpacking, self._turns.charge(box, unpacking.size)))
+            digests.add(request.digest)
 
     def _open(self, request: Request) -> Unpacking | None:
         """A request that has to be unpacked; others are answered."""
-        if not self._has_turn(request):
-            return None
         try:
-            algorithm = request.algorithm
-            if _has(self._store, request.digest):
-                self._settle(request, "present")
-                return None
-            archive = _import_boxes.open_request(request, self._limits)
+            found = self._looked_at(request)
         except Refused as refusal:
-            self._settle(request, "refused", str(refusal))
-            return None
+            found = "refused", str(refusal)
         except OSError as error:
-            self._settle(request, "refused", _unopened(error))
-            return None
-        unpacking = Unpacking(request, algorithm, archive, secrets.token_hex(8), self._staging, self._limits)
-        if not self._room(unpacking.size):
+            found = "refused", _unopened(error)
+        except Exception as error:
+            found = "refused", trouble(error)
+        if isinstance(found, Unpacking):
+            return found
+        self._settle(request, *found)
+        return None
+
+    def _looked_at(self, request: Request) -> Unpacking | tuple[str, str]:
+        """A request that has to be unpacked, or its answer's status and reason."""
+        algorithm = request.algorithm
+        if _has(self._store, request.digest):
+            return "present", ""
+        archive = _import_boxes.open_request(request, self._limits)
+        try:
+            name = secrets.token_hex(8)
+            unpacking = Unpacking(request, algorithm, archive, name, self._staging, self._limits, self._left_room)
+            if self._room(unpacking.size):
+                return unpacking
+            reason = self._left_room.lack_for(unpacking.size) or _import_room.NO_ROOM
+        except BaseException:
             os.close(archive)
-            self._settle(request, "refused", "The host's disk has no room for it.")
-            return None
-        return unpacking
+            raise
+        os.close(archive)
+        return "refused", reason
 
     def _room(self, size: int) -> bool:
-        """Whether archives of so many bytes can be copied and unpacked."""
-        found = os.fstatvfs(self._staging)
-        free = found.f_bavail * found.f_frsize - self._limits.keep_free
-        entries = min(self._limits.max_entries, size // _import_archive.BLOCK) + BATCH
-        return free >= 2 * size and (not found.f_files or found.f_favail >= entries)
+        """Whether archives of so many bytes can be copied and unpacked, as far as their size tells."""
+        return not self._left_room.lack_for(size)
 
     def _add(self, chosen: list[Unpacking]) -> None:
-        """Unpack these requests, add what is right, and answer."""
+        """Unpack these requests, add what is right, and answer those that were begun with."""
         unpack_all(chosen, self._workers)
-        good = [unpacking for unpacking in chosen if not unpacking.refused]
-        if good and not _record.write_back(self._staging):
+        chosen = [unpacking for unpacking in chosen if unpacking.begun]
+        if any(not unpacking.refused for unpacking in chosen) and not _record.write_back(self._staging):
             os.sync()
-        answers: list[tuple[Request, str, str]] = []
-        for unpacking in chosen:
-            request, reason, status = unpacking.request, unpacking.refused, "refused"
-            if not reason:
+        outcomes = [(unpacking.request, *self._outcome(unpacking)) for unpacking in chosen]
+        failed = ""
+        if any(status == "added" for _request, status, _reason in outcomes):
+            try:
+                os.fsync(self._store.fd)
+            except OSError as error:
+                failed = trouble(error)
+        for request, status, reason in outcomes:
+            if status == "added" and failed:
+                status, reason = "refused", failed
+            self._settle(request, status, reason)
+
+    def _outcome(self, unpacking: Unpacking) -> tuple[str, str]:
+        """Move what is right into the store, and remove what is not; the answer's status and reason."""
+        status, reason = "refused", unpacking.refused or self._left_room.lack(_import_room.RENAME)
+        if not reason:
+            try:
                 status, reason = self._move_in(unpacking)
-            if status != "added":
-                with contextlib.suppress(FileNotFoundError):
-                    _import_tree.remove(unpacking.name, self._staging)
-            answers.append((request, status, reason))
-        if good:
-            os.fsync(self._store.fd)
-        for answer in answers:
-            self._settle(*answer)
+            except Exception as error:
+                reason = trouble(error)
+                self._try(_import_tree.remove, TEMPORARY + unpacking.name, self._store.fd)
+        if status != "added":
+            self._try(_import_tree.remove, unpacking.name, self._staging)
+        return status, reason
 
     def _move_in(self, unpacking: Unpacking) -> tuple[str, str]:
         """Move what was unpacked into the store; the answer's status and reason."""

@@ -140,7 +140,7 @@ def sweep(box: Box) -> Sweep:
 def open_request(request: Request, limits: _import_tree.Limits) -> int:
     """A file descriptor of the archive of a request.
 
-    `Refused`: it is not a file of the guest's, or too large. OSError: it is gone, or cannot be opened.
+    `Refused`: it is not a file of the guest's, too large, or has holes. OSError: it is gone, or cannot be opened.
     """
     fd = os.open(request.name, _FILE, dir_fd=request.box.fd)
     try:
@@ -155,10 +155,26 @@ def open_request(request: Request, limits: _import_tree.Limits) -> int:
             raise Refused(
                 "Its archive has %d bytes, more than the %d that are allowed." % (status.st_size, limits.max_size)
             )
+        check_holes(fd, 0, status.st_size)
     except BaseException:
         os.close(fd)
         raise
     return fd
+
+
+def check_holes(fd: int, start: int, end: int) -> None:
+    """`Refused` where a part of an open file has a hole, which costs its sender nothing, and the host real room.
+
+    It is not read for that. What a file system saves by compression is no hole.
+    """
+    if start >= end:
+        return
+    try:
+        hole = os.lseek(fd, start, os.SEEK_HOLE)
+    except OSError:  # the file is shorter by now, or the file system does not tell
+        return
+    if hole < end:
+        raise Refused("Its archive has holes: sparse files are refused.")
 
 
 def answer(request: Request, status: str, reason: str) -> None:
@@ -171,14 +187,15 @@ def answer(request: Request, status: str, reason: str) -> None:
     with contextlib.suppress(OSError):
         fd = os.open(temporary, flags, 0o600, dir_fd=request.box.fd)
         try:
-            _import_tree.write(fd, text.encode())
-            os.fchmod(fd, 0o644)
-        finally:
-            os.close(fd)
-        try:
+            try:
+                _import_tree.write(fd, text.encode())
+                os.fchmod(fd, 0o644)
+            finally:
+                os.close(fd)
             os.rename(temporary, request.id + ANSWER, src_dir_fd=request.box.fd, dst_dir_fd=request.box.fd)
-        except OSError:
+        except BaseException:
             os.unlink(temporary, dir_fd=request.box.fd)
+            raise
 
 
 def discard(box: Box, name: str) -> None:
@@ -187,7 +204,7 @@ def discard(box: Box, name: str) -> None:
         _import_tree.remove(name, box.fd, _import_tree.Budget(_BUDGET))
     except FileNotFoundError:
         return
-    except OSError:
+    except Exception:
         with contextlib.suppress(OSError):
             if not name.endswith(JUNK):
                 os.rename(name, secrets.token_hex(16) + JUNK, src_dir_fd=box.fd, dst_dir_fd=box.fd)

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import resource
 import select
@@ -13,23 +14,50 @@ import sys
 import time
 import traceback
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import_archive, _import_tree, _tree
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import (
+    _import_archive,
+    _import_boxes,
+    _import_room,
+    _import_tree,
+    _tree,
+)
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_archive import Refused
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_boxes import Request
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_room import Room
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_tree import Limits
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._manifest import Algorithm
 
 MEMORY = 256 << 20
 """Bytes that a process which unpacks may take, beside what it has at its start."""
+BATCH_SECONDS = 60.0
+"""Seconds after which no more requests of a batch are begun with."""
 _COPIED = 1 << 20
+_SORTED_NAMES = 1 << 18
+"""Names of a package that are sorted in memory, so that no temporary file takes room nobody has asked for."""
+
+
+def trouble(error: BaseException) -> str:
+    """Why a request is refused whose handling failed in a way that nobody foresaw, without control characters."""
+    return "The host cannot handle it: %s: %s." % (type(error).__name__, ascii(str(error)[:300]))
 
 
 class Unpacking:
-    """A request that is unpacked into the folder ``name`` beside the store; ``refused`` says why it is not."""
+    """A request that is unpacked into the folder ``name`` beside the store; ``refused`` says why it is not.
+
+    ``begun``: that was begun with.
+    """
 
     def __init__(
-        self, request: Request, algorithm: Algorithm, archive: int, name: str, staging: int, limits: Limits
+        self,
+        request: Request,
+        algorithm: Algorithm,
+        archive: int,
+        name: str,
+        staging: int,
+        limits: Limits,
+        room: Room,
     ) -> None:
+        self.begun = False
         self.request = request
         self.archive = archive
         self.size = os.fstat(archive).st_size
@@ -38,6 +66,7 @@ class Unpacking:
         self._algorithm = algorithm
         self._staging = staging
         self._limits = limits
+        self._room = room
         self._parent = 0
         self._pid = 0
         self._pipe = -1
@@ -48,7 +77,12 @@ class Unpacking:
         self._parent = os.getpid()
         self._pipe, writing = os.pipe()
         self._end = time.monotonic() + self._limits.max_seconds
-        self._pid = os.fork()
+        try:
+            self._pid = os.fork()
+        except BaseException:
+            os.close(self._pipe)
+            os.close(writing)
+            raise
         if not self._pid:
             self._child(writing)
         os.close(writing)
@@ -95,6 +129,7 @@ class Unpacking:
             hard = resource.getrlimit(what)[1]
             limit = limit if hard == resource.RLIM_INFINITY else min(limit, hard)
             resource.setrlimit(what, (limit, limit))
+        _tree.SORTED_NAMES = _SORTED_NAMES
 
     def _judge(self) -> str:
         """Copy, unpack, make the manifest. Why it is refused, or nothing."""
@@ -102,8 +137,8 @@ class Unpacking:
             with os.fdopen(self._copy(), "rb", buffering=_import_archive.PIECE) as file:
                 os.mkdir(self.name, 0o700, dir_fd=self._staging)
                 root = os.open(self.name, _tree.DIRECTORY, dir_fd=self._staging)
-                _import_tree.unpack(file, root, self._limits, self._alive)
-            actual = _import_tree.make_manifest(root, self._algorithm, self._alive)
+                _import_tree.unpack(file, root, self._limits, self._step)
+            actual = _import_tree.make_manifest(root, self._algorithm, self._step)
             os.fchmod(root, 0o755)
         except Refused as refusal:
             return str(refusal)
@@ -112,6 +147,8 @@ class Unpacking:
         except MemoryError:
             return "It needs too much memory."
         except OSError as error:
+            if error.errno in (errno.ENOSPC, errno.EDQUOT):
+                return _import_room.NO_ROOM
             return f"It cannot be unpacked: {error.strerror or error}."
         if actual != self.request.digest:
             return f"Its contents do not match its name: they are {actual}."
@@ -122,16 +159,24 @@ class Unpacking:
         if os.getppid() != self._parent:
             os._exit(1)
 
+    def _step(self) -> None:
+        """Before something is written: end if the pass was killed. `Refused`: there is no room for it."""
+        self._alive()
+        self._room.step()
+
     def _copy(self) -> int:
         """A copy of the archive that nobody else can open."""
+        self._step()
         name = self.name + ".tar"
         flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
         copy = os.open(name, flags, 0o600, dir_fd=self._staging)
         os.unlink(name, dir_fd=self._staging)
         done = 0
         while done < self.size:
-            self._alive()
-            count = os.sendfile(copy, self.archive, done, min(_COPIED, self.size - done))
+            self._step()
+            piece = min(_COPIED, self.size - done)
+            _import_boxes.check_holes(self.archive, done, done + piece)
+            count = os.sendfile(copy, self.archive, done, piece)
             if not count:
                 raise Refused("Its archive was cut short while it was copied.")
             done += count
@@ -140,15 +185,32 @@ class Unpacking:
 
 
 def unpack_all(unpackings: list[Unpacking], workers: int) -> None:
-    """Unpack, so many at once."""
+    """Unpack, so many at once. Of each it is known then why it is refused, or that it was not begun with."""
     waiting = unpackings[::-1]
     running: dict[int, Unpacking] = {}
+    end = time.monotonic() + BATCH_SECONDS
     while waiting or running:
         while waiting and len(running) < workers:
             unpacking = waiting.pop()
-            running[unpacking.start()] = unpacking
-        patience = max(0.0, min(unpacking.seconds_left for unpacking in running.values()))
-        ready = select.select(list(running), [], [], patience)[0]
-        ready = ready or [pipe for pipe, unpacking in running.items() if unpacking.seconds_left <= 0]
-        for pipe in ready:
-            running.pop(pipe).finish()
+            unpacking.begun = True
+            try:
+                running[unpacking.start()] = unpacking
+            except Exception as error:
+                unpacking.refused = trouble(error)
+        if running:
+            _finish_some(running)
+        if time.monotonic() >= end:
+            waiting.clear()
+
+
+def _finish_some(running: dict[int, Unpacking]) -> None:
+    """Wait for the next that ends, or whose time is over."""
+    patience = max(0.0, min(unpacking.seconds_left for unpacking in running.values()))
+    ready = select.select(list(running), [], [], patience)[0]
+    ready = ready or [pipe for pipe, unpacking in running.items() if unpacking.seconds_left <= 0]
+    for pipe in ready:
+        unpacking = running.pop(pipe)
+        try:
+            unpacking.finish()
+        except Exception as error:
+            unpacking.refused = trouble(error)

@@ -22,12 +22,15 @@ DEEPEST = 200
 """Directories in each other that may be allowed at most."""
 _NEW_FILE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+_UNTOLD = 1 << 16
+"""Bytes of a manifest after which ``tick`` is called."""
 
 
 class Limits(NamedTuple):
     """How much one request may take: bytes of its archive, entries, directories in each other, seconds.
 
-    At most ``max_waiting`` requests may wait in a box. So many bytes are kept free on the store's file system.
+    At most ``max_waiting`` requests may wait in a box. So many bytes and inodes are kept free on the store's file
+    system.
     """
 
     max_size: int = 4 << 30
@@ -36,10 +39,11 @@ class Limits(NamedTuple):
     max_seconds: int = 1800
     max_waiting: int = 64
     keep_free: int = 1 << 30
+    keep_free_inodes: int = 4096
 
 
 def unpack(file: Any, root: int, limits: Limits, tick: Callable[[], None] = lambda: None) -> None:
-    """Unpack an archive into an open, empty directory. ``tick`` is called often.
+    """Unpack an archive into an open, empty directory. ``tick`` is called before each entry and piece of a file.
 
     `Refused`: it has something that no implementation may have, or too much of it. What was unpacked is there still.
     """
@@ -144,16 +148,22 @@ def write(fd: int, text: bytes) -> None:
 
 
 def make_manifest(root: int, algorithm: Algorithm, tick: Callable[[], None] = lambda: None) -> str:
-    """Write the manifest of an unpacked tree into it; the implementation's name.
+    """Write the manifest of an unpacked tree into it; the implementation's name. ``tick`` is called often.
 
     `Problem`: as in ``_tree.lines``.
     """
     hash_ = algorithm.hash()
+    untold = 0
+    tick()
     fd = os.open(_tree.MANIFEST, _NEW_FILE, 0o600, dir_fd=root)
     with os.fdopen(fd, "wb") as file:
         for line in _tree.lines(root, algorithm, _tree.Reader(lambda count: tick()), _tree.Totals()):
             hash_.update(line)
             file.write(line)
+            untold += len(line)
+            if untold >= _UNTOLD:
+                tick()
+                untold = 0
         file.flush()
         os.fchmod(fd, 0o444)
     return algorithm.implementation(hash_.digest())

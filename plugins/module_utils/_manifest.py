@@ -213,4 +213,4 @@ def _shown(line: bytes, count: int) -> str:
 def readable(name: bytes) -> str:
     """A name for people: what is no UTF-8 or would break the line appears as ``\\xNN``."""
     text = name.decode("utf-8", "backslashreplace")
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode() for char in text)
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in text)

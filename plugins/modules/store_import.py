@@ -54,9 +54,17 @@ options:
     type: int
     default: 64
   keep_free:
-    description: So many bytes are kept free on the store's file system. What does not fit is refused.
+    description:
+      - So many bytes are kept free on the store's file system, also while implementations are unpacked. What does not
+        fit is refused.
     type: int
     default: 1073741824
+  keep_free_inodes:
+    description:
+      - So many inodes are kept free on the store's file system, if it has a number of them. What does not fit is
+        refused.
+    type: int
+    default: 4096
   workers:
     description: Number of processes that unpack, V(0) for one for each processor that the module may use.
     type: int

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 import zero
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import, _import_turns
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from hosts import GUEST, PYTHON, SECURE_ADD, SERVICE, TREE, Host, digest, named, pack
 from labkit.waiting import HANG, until
@@ -205,7 +205,7 @@ def test_a_package_that_appears_while_it_is_unpacked_is_present(
     host.put("good", name, pack(TREE))
     assert [answer.status for answer in host.run()] == ["present"]
     assert os.listdir(host.store / name) == []
-    assert os.listdir(host.store) == [name] and os.listdir(host.staging) == []
+    assert os.listdir(host.store) == [name] and os.listdir(host.staging) == [_import_turns.STATE]
 
 
 @contextlib.contextmanager

@@ -9,7 +9,9 @@ import os
 import re
 import shutil
 import subprocess
+import tempfile
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +39,24 @@ def program(folder: Path) -> Path:
     return Path(shutil.copy(ROLE / "files/store_import.py", folder / "program"))
 
 
+@pytest.fixture(scope="module")
+def locales() -> Iterator[Path]:
+    """Locales that are not UTF-8."""
+    with tempfile.TemporaryDirectory(dir="/var/tmp") as made:
+        folder = Path(made)
+        folder.chmod(0o755)
+        for name, charmap in (("en_US", "ISO-8859-1"), ("ja_JP", "EUC-JP")):
+            command = ["localedef", "-i", name, "-f", charmap, folder / f"{name}.{charmap}"]
+            subprocess.run(command, capture_output=True, check=True, timeout=HANG)
+        yield folder
+
+
+FREE = ("--keep-free", "0", "--keep-free-inodes", "0")
+
+
 def run(program: Path, host: Host, *options: str, python: str = PYTHON) -> subprocess.CompletedProcess[str]:
     """Run the program as its service's user."""
-    command = [python, "-IS", program, "--store", host.store, "--boxes", host.boxes, "--keep-free", "0", *options]
+    command = [python, "-IS", program, "--store", host.store, "--boxes", host.boxes, *FREE, *options]
     return subprocess.run(
         command, user=SERVICE, group=SERVICE, extra_groups=[], capture_output=True, text=True, timeout=HANG, check=False
     )
@@ -76,10 +93,53 @@ def test_it_runs_on_every_python(program: Path, host: Host, version: str) -> Non
     """Root's own Pythons can only be run by root, who makes the pass as the store's owner."""
     wanted = digest(TREE, host.folder)
     host.put("good", wanted, pack(TREE))
-    command = [PYTHONS[version], "-IS", program, "--store", host.store, "--boxes", host.boxes, "--keep-free", "0"]
+    command = [PYTHONS[version], "-IS", program, "--store", host.store, "--boxes", host.boxes, *FREE]
     done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
     assert (done.returncode, done.stdout, done.stderr) == (0, f"good: added {wanted}\n", "")
     assert host.check() == {wanted}
+
+
+@pytest.mark.parametrize("version", PYTHONS)
+def test_no_name_in_a_box_ends_it_where_the_owner_of_the_store_cannot_read_its_python(
+    program: Path, host: Host, version: str
+) -> None:
+    """Whatever is needed to handle and to show a name is loaded before, by root."""
+    names = [b"\x01", b"\n", b"\xff", "\u20ac\u3042\u2028\U000e0001".encode(), b"\xed\xa0\x80", b"x" * 150]
+    command = [PYTHONS[version], "-IS", program, "--store", host.store, "--boxes", host.boxes, *FREE]
+    for turn in range(2):
+        for number, name in enumerate(names):
+            path = os.fsencode(host.boxes / "evil") + b"/%032x.sha256=%b.tar" % (number, name)
+            host.as_guest(lambda path=path: Path(os.fsdecode(path)).touch())
+        wanted = digest(named(turn), host.folder)
+        host.put("good", wanted, pack(named(turn)))
+        done = subprocess.run(command, capture_output=True, text=True, timeout=HANG, check=False)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout.count("evil: refused") == len(names) and f"good: added {wanted}\n" in done.stdout
+        assert "cannot handle it" not in done.stdout
+        assert wanted in host.check()
+
+
+LOCALES = [{}, {"LANG": "C"}, {"LC_ALL": "POSIX"}, {"LC_ALL": "en_US.ISO-8859-1"}, {"LC_ALL": "ja_JP.EUC-JP"}]
+
+
+@pytest.mark.parametrize("variables", LOCALES, ids=lambda variables: "".join(variables.values()) or "none")
+def test_it_prints_any_name_in_any_locale(
+    program: Path, host: Host, locales: Path, variables: dict[str, str]
+) -> None:
+    """What the locale has no character for is told by its number; a name that it cannot read is refused like others."""
+    command = [PYTHON, "-IS", program, "--store", host.store, "--boxes", host.boxes, *FREE]
+    for turn, name in enumerate(("\u20ac\u3042\xe9".encode(), b"\xa4\xff\x8f\xa1\x80")):
+        path = os.fsencode(host.boxes / "evil") + b"/%032x.sha256=%b.tar" % (turn, name)
+        host.as_guest(lambda path=path: Path(os.fsdecode(path)).touch())
+        wanted = digest(named(turn), host.folder)
+        host.put("good", wanted, pack(named(turn)))
+        done = subprocess.run(
+            command, user=SERVICE, group=SERVICE, extra_groups=[], capture_output=True, timeout=HANG, check=False,
+            env={**variables, "LOCPATH": str(locales)},
+        )  # fmt: skip
+        assert (done.returncode, done.stderr) == (0, b"")
+        assert b"evil: refused sha256=" in done.stdout and b"good: added %b\n" % wanted.encode() in done.stdout
+        assert wanted in host.check()
 
 
 def test_what_it_prints(program: Path, host: Host) -> None:

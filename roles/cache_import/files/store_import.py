@@ -13,6 +13,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
@@ -32,6 +33,8 @@ def tell(answer):
 
 def main():
     """Carry out the command; its exit status."""
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--store", required=True, help="the store")
     parser.add_argument("--boxes", default=_import.BOXES, help="the folder of the drop boxes")
@@ -44,8 +47,11 @@ def main():
     options = _import.Options(given["store"], given["boxes"], limits, given["workers"])
     try:
         result = _import.run(options, tell, given["dry_run"])
-    except Failure as failure:
-        print(failure, file=sys.stderr, flush=True)
+    except Exception as error:
+        if isinstance(error, Failure):
+            print(error, file=sys.stderr, flush=True)
+        else:
+            traceback.print_exc()
         time.sleep(PAUSE)
         return 1
     for warning in result.warnings:

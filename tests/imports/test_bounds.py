@@ -1,0 +1,402 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a guest can cost others: nothing in a box ends a pass, boxes take turns, and what is to be left free stays free.
+
+A figure here that is named is in docs/verified.md, too.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import (
+    _import,
+    _import_boxes,
+    _import_process,
+    _import_tree,
+    _import_turns,
+    _store,
+)
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_archive import Refused
+from hosts import SERVICE, TREE, Host, digest, named, pack
+from labkit.waiting import HANG
+from zero import File, Folder
+
+ERRORS = [
+    MemoryError("no more"),
+    RecursionError("too deep"),
+    OSError(5, "Input/output error"),
+    UnicodeEncodeError("latin-1", "\u20ac", 0, 1, "not in there"),
+    LookupError("unknown encoding: unicode_escape"),
+    ValueError("\x1b[2J"),
+    AssertionError(),
+]
+"""Of each class that a request may make Python raise, and of others that nobody foresees."""
+
+
+def numbered(number: int) -> str:
+    """A name that no package has."""
+    return f"sha256={number:064x}"
+
+
+def failing(real: Callable[..., Any], box_of: Callable[..., str], digest_of: Callable[..., str]) -> Callable[..., Any]:
+    """A function that fails where it is called for a request of the box ``evil``, in the way of its number."""
+
+    def do(*arguments: Any) -> Any:
+        if box_of(*arguments) == "evil":
+            raise ERRORS[int(digest_of(*arguments)[-1])]
+        return real(*arguments)
+
+    return do
+
+
+def request_of(*arguments: Any) -> _import_boxes.Request:
+    """The request that a function is called for."""
+    (request,) = [argument for argument in arguments if isinstance(argument, _import_boxes.Request)]
+    return request
+
+
+def fail_at(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the handling of the requests of ``evil`` fail at a place."""
+    unpacking, by_request = _import_process.Unpacking, (
+        lambda *given: request_of(*given).box.name,
+        lambda *given: request_of(*given).digest,
+    )
+    own = (lambda it: it.request.box.name, lambda it: it.request.digest)
+    if place == "name":
+        real = _import_boxes.Request.algorithm.fget  # type: ignore[attr-defined]
+        monkeypatch.setattr(_import_boxes.Request, "algorithm", property(failing(real, *by_request)))
+    elif place in ("open_request", "answer"):
+        monkeypatch.setattr(_import_boxes, place, failing(getattr(_import_boxes, place), *by_request))
+    elif place == "discard":
+        named_by = (lambda box, name: box.name, lambda box, name: name.removesuffix(".tar"))
+        monkeypatch.setattr(_import_boxes, place, failing(_import_boxes.discard, *named_by))
+    elif place == "shown":
+        by_text = (lambda text: "evil" if text.startswith("sha256=0") else "", lambda text: text)
+        monkeypatch.setattr(_store, place, failing(_store.shown, *by_text))
+    elif place == "_move_in":
+        by_unpacking = (lambda _pass, it: it.request.box.name, lambda _pass, it: it.request.digest)
+        judge = unpacking._judge
+        monkeypatch.setattr(unpacking, "_judge", lambda it: "" if it.request.box.name == "evil" else judge(it))
+        monkeypatch.setattr(_import._Pass, place, failing(_import._Pass._move_in, *by_unpacking))
+    else:
+        monkeypatch.setattr(unpacking, place, failing(getattr(unpacking, place), *own))
+
+
+PLACES = ["name", "open_request", "start", "_copy", "_judge", "finish", "_move_in", "answer", "discard", "shown"]
+
+
+@pytest.mark.parametrize("place", PLACES)
+def test_a_request_whose_handling_fails_in_whatever_way_is_set_aside_by_itself(
+    host: Host, folder: Path, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """The others of the same pass are served, and the next pass goes on without it."""
+    wanted = digest(TREE, folder)
+    with monkeypatch.context() as patch:
+        fail_at(place, patch)
+        sent = {host.put("evil", numbered(number), pack(named(number))) for number in range(len(ERRORS))}
+        host.put("good", wanted, pack(TREE))
+        answers = host.run()
+        evil = [answer for answer in answers if answer.box == "evil"]
+        assert {answer.id for answer in evil} == sent and len(evil) == len(sent)
+        assert {answer.status for answer in evil} == {"refused"}
+        assert all(answer.reason.isprintable() for answer in evil)
+        assert [answer.status for answer in answers if answer.box == "good"] == ["added"]
+        subprocess.run(["rm", "-rf", "--", host.store / wanted], check=True)
+        host.put("good", wanted, pack(TREE))
+        again = host.run()
+        assert [answer.status for answer in again if answer.box == "good"] == ["added"]
+        assert len(again) == 1 or place == "discard"
+        subprocess.run(["rm", "-rf", "--", host.store / wanted], check=True)
+    host.is_served("good", 1)
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, SystemExit])
+def test_who_ends_a_pass_ends_it(host: Host, monkeypatch: pytest.MonkeyPatch, error: type[BaseException]) -> None:
+    def end(*_arguments: object) -> None:
+        raise error
+
+    monkeypatch.setattr(_import_boxes, "open_request", end)
+    host.put("evil", numbered(1), b"x")
+    with pytest.raises(Failure, match="ended unexpectedly"):
+        host.run()
+    assert os.listdir(host.boxes / "evil")
+
+
+def test_a_box_that_cannot_be_looked_through_keeps_nothing_from_others(
+    host: Host, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = _import_boxes.sweep
+
+    def sweep(box: _import_boxes.Box) -> _import_boxes.Sweep:
+        if box.name == "evil":
+            raise MemoryError
+        return real(box)
+
+    monkeypatch.setattr(_import_boxes, "sweep", sweep)
+    host.put("good", digest(TREE, folder), pack(TREE))
+    answers: list[_import.Answer] = []
+    result = _import.run(host.options, answers.append)
+    assert [answer.status for answer in answers] == ["added"]
+    assert result.warnings == ["The box 'evil' cannot be looked through. The host cannot handle it: MemoryError: ''."]
+
+
+def large(number: int) -> Folder:
+    """A package of three megabytes."""
+    return Folder({b"large": File(os.urandom(3 << 20)), b"number": File(b"%d" % number)})
+
+
+@pytest.mark.parametrize("sender", ["evil", "zealous"])
+def test_who_sends_large_requests_keeps_nobody_waiting(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, sender: str
+) -> None:
+    """However its name sorts, and though its requests alone are more than what is written to disk together."""
+    monkeypatch.setattr(_import, "BATCH_SIZE", 1 << 20)
+    host = Host(folder, ["good", sender])
+    for number in range(6):
+        host.put(sender, numbered(number), pack(large(number)))
+    for number in range(2):
+        host.put("good", numbered(100 + number), pack(named(number)))
+    order = [answer.box for answer in host.run()]
+    # A large one costs no more than a turn here: it is smaller than what a turn costs by itself.
+    assert [number for number, box in enumerate(order) if box == "good"] in ([0, 2], [1, 3])
+
+
+def test_a_request_is_charged_to_its_sender_by_its_apparent_size(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_import_turns, "TURN", 1 << 20)
+    monkeypatch.setattr(_import, "BATCH", 1)
+    for number in range(3):
+        host.put("evil", numbered(number), pack(large(number)))
+    for number in range(8):
+        host.put("good", numbered(100 + number), pack(named(number)))
+    order = [answer.box for answer in host.run()]
+    # Three megabytes and the headers are four turns.
+    assert order == ["evil"] + 4 * ["good"] + ["evil"] + 4 * ["good"] + ["evil"]
+
+
+def test_whoever_was_served_last_comes_last_in_the_next_pass(host: Host) -> None:
+    def boxes_of_a_pass(*boxes: str) -> list[str]:
+        for box in boxes:
+            host.put(box, numbered(ord(box[0])), b"x")
+        return [answer.box for answer in host.run()]
+
+    assert boxes_of_a_pass("evil", "good") == ["evil", "good"]
+    assert boxes_of_a_pass("evil") == ["evil"]
+    assert boxes_of_a_pass("evil", "good", "other") == ["other", "good", "evil"]
+    # What says so may be gone, or damaged: then nobody is known to have been served, and nothing else happens.
+    (host.staging / _import_turns.STATE).write_bytes(b"\0" * 100)
+    assert boxes_of_a_pass("other", "evil") == ["evil", "other"]
+    (host.staging / _import_turns.STATE).unlink()
+    (host.staging / _import_turns.STATE).mkdir()
+    assert boxes_of_a_pass("evil", "good") == ["evil", "good"]
+    assert boxes_of_a_pass("evil") == ["evil"]
+    assert boxes_of_a_pass("evil", "good") == ["good", "evil"]
+    host.check()
+
+
+def test_a_pass_ends_when_its_time_is_over_and_the_next_one_goes_on(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a batch begins with no more of its requests; who did not come to its turn comes first in the next one."""
+    monkeypatch.setattr(_import, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(_import_process, "BATCH_SECONDS", 0.0)
+    host.limits = host.limits._replace(max_waiting=10)
+    for number in range(3):
+        for box in ("evil", "good", "other"):
+            host.put(box, numbered(number + ord(box[0]) * 16), b"x")
+    options = host.options._replace(workers=1)
+    order = []
+    for left in range(8, -1, -1):
+        answers: list[_import.Answer] = []
+        assert _import.run(options, answers.append).left == left
+        order += [answer.box for answer in answers]
+    assert order == 3 * ["evil", "good", "other"]
+
+
+def sparse(path: Path, size: int, *data: tuple[int, bytes]) -> None:
+    """Make a file with holes wherever no data are written."""
+    with path.open("wb") as file:
+        file.truncate(size)
+        for at, text in data:
+            file.seek(at)
+            file.write(text)
+
+
+HOLES: dict[str, tuple[int, list[tuple[int, bytes]]]] = {
+    "all": (1 << 30, []),
+    "beginning": (1 << 20, [(1 << 19, b"x" * (1 << 19))]),
+    "middle": (1 << 20, [(0, b"x" * (1 << 18)), (1 << 19, b"x" * (1 << 19))]),
+    "end": (1 << 20, [(0, b"x" * (1 << 19))]),
+}
+
+
+@pytest.mark.parametrize("where", HOLES)
+def test_holes_are_refused_before_they_are_read(host: Host, monkeypatch: pytest.MonkeyPatch, where: str) -> None:
+    def unpack(*_arguments: object) -> None:
+        raise AssertionError("it was begun with")
+
+    host.limits = host.limits._replace(max_size=1 << 32)
+    monkeypatch.setattr(_import_process.Unpacking, "start", unpack)
+    size, data = HOLES[where]
+    path = host.boxes / "evil" / f"{'0' * 32}.{numbered(1)}.tar"
+    host.as_guest(lambda: sparse(path, size, *data))
+    (answer,) = host.run()
+    assert (answer.status, answer.reason) == ("refused", "Its archive has holes: sparse files are refused.")
+    assert host.check() == set()
+
+
+def test_a_hole_that_is_made_when_the_archive_was_looked_at_is_refused(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = host.boxes / "evil" / f"{'0' * 32}.{numbered(1)}.tar"
+    real = _import_process.Unpacking.start
+
+    def start(self: _import_process.Unpacking) -> int:
+        os.truncate(self.archive, 0)
+        os.truncate(self.archive, self.size)
+        return real(self)
+
+    monkeypatch.setattr(_import_process.Unpacking, "start", start)
+    monkeypatch.setattr(_import_boxes, "_FILE", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    host.as_guest(lambda: (path.write_bytes(pack(large(1))), path.chmod(0o666)))
+    (answer,) = host.run()
+    assert "holes" in answer.reason
+    assert host.check() == set()
+
+
+def test_zeros_that_are_written_are_no_holes(host: Host, folder: Path) -> None:
+    zeros = Folder({b"zeros": File(bytes(5 << 20))})
+    host.put("good", digest(zeros, folder), pack(zeros))
+    assert [answer.status for answer in host.run()] == ["added"]
+
+
+def test_a_pass_reads_and_writes_when_nobody_else_does(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So do the processes that unpack."""
+
+    def unpack(*_arguments: object) -> None:
+        raise Refused(subprocess.check_output(["ionice", "-p", str(os.getpid())], text=True).strip())
+
+    monkeypatch.setattr(_import_process._import_tree, "unpack", unpack)
+    host.put("good", numbered(1), pack(TREE))
+    assert [answer.reason for answer in host.run()] == ["idle"]
+
+
+@pytest.fixture
+def small_disk(folder: Path) -> Iterator[Path]:
+    """A folder on a file system of 24 MB and 6144 inodes."""
+    image, disk = folder / "image", folder / "disk"
+    disk.mkdir()
+    with image.open("wb") as file:
+        file.truncate(24 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True, timeout=HANG)
+    subprocess.run(["mount", "-o", "loop", image, disk], check=True, timeout=HANG)
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True, timeout=HANG)
+
+
+class Watch:
+    """Sees how much is free after each entry that any process unpacks, and after each line of the pass's own code."""
+
+    def __init__(self, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        self._disk = disk
+        self._fd = os.memfd_create("least")
+        for name in ("_make", "make_manifest", "remove"):
+            monkeypatch.setattr(_import_tree, name, self._watched(getattr(_import_tree, name)))
+        monkeypatch.setattr(_import._files, "rename_new", self._watched(_import._files.rename_new))
+
+    def _watched(self, do: Callable[..., Any]) -> Callable[..., Any]:
+        def watched(*arguments: Any) -> Any:
+            try:
+                return do(*arguments)
+            finally:
+                self.look()
+
+        return watched
+
+    def look(self) -> None:
+        """Write down what is free now."""
+        found = os.statvfs(self._disk)
+        os.write(self._fd, b"%d %d\n" % (found.f_bavail * found.f_frsize, found.f_favail))
+
+    def least(self) -> tuple[int, int]:
+        """The fewest bytes and inodes that were free at any time."""
+        with os.fdopen(os.dup(self._fd), "rb") as file:
+            file.seek(0)
+            seen = [tuple(map(int, line.split())) for line in file]
+        assert len(seen) > 1000
+        return min(found[0] for found in seen), min(found[1] for found in seen)
+
+
+def directories(count: int, tag: str) -> Folder:
+    """A package of so many empty directories: each takes twice as much room as in the archive, and an inode."""
+    return Folder({b"%s-%d" % (tag.encode(), number): Folder() for number in range(count)})
+
+
+def files(count: int, tag: str) -> Folder:
+    """A package of so many empty files, each of which takes an inode and no block."""
+    return Folder({b"%s-%d" % (tag.encode(), number): File() for number in range(count)})
+
+
+@pytest.mark.parametrize("what", ["bytes", "inodes"])
+def test_what_is_to_be_left_free_is_free_at_any_time(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, what: str
+) -> None:
+    """By sound packages of three guests, which are unpacked at once; what fits afterwards is added still."""
+    host = Host(small_disk)
+    made = directories if what == "bytes" else files
+    trees = {box: made(1500, box) for box in ("evil", "good", "other")}
+    names = {box: digest(tree, tmp_path) for box, tree in trees.items()}
+    for box, tree in trees.items():
+        host.put(box, names[box], pack(tree))
+    now = os.statvfs(small_disk)
+    free, inodes = now.f_bavail * now.f_frsize, now.f_favail
+    # Room for the copies of all, and of what is unpacked for one and a half.
+    kept = {"keep_free": free - (7 << 20)} if what == "bytes" else {"keep_free_inodes": inodes - 2250}
+    host.limits = host.limits._replace(max_entries=10_000, **kept)
+    watch = Watch(small_disk, monkeypatch)
+    answers: list[_import.Answer] = []
+    _import.run(host.options._replace(workers=3), answers.append)
+    watch.look()
+    bytes_left, inodes_left = watch.least()
+    print(kept, bytes_left, inodes_left, [(answer.status, answer.reason) for answer in answers])
+    assert bytes_left >= host.limits.keep_free and inodes_left >= host.limits.keep_free_inodes
+    refused = {answer.reason for answer in answers if answer.status == "refused"}
+    why = "The host's disk has no room for it." if what == "bytes" else "The host's disk has no inodes left for it."
+    assert refused == {why}
+    assert host.sound() == {answer.digest for answer in answers if answer.status == "added"}
+    host.is_served("good", 1)
+
+
+def test_room_that_somebody_else_took_is_seen_before_the_rename(
+    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    host = Host(small_disk)
+    host.limits = host.limits._replace(keep_free=4 << 20)
+    filler = small_disk / "filler"
+    filler.touch()
+    os.chown(filler, SERVICE, SERVICE)
+    real = _import.unpack_all
+
+    def unpack_all(*arguments: Any) -> None:
+        real(*arguments)
+        room = os.statvfs(small_disk)
+        with filler.open("wb") as file:
+            os.posix_fallocate(file.fileno(), 0, room.f_bavail * room.f_frsize - (3 << 20))
+
+    wanted = digest(TREE, tmp_path)
+    host.put("good", wanted, pack(TREE))
+    with monkeypatch.context() as patch:
+        patch.setattr(_import, "unpack_all", unpack_all)
+        assert [answer.reason for answer in host.run()] == ["The host's disk has no room for it."]
+    assert host.check() == set()
+    filler.unlink()
+    host.put("good", wanted, pack(TREE))
+    assert [answer.status for answer in host.run()] == ["added"]
