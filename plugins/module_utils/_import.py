@@ -253,6 +253,7 @@ class _Pass:
         self._boxes = {box.name: box for box in boxes}
         self._tell = tell
         self._settled: set[tuple[str, str]] = set()
+        self._alone: set[tuple[str, str]] = set()
         self._answers = dict.fromkeys(self._boxes, 0)
         self._removed = 0
         self._left_room = _import_room.Room(staging, options.limits, self._workers)
@@ -367,6 +368,9 @@ class _Pass:
                 continue
             if request.digest in digests or not self._has_turn(request):
                 continue  # it will be there in the next batch
+            alone = (box, request.name) in self._alone
+            if alone and chosen:
+                return
             unpacking = self._open(request)
             if unpacking is None:
                 self._turns.charge(box, 0)
@@ -377,6 +381,8 @@ class _Pass:
                 return
             chosen.append((unpacking, self._turns.charge(box, unpacking.size)))
             digests.add(request.digest)
+            if alone:
+                return
 
     def _open(self, request: Request) -> Unpacking | None:
         """A request that has to be unpacked; others are answered."""
@@ -431,7 +437,16 @@ class _Pass:
         for request, status, reason in outcomes:
             if status == "added" and failed:
                 status, reason = "refused", failed
-            self._settle(request, status, reason)
+            if len(chosen) == 1 or not self._is_put_off(request, reason):
+                self._settle(request, status, reason)
+
+    def _is_put_off(self, request: Request, reason: str) -> bool:
+        """Whether a request is tried once more, by itself: others of its batch may have taken the room it lacked."""
+        key = (request.box.name, request.name)
+        if reason not in (_import_room.NO_ROOM, _import_room.NO_INODES) or key in self._alone:
+            return False
+        self._alone.add(key)
+        return True
 
     def _outcome(self, unpacking: Unpacking) -> tuple[str, str]:
         """Move what is right into the store, and remove what is not; the answer's status and reason."""
