@@ -55,6 +55,8 @@ MOST_ANSWERS = 1000
 """Requests of a box after which a pass begins with no more of them, so that it ends whatever a guest does."""
 MOST_SECONDS = 600.0
 """Seconds after which a pass begins with no more requests, so that the next one sees which boxes there are."""
+LONGEST_REASON = 300
+"""Characters of an answer's reason that are told to whoever runs the pass."""
 MOST_WARNINGS = 100
 """Warnings of a pass that are told."""
 _PATIENCE = 60.0
@@ -222,6 +224,7 @@ def _outlook(request: Request, store: _store.Open, limits: Limits) -> Answer:
 
 def _said(request: Request, status: str, reason: str = "") -> Answer:
     box, digest = request.box.name, request.digest[:100]
+    reason = reason if len(reason) <= LONGEST_REASON else reason[:LONGEST_REASON] + "\u2026"
     try:
         return Answer(_store.shown(box), _store.shown(digest), status, reason, request.id)
     except Exception:

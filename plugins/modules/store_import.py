@@ -11,9 +11,9 @@ module: store_import
 short_description: Add to a Zero Install store what untrusted guests have put into their drop boxes
 version_added: 0.1.0
 description:
-  - Answers all requests in the drop boxes of a host's guests until none is waiting. Each is an archive of one
-    implementation. It is copied to where no guest reaches it, unpacked within limits, and added to the store if the
-    manifest that the host makes of it has the digest that was asked for. Otherwise it is refused.
+  - Answers all requests in the drop boxes of a host's guests until none is waiting, or for ten minutes. Each is an
+    archive of one implementation. It is copied to where no guest reaches it, unpacked within limits, and added to the
+    store if the manifest that the host makes of it has the digest that was asked for. Otherwise it is refused.
   - The role P(zeroinstall.virtualbox.cache_import#role) sets up the boxes, and a service that does this whenever
     a request comes. The module does it once, where there is no systemd.
   - Killed at any moment, it leaves whole implementations in the store, and the next run goes on.
@@ -99,7 +99,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 answers:
-  description: What was answered, in this order. Bytes that cannot be printed appear as backslash escapes.
+  description:
+    - What was answered, in this order, the first 1000. Bytes that cannot be printed appear as backslash escapes.
   returned: always
   type: list
   elements: dict
@@ -121,16 +122,23 @@ answers:
       type: str
       sample: added
     reason:
-      description: Why it was refused, or what has to be verified; otherwise empty.
+      description: Why it was refused, or what has to be verified, 300 characters at most; otherwise empty.
       type: str
       sample: ""
+answers_left_out:
+  description: How many answers were given beside those in RV(answers).
+  returned: always
+  type: int
+  sample: 0
 removed:
   description: How many other things were removed from boxes, such as half a request that is more than an hour old.
   returned: when the run came to its end
   type: int
   sample: 0
 left:
-  description: How many requests are left, because they could not be removed or guests sent too many.
+  description:
+    - How many requests are left, because they could not be removed, guests sent too many, or ten minutes were over.
+      Run again.
   returned: when the run came to its end
   type: int
   sample: 0
@@ -140,6 +148,9 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_tree import Limits
+
+MOST_ANSWERS = 1000
+"""Answers that are told."""
 
 
 def main():
@@ -159,18 +170,28 @@ def main():
         params["store"], params["boxes"], Limits(*(params[name] for name in limits)), params["workers"]
     )
     answers = []
+    left_out = 0
 
     def tell(answer):
+        nonlocal left_out
+        if len(answers) == MOST_ANSWERS:
+            left_out += 1
+            return
         answers.append({name: getattr(answer, name) for name in ("box", "digest", "status", "reason")})
 
     try:
         result = _import.run(options, tell, module.check_mode)
     except Failure as failure:
-        module.fail_json(msg=str(failure), changed=bool(answers) and not module.check_mode, answers=answers)
+        changed = bool(answers) and not module.check_mode
+        module.fail_json(msg=str(failure), changed=changed, answers=answers, answers_left_out=left_out)
     for warning in result.warnings:
         module.warn(warning)
     module.exit_json(
-        changed=bool(answers or result.removed), answers=answers, removed=result.removed, left=result.left
+        changed=bool(answers or result.removed),
+        answers=answers,
+        answers_left_out=left_out,
+        removed=result.removed,
+        left=result.left,
     )
 
 

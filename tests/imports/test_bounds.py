@@ -147,6 +147,17 @@ def test_a_box_that_cannot_be_looked_through_keeps_nothing_from_others(
     assert result.warnings == ["The box 'evil' cannot be looked through. The host cannot handle it: MemoryError: ''."]
 
 
+def test_what_is_told_of_an_answer_is_short_however_long_its_names_are(host: Host) -> None:
+    path = b"d/" + "\U0001f600".encode() * 60
+    entries = Folder({b"d": Folder({path[2:]: Folder({path[2:]: File()})})})
+    host.limits = host.limits._replace(max_depth=1)
+    host.put("evil", numbered(1), pack(entries))
+    (box,) = [host.boxes / "evil"]
+    host.as_guest(lambda: (box / ("\U0001f600" * 60 + ".tar")).touch())
+    for answer in host.run():
+        assert answer.status == "refused" and 0 < len(answer.reason) <= _import.LONGEST_REASON + 1
+
+
 def large(number: int) -> Folder:
     """A package of three megabytes."""
     return Folder({b"large": File(os.urandom(3 << 20)), b"number": File(b"%d" % number)})

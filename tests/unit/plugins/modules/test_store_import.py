@@ -44,7 +44,7 @@ def call(monkeypatch, run_module):
 def test_defaults_are_those_of_the_code(call):
     answer, calls = call(store=STORE)
     assert calls == [(_import.Options(STORE, _import.BOXES, Limits(), 0), False)]
-    assert answer == {"changed": True, "answers": [ANSWER], "removed": 0, "left": 0}
+    assert answer == {"changed": True, "answers": [ANSWER], "answers_left_out": 0, "removed": 0, "left": 0}
 
 
 def test_options_reach_the_code(call):
@@ -58,6 +58,12 @@ def test_nothing_answered_is_no_change_unless_something_was_removed(call):
     assert call(answers=(), result=_import.Result([], 1), store=STORE)[0]["changed"] is True
 
 
+def test_of_many_answers_the_first_are_told_with_the_number_of_the_others(call):
+    answer, _calls = call(answers=[ADDED._replace(digest=str(number)) for number in range(1234)], store=STORE)
+    assert [told["digest"] for told in answer["answers"]] == [str(number) for number in range(1000)]
+    assert answer["answers_left_out"] == 234
+
+
 def test_warnings_are_told(call):
     _answer, calls = call(result=_import.Result(["a box"], 0, 2), store=STORE)
     assert calls[-1] == "a box"
@@ -65,7 +71,7 @@ def test_warnings_are_told(call):
 
 def test_a_failure_tells_what_was_answered_before(call):
     answer, _calls = call(failure=Failure("it broke"), store=STORE)
-    assert answer == {"msg": "it broke", "changed": True, "answers": [ANSWER]}
+    assert answer == {"msg": "it broke", "changed": True, "answers": [ANSWER], "answers_left_out": 0}
 
 
 def test_the_result_and_the_defaults_are_as_documented(call):
