@@ -56,7 +56,7 @@ MOST_ANSWERS = 1000
 MOST_SECONDS = 600.0
 """Seconds after which a pass begins with no more requests, so that the next one sees which boxes there are."""
 LONGEST_REASON = 300
-"""Characters of an answer's reason that are told to whoever runs the pass."""
+"""Characters of an answer's reason that are told, to the guest and to whoever runs the pass."""
 MOST_WARNINGS = 100
 """Warnings of a pass that are told."""
 _PATIENCE = 60.0
@@ -224,11 +224,15 @@ def _outlook(request: Request, store: _store.Open, limits: Limits) -> Answer:
 
 def _said(request: Request, status: str, reason: str = "") -> Answer:
     box, digest = request.box.name, request.digest[:100]
-    reason = reason if len(reason) <= LONGEST_REASON else reason[:LONGEST_REASON] + "\u2026"
+    reason = _short(reason)
     try:
         return Answer(_store.shown(box), _store.shown(digest), status, reason, request.id)
     except Exception:
         return Answer(ascii(box)[1:-1], ascii(digest)[1:-1], status, reason, request.id)
+
+
+def _short(reason: str) -> str:
+    return reason if len(reason) <= LONGEST_REASON else reason[:LONGEST_REASON] + "\u2026"
 
 
 def _has(store: _store.Open, name: str) -> bool:
@@ -259,6 +263,7 @@ class _Pass:
         self._alone: set[tuple[str, str]] = set()
         self._answers = dict.fromkeys(self._boxes, 0)
         self._removed = 0
+        self._budgets = {name: _import_tree.Budget(_import_boxes.BUDGET) for name in self._boxes}
         self._left_room = _import_room.Room(staging, options.limits, self._workers)
         self._turns = _import_turns.Turns.for_size(options.limits.max_size)
         self._warnings: list[str] = []
@@ -311,7 +316,10 @@ class _Pass:
             old = _sweep(box, self._warnings).old
             self._removed += len(old)
             for name in old:
-                self._try(_import_boxes.discard, box, name)
+                self._discard(box, name)
+
+    def _discard(self, box: Box, name: str) -> None:
+        self._try(_import_boxes.discard, box, name, self._budgets[box.name])
 
     def _try(self, do: Callable[..., object], *arguments: Any) -> None:
         """Do something that others do not have to wait for if it fails, in whatever way."""
@@ -334,8 +342,8 @@ class _Pass:
         """Answer, and only then remove the request: a pass that is killed in between answers it once more."""
         self._settled.add((request.box.name, request.name))
         self._answers[request.box.name] += 1
-        self._try(_import_boxes.answer, request, status, reason)
-        self._try(_import_boxes.discard, request.box, request.name)
+        self._try(_import_boxes.answer, request, status, _short(reason))
+        self._discard(request.box, request.name)
         self._tell(_said(request, status, reason))
 
     def _answer(self, waiting: dict[str, list[Request]]) -> None:

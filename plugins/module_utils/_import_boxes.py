@@ -33,8 +33,8 @@ OLD = 3600
 """Seconds after which what is no request is removed."""
 MOST_NAMES = 1000
 """Names in a box beyond which whatever comes next is removed."""
-_BUDGET = 10_000
-"""Entries of a folder that a guest has made that are removed at once."""
+BUDGET = 10_000
+"""Entries of folders that a guest has made in its box that a pass removes; those beyond wait for the next ones."""
 _REQUEST = re.compile(r"([0-9a-f]{32})\.(.*)\.tar\Z", re.DOTALL)
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 
@@ -198,10 +198,16 @@ def answer(request: Request, status: str, reason: str) -> None:
             raise
 
 
-def discard(box: Box, name: str) -> None:
-    """Remove something from a box; what cannot be removed gets a name that is none of a request."""
+def discard(box: Box, name: str, budget: _import_tree.Budget) -> None:
+    """Remove something from a box; what cannot be removed gets a name that is none of a request.
+
+    A folder costs as much of the budget as is in it.
+    """
     try:
-        _import_tree.remove(name, box.fd, _import_tree.Budget(_BUDGET))
+        try:
+            os.unlink(name, dir_fd=box.fd)
+        except IsADirectoryError:
+            _import_tree.remove(name, box.fd, budget)
     except FileNotFoundError:
         return
     except Exception:

@@ -75,7 +75,7 @@ def fail_at(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     elif place in ("open_request", "answer"):
         monkeypatch.setattr(_import_boxes, place, failing(getattr(_import_boxes, place), *by_request))
     elif place == "discard":
-        named_by = (lambda box, name: box.name, lambda box, name: name.removesuffix(".tar"))
+        named_by = (lambda box, *_more: box.name, lambda _box, name, _budget: name.removesuffix(".tar"))
         monkeypatch.setattr(_import_boxes, place, failing(_import_boxes.discard, *named_by))
     elif place == "shown":
         by_text = (lambda text: "evil" if text.startswith("sha256=0") else "", lambda text: text)
@@ -156,6 +156,37 @@ def test_what_is_told_of_an_answer_is_short_however_long_its_names_are(host: Hos
     host.as_guest(lambda: (box / ("\U0001f600" * 60 + ".tar")).touch())
     for answer in host.run():
         assert answer.status == "refused" and 0 < len(answer.reason) <= _import.LONGEST_REASON + 1
+
+
+def test_folders_in_a_box_cost_a_pass_only_so_much_however_many_there_are(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """What is beyond is moved out of the way, and goes later."""
+    monkeypatch.setattr(_import_boxes, "BUDGET", 100)
+    box = host.boxes / "evil"
+
+    def make() -> None:
+        for number in range(5):
+            folder = box / f"{number:032x}.{numbered(number)}.tar"
+            folder.mkdir()
+            for file in range(60):
+                (folder / str(file)).touch()
+            folder.chmod(0o777)
+
+    def left() -> int:
+        return sum(len(files) for _path, _folders, files in os.walk(box))
+
+    host.as_guest(make)
+    host.run()
+    assert left() >= 5 * 60 - 100
+    host.check()
+    for path in box.glob("*.answer"):
+        path.unlink()
+    monkeypatch.setattr(_import_boxes, "OLD", -1)
+    before = left()
+    host.run()
+    assert before > left() >= before - 100
+    host.is_served("good", 1)
 
 
 def large(number: int) -> Folder:

@@ -325,7 +325,7 @@ def test_what_is_put_back_is_answered_once(host: Host, monkeypatch: pytest.Monke
     """A name that cannot be got rid of is left to the next pass."""
     from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import_boxes
 
-    monkeypatch.setattr(_import_boxes, "discard", lambda box, name: None)
+    monkeypatch.setattr(_import_boxes, "discard", lambda box, name, budget: None)
     host.put("evil", "sha1=0", b"")
     answers: list[_import.Answer] = []
     result = _import.run(host.options, answers.append)
