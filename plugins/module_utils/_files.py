@@ -169,15 +169,18 @@ def locked(
     folder: bool = False,
     unopened: str = "Run as root (become: true); it must be no link.",
     held: str = "Wait until it ends, and run again.",
+    within: int | None = None,
 ) -> Iterator[None]:
     """Hold a lock (flock), so that two runs side by side take turns. `patience`: seconds to wait for the other.
 
     The lock is a file, made if it is missing, or a `folder` that is there. `what` names it in messages; `unopened` and
-    `held` say what to do where it cannot be opened, and where another run goes on holding it.
+    `held` say what to do where it cannot be opened, and where another run goes on holding it. With `within`, the file is
+    made in this open folder, wherever the path leads by now.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY if folder else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     try:
-        descriptor = os.open(path, flags | os.O_CLOEXEC, 0o600)
+        name = path if within is None else os.path.basename(path)
+        descriptor = os.open(name, flags | os.O_CLOEXEC, 0o600, dir_fd=within)
     except OSError as error:
         raise Failure(f"{what} {path} cannot be opened: {error.strerror}. {unopened}") from error
     try:

@@ -9,10 +9,11 @@ Whoever can write the store may change it meanwhile: everything goes through ope
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import re
 import stat
-from typing import Iterator, NamedTuple, Sequence
+from typing import Dict, Iterable, Iterator, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _manifest, _names, _store, _tree
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
@@ -21,7 +22,10 @@ SUFFIX = ".quarantine"
 """What the default folder's name has after that of the store."""
 LOCK = ".lock"
 """File in the folder. It is no name of an implementation."""
-_COPY = re.compile(r"(?s)(.*)\.(0|[1-9][0-9]*)\Z")
+LONGEST = 255
+"""Bytes of a name, where the file system does not tell."""
+_COPY = re.compile(r"(?s)(.*)\.(0|[1-9][0-9]{0,8})\Z")
+_SHELF = re.compile(r"\.(0|[1-9][0-9]{0,8})\Z")
 
 
 class Request(NamedTuple):
@@ -34,10 +38,28 @@ class Request(NamedTuple):
 
 
 class Move(NamedTuple):
-    """One implementation: its entry in the store and its entry in the folder."""
+    """One implementation: its entry in the store, and its entry in the folder or in one of the folder's shelves."""
 
     inside: str
     aside: str
+
+
+class Left(NamedTuple):
+    """A name that is not moved, as it was asked for, and why."""
+
+    name: str
+    reason: str
+
+
+class Plan(NamedTuple):
+    """What is to be moved, and what cannot be."""
+
+    moves: list[Move]
+    left: list[Left]
+
+
+Copies = Dict[str, Dict[int, str]]
+"""For each name its copies in the folder: number and entry."""
 
 
 def default_folder(store: str) -> str:
@@ -45,19 +67,30 @@ def default_folder(store: str) -> str:
     return store + SUFFIX
 
 
-def entry(name: str, number: int) -> str:
-    """What a name's copy is called in the folder: the first as the name, unless that looks like a numbered copy."""
-    return name if number == 0 and not _COPY.match(name) else f"{name}.{number}"
+def entry(name: str, number: int, longest: int = LONGEST) -> str:
+    """Where a name's copy is in the folder: the first under the name, the others with their number after it.
+
+    A name that looks like a numbered copy has its number from the first on. Where name and number together are too long
+    for a file system, the copy has the name itself, on the shelf of that number.
+    """
+    short = name if number == 0 and not _COPY.match(name) else f"{name}.{number}"
+    return short if len(os.fsencode(short)) <= longest else f".{number}/{name}"
 
 
-def copies(name: str, listing: Sequence[str]) -> list[int]:
-    """The numbers of a name's copies among a folder's entries, in ascending order."""
-    numbers = [0] if entry(name, 0) in listing else []
-    for other in listing:
-        match = _COPY.match(other)
-        if match and match.group(1) == name and match.group(2) != "0":
-            numbers.append(int(match.group(2)))
-    return sorted(numbers)
+def copies(listing: Iterable[str]) -> Copies:
+    """The copies among the folder's entries, those of its shelves with the shelf before them."""
+    found: Copies = {}
+    for each in listing:
+        shelf, on_shelf, name = each.partition("/")
+        number = int(shelf[1:]) if on_shelf else 0
+        match = None if on_shelf else _COPY.match(each)
+        if not on_shelf:
+            name = each
+        if match and (match.group(2) != "0" or _COPY.match(match.group(1))):
+            name, number = match.group(1), int(match.group(2))
+        if _manifest.claims_to_be_name(name):
+            found.setdefault(name, {})[number] = each
+    return found
 
 
 def check(request: Request) -> None:
@@ -73,16 +106,19 @@ def check(request: Request) -> None:
             )
     inner, outer = os.path.realpath(request.folder), os.path.realpath(request.store)
     if (inner + "/").startswith(outer + "/"):
-        raise Failure(
-            f"The folder {request.folder} lies in the store {request.store}, where it would be shared with the store."
-            " Choose one outside of it."
-        )
+        raise _in_the_store(request.folder)
 
 
-def run(request: Request, moved: list[dict[str, str]], dry: bool = False) -> None:
+def _in_the_store(folder: str) -> Failure:
+    return Failure(
+        f"The folder {folder} lies in the store, where it would be shared with the store. Choose one outside of it."
+    )
+
+
+def run(request: Request, moved: list[dict[str, str]], dry: bool = False) -> list[Left]:
     """Move what is not yet where it is wanted, or with ``dry`` only see what that is, and add it to ``moved``.
 
-    Failure: what is in ``moved`` was moved, and nothing else.
+    Each name is moved or not by itself; those that could not be are returned. Failure: nothing can be moved.
     """
     check(request)
     with contextlib.ExitStack() as stack:
@@ -93,63 +129,100 @@ def run(request: Request, moved: list[dict[str, str]], dry: bool = False) -> Non
         if aside is not None:
             stack.callback(os.close, aside)
         if aside is None or dry:
-            planned = plan(request, entries, [] if aside is None else os.listdir(aside))
-            if dry or not planned:
-                moved += [_report(request, move) for move in planned]
-                return
-            aside = _make_folder(request.folder, store)
+            planned = plan(request, entries, {} if aside is None else copies(_listing(aside)), _longest(store))
+            if dry or not planned.moves:
+                moved += [_report(request, move) for move in planned.moves]
+                return planned.left
+            aside = _open_folder(request.folder, store, make=True)
+            if aside is None:
+                raise Failure(
+                    f"The folder {request.folder} was removed by somebody else while it was made. Run again."
+                )
             stack.callback(os.close, aside)
-        stack.enter_context(_files.locked(f"{request.folder}/{LOCK}"))
+        stack.enter_context(_files.locked(f"{request.folder}/{LOCK}", within=aside))
         stack.callback(_to_disk, store, aside)
-        for move in plan(request, os.listdir(store), os.listdir(aside)):
-            _carry_out(request, move, store, aside)
+        return _carry_out(request, store, aside, moved)
+
+
+def _carry_out(request: Request, store: int, aside: int, moved: list[dict[str, str]]) -> list[Left]:
+    planned = plan(request, os.listdir(store), copies(_listing(aside)), _longest(aside))
+    left = list(planned.left)
+    for move in planned.moves:
+        try:
+            _move(move, store, aside, request.restore)
+        except OSError as error:
+            left.append(Left(_store.shown(move.inside), f"{error.strerror or error}. It is where it was."))
+        else:
             moved.append(_report(request, move))
+    return left
 
 
-def plan(request: Request, entries: Sequence[str], aside: Sequence[str]) -> list[Move]:
-    """The moves that are to be made, given what is in the store and in the folder. Pure.
-
-    Failure: they cannot all be made.
-    """
-    inside = [name for name in entries if _manifest.claims_to_be_name(name)]
-    moves, missing, twice = [], [], []
+def plan(request: Request, entries: Sequence[str], aside: Copies, longest: int = LONGEST) -> Plan:
+    """What is to be moved and what cannot be, given what is in the store and in the folder. Pure."""
+    inside = {name for name in entries if _manifest.claims_to_be_name(name)}
+    names = _by_shown(itertools.chain(inside, aside))
+    moves: dict[str, Move] = {}
+    left: list[Left] = []
     for given in dict.fromkeys(request.names):
-        name = _real_name(given, inside, aside)
-        numbers = copies(name, aside)
-        if request.restore:
-            if name in inside and numbers:
-                twice.append(given)
-            elif numbers:
-                moves.append(Move(name, entry(name, numbers[-1])))
-        elif name in inside:
-            moves.append(Move(name, entry(name, numbers[-1] + 1 if numbers else 0)))
+        name = names.get(given, given)
+        numbers = aside.get(name, {})
         if name not in inside and not numbers:
-            missing.append(given)
-    if missing:
-        raise Failure(
-            f"Neither the store {request.store} nor {request.folder} has {_listed(missing)}. Nothing was moved."
-            " Correct names."
-        )
-    if twice:
-        raise Failure(
-            f"The store {request.store} already has {_listed(twice)}, so what is in {request.folder} cannot go back"
-            " there. Nothing was moved. Leave these names out, or first quarantine what the store has."
-        )
-    return moves
+            left.append(Left(_plain(given), f"Neither the store {request.store} nor {request.folder} has it."))
+        elif not request.restore and name in inside:
+            moves[name] = Move(name, entry(name, max(numbers) + 1 if numbers else 0, longest))
+        elif request.restore and numbers and name in inside:
+            left.append(Left(
+                _plain(given),
+                f"The store {request.store} already has it, so what is in {request.folder} cannot go back there."
+                " Leave it out, or first quarantine what the store has.",
+            ))
+        elif request.restore and numbers:
+            moves[name] = Move(name, numbers[max(numbers)])
+    return Plan(list(moves.values()), left)
 
 
-def _real_name(given: str, inside: Sequence[str], aside: Sequence[str]) -> str:
-    """The name itself where a report's readable form of it was given."""
-    if given in inside or copies(given, aside):
-        return given
-    stems = [*inside, *aside, *(match.group(1) for match in map(_COPY.match, aside) if match)]
-    found = {name for name in stems if _store.shown(name) == given}
-    return found.pop() if len(found) == 1 else given
+def _by_shown(names: Iterable[str]) -> dict[str, str]:
+    """Names by their readable form, as reports have it: each has one of its own."""
+    return {_store.shown(name): name for name in names}
 
 
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(map(_store.shown, names[:5]))
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+def _plain(given: str) -> str:
+    """A name as it was given, for people."""
+    return given if given.isprintable() else _store.shown(given)
+
+
+def _listing(aside: int) -> Iterator[str]:
+    """The entries of the folder and of its shelves."""
+    for name in os.listdir(aside):
+        if not _SHELF.match(name):
+            yield name
+            continue
+        with contextlib.suppress(OSError), _shelf(aside, name, make=False) as shelf:
+            yield from [f"{name}/{each}" for each in os.listdir(shelf)]
+
+
+@contextlib.contextmanager
+def _shelf(aside: int, name: str, make: bool) -> Iterator[int]:
+    """A shelf of the folder, open; the folder itself where there is no name."""
+    if not name:
+        yield aside
+        return
+    if make:
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(name, 0o700, dir_fd=aside)
+    shelf = os.open(name, _tree.DIRECTORY, dir_fd=aside)
+    try:
+        yield shelf
+    finally:
+        os.close(shelf)
+
+
+def _longest(folder: int) -> int:
+    """Bytes that a name in a folder may have."""
+    try:
+        return min(LONGEST, os.fstatvfs(folder).f_namemax or LONGEST)
+    except OSError:
+        return LONGEST
 
 
 def _report(request: Request, move: Move) -> dict[str, str]:
@@ -158,10 +231,10 @@ def _report(request: Request, move: Move) -> dict[str, str]:
     return {"name": _store.shown(move.inside), "from": source, "to": target}
 
 
-def _open_folder(path: str, store: int) -> int | None:
-    """A file descriptor of the folder, None if it is not there.
+def _open_folder(path: str, store: int, make: bool = False) -> int | None:
+    """A file descriptor of the folder, None if it is not there and not to be made.
 
-    Failure: it is not one that this user alone can change, or it is on another file system than the store.
+    Failure: it is not one that this user alone can change, it is in the store, or on another file system.
     """
     parent, name = os.path.split(path.rstrip("/"))
     try:
@@ -169,45 +242,68 @@ def _open_folder(path: str, store: int) -> int | None:
     except OSError as error:
         raise Failure(f"{parent}, which is to hold the folder {name}: {error.strerror}. Correct folder.") from error
     try:
+        _check_file_system(path, above, store)
+        _check_place(path, above, store)
+        if make:
+            _make_folder(path, name, above)
         descriptor = os.open(name, _tree.DIRECTORY, dir_fd=above)
     except FileNotFoundError:
-        _check_file_system(path, above, store)
         return None
     except OSError as error:
         raise Failure(_why_not_opened(path, error)) from error
     finally:
         os.close(above)
     try:
-        found = os.fstat(descriptor)
-        if found.st_uid not in (0, os.geteuid()):
-            raise Failure(
-                f"The folder {path} belongs to user {found.st_uid}, who could change what is in it."
-                " Move it away, or choose another folder."
-            )
-        if found.st_mode & 0o022:
-            raise Failure(
-                f"The folder {path} has the mode {stat.S_IMODE(found.st_mode):04o}: others could change what is in it."
-                " Set it to 0700."
-            )
-        _check_file_system(path, descriptor, store)
+        _check_folder(path, descriptor, store)
     except BaseException:
         os.close(descriptor)
         raise
     return descriptor
 
 
-def _make_folder(path: str, store: int) -> int:
+def _make_folder(path: str, name: str, above: int) -> None:
     try:
         with contextlib.suppress(FileExistsError):
-            os.mkdir(path.rstrip("/"), 0o700)
+            os.mkdir(name, 0o700, dir_fd=above)
     except OSError as error:
         raise Failure(
             f"The folder {path} cannot be made: {error.strerror}. Run as root, or as the store's owner."
         ) from error
-    descriptor = _open_folder(path, store)
-    if descriptor is None:
-        raise Failure(f"The folder {path} was removed by somebody else while it was made. Run again.")
-    return descriptor
+
+
+def _check_folder(path: str, descriptor: int, store: int) -> None:
+    found = os.fstat(descriptor)
+    if found.st_uid not in (0, os.geteuid()):
+        raise Failure(
+            f"The folder {path} belongs to user {found.st_uid}, who could change what is in it."
+            " Move it away, or choose another folder."
+        )
+    if found.st_mode & 0o022:
+        raise Failure(
+            f"The folder {path} has the mode {stat.S_IMODE(found.st_mode):04o}: others could change what is in it."
+            " Set it to 0700."
+        )
+    _check_file_system(path, descriptor, store)
+
+
+def _check_place(path: str, above: int, store: int) -> None:
+    """Failure if this open directory is the store, or in it, wherever its path leads by now."""
+    wanted = os.fstat(store)
+    at = os.dup(above)
+    try:
+        found = os.fstat(at)
+        while not os.path.samestat(found, wanted):
+            higher = os.open("..", os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC, dir_fd=at)
+            os.close(at)
+            at, below = higher, found
+            found = os.fstat(at)
+            if os.path.samestat(found, below):
+                return
+        raise _in_the_store(path)
+    except PermissionError:
+        return  # a folder above that this user may not search
+    finally:
+        os.close(at)
 
 
 def _check_file_system(path: str, descriptor: int, store: int) -> None:
@@ -232,18 +328,20 @@ def _to_disk(*folders: int) -> None:
             os.fsync(folder)
 
 
-def _carry_out(request: Request, move: Move, store: int, aside: int) -> None:
-    source, target = ((move.aside, aside), (move.inside, store))
-    if not request.restore:
-        source, target = ((move.inside, store), (move.aside, aside))
-    try:
+def _move(move: Move, store: int, aside: int, restore: bool) -> None:
+    """Make one move. OSError: it was not made."""
+    shelf, _on_shelf, name = move.aside.rpartition("/")
+    with _shelf(aside, shelf, make=not restore) as folder:
+        source, target = (move.inside, store), (name, folder)
+        if restore:
+            source, target = target, source
         with _movable(*source):
             _files.rename_new(*source, *target)
-    except OSError as error:
-        raise Failure(
-            f"{_store.shown(move.inside)} of the store {request.store} could not be moved:"
-            f" {error.strerror or error}. It is where it was."
-        ) from error
+        if shelf:
+            _to_disk(folder)
+    if shelf and restore:
+        with contextlib.suppress(OSError):
+            os.rmdir(shelf, dir_fd=aside)
 
 
 @contextlib.contextmanager

@@ -101,8 +101,20 @@ def sort_names(fd: int) -> tuple[list[str], list[tuple[str, str]]]:
 
 
 def shown(name: str) -> str:
-    """A name in a store, for people."""
-    return readable(os.fsencode(name))
+    """A name in a store, for people, and for `_quarantine` to know it by: no two names are shown alike.
+
+    What is no UTF-8 or cannot be printed appears as its bytes, ``\\xNN``, but for a newline and its like; a backslash
+    is doubled.
+    """
+    if name.isascii() and name.isprintable() and "\\" not in name:
+        return name
+    return "".join(map(_shown, name))
+
+
+def _shown(char: str) -> str:
+    if char == "\\" or char in "\n\r\t":
+        return char.encode("unicode_escape").decode()
+    return char if char.isprintable() else "".join("\\x%02x" % byte for byte in os.fsencode(char))
 
 
 def open_implementation(store: Open, name: str) -> int:

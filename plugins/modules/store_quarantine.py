@@ -28,16 +28,18 @@ options:
     description:
       - Names of implementations, as RV(zeroinstall.virtualbox.store_verify#module:problems) has them. Each must begin
         as the name of an implementation does, but need not be a valid one.
-      - If the store has none of such a name, and it is not in O(folder) either, nothing is moved.
+      - Two names in a store never have the same form there, so each is moved by its own.
+      - Each is moved or not by itself. What is not moved is in RV(not_moved), and is a failure.
     type: list
     elements: str
     required: true
   state:
     description:
       - V(quarantined) moves them from the store to O(folder). If a copy of that name is there already, the new one
-        gets C(.1), C(.2) and so on after its name.
-      - V(restored) moves the latest copy of each back to the store. Nothing is moved if the store has got one of these
-        names in the meantime.
+        gets C(.1), C(.2) and so on after its name. Where that is too long for a file system, it is moved to a folder
+        C(.1), C(.2) and so on in O(folder) under its own name.
+      - V(restored) moves the latest copy of each back to the store. One that the store has got in the meantime is not
+        moved.
     type: str
     choices: [quarantined, restored]
     default: quarantined
@@ -82,7 +84,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 moved:
-  description: What was moved. In check mode what would be.
+  description: What was moved, at most the first two megabytes of it. In check mode what would be.
   returned: always
   type: list
   elements: dict
@@ -100,11 +102,47 @@ moved:
     to:
       description: Path where it is now.
       type: str
+moved_left_out:
+  description: How many more were moved.
+  returned: always
+  type: int
+  sample: 0
+not_moved:
+  description: What was asked for and could not be moved, at most the first megabyte of it.
+  returned: always
+  type: list
+  elements: dict
+  sample: []
+  contains:
+    name:
+      description: Name of the implementation.
+      type: str
+    reason:
+      description: Why, for people.
+      type: str
+not_moved_left_out:
+  description: How many more could not be moved.
+  returned: always
+  type: int
+  sample: 0
 """
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._capped import capped
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+
+MOST, ROOM_MOVED, ROOM_LEFT = 10_000, 2 << 20, 1 << 20
+"""Entries of a list in the result, and bytes of those of what was moved and of what was not."""
+TOLD = 3
+"""Names that a message has."""
+
+
+def message(left):
+    """What was not moved, with the first names."""
+    told = ["{}: {}".format(*one) for one in left[:TOLD]]
+    more = [f"And {len(left) - TOLD} more, see not_moved."] if len(left) > TOLD else []
+    return f"{len(left)} of the names could not be moved: " + " ".join(told + more)
 
 
 def main():
@@ -121,13 +159,29 @@ def main():
     params = module.params
     folder = params["folder"] or _quarantine.default_folder(params["path"])
     request = _quarantine.Request(params["path"], params["names"], folder, params["state"] == "restored")
-    moved = []
+    moved, left, failure = [], [], None
     try:
-        _quarantine.run(request, moved, module.check_mode)
-    except Failure as failure:
-        module.fail_json(msg=str(failure), changed=bool(moved), moved=moved)
-    diff = {key: "".join("%s\n" % move[end] for move in moved) for key, end in (("before", "from"), ("after", "to"))}
-    module.exit_json(changed=bool(moved), moved=moved, diff=diff)
+        left = _quarantine.run(request, moved, module.check_mode)
+    except Failure as error:
+        failure = str(error)
+    result = answer(moved, left)
+    if failure or left:
+        module.fail_json(msg=failure or message(left), **result)
+    module.exit_json(**result)
+
+
+def answer(moved, left):
+    """The result, which names can make only so long."""
+    kept, kept_left = capped(moved, MOST, ROOM_MOVED), capped((one._asdict() for one in left), MOST, ROOM_LEFT)
+    ends = (("before", "from"), ("after", "to"))
+    return {
+        "changed": bool(moved),
+        "moved": kept.items,
+        "moved_left_out": kept.left_out,
+        "not_moved": kept_left.items,
+        "not_moved_left_out": kept_left.left_out,
+        "diff": {key: "".join("%s\n" % move[end] for move in kept.items) for key, end in ends},
+    }
 
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ import tempfile
 from pathlib import Path
 
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine, _store
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._quarantine import Request
 
@@ -39,11 +39,17 @@ class Store:
         (self.path / name / "file").write_text(text or name)
         (self.path / name).chmod(0o555)
 
-    def run(self, *names, restore=False, dry=False, folder=None):
-        """What was moved."""
+    def try_to(self, *names, restore=False, dry=False, folder=None):
+        """What was moved, and what was not, with why."""
         moved = []
-        _quarantine.run(Request(str(self.path), names, str(folder or self.aside), restore), moved, dry)
-        return [(Path(move["from"]).name, Path(move["to"]).name) for move in moved]
+        left = _quarantine.run(Request(str(self.path), names, str(folder or self.aside), restore), moved, dry)
+        return [(Path(move["from"]).name, Path(move["to"]).name) for move in moved], dict(left)
+
+    def run(self, *names, **options):
+        """What was moved, where all that was asked for could be."""
+        moved, left = self.try_to(*names, **options)
+        assert left == {}
+        return moved
 
     def all(self):
         """Everything that there is, with its contents and modes."""
@@ -95,7 +101,7 @@ def test_a_second_copy_gets_a_number_and_the_latest_comes_back(store):
 
 def test_more_than_nine_copies_are_counted_as_numbers():
     listing = [A, *(f"{A}.{number}" for number in range(1, 12)), A + ".01", A + ".x", A + ".1.2"]
-    assert _quarantine.copies(A, listing) == list(range(12))
+    assert list(_quarantine.copies(listing)[A]) == list(range(12))
 
 
 @pytest.mark.parametrize("name", ["sha1=x.1", "sha1=x.0", "sha1=x\n.1", "sha1=x."])
@@ -145,31 +151,129 @@ def test_a_name_that_is_no_utf8(store):
     assert names(store.aside) == [name]
 
 
-def test_a_readable_form_that_two_names_share_is_ambiguous(store):
-    both = [os.fsdecode(b"sha1=\x85"), "sha1=\u0085"]
-    for name in both:
+ALIKE = [os.fsdecode(b"sha1=\x85"), "sha1=\u0085", "sha1=\\x85", "sha1=\\\\x85", "sha1=\n", "sha1=\\n"]
+
+
+def test_names_that_look_alike_are_told_apart_by_their_readable_forms(store):
+    for name in ALIKE:
         store.add(name, "x")
-    with pytest.raises(Failure, match=r"Neither the store .* has sha1=\\x85"):
-        store.run("sha1=\\x85")
-    assert names(store.path) == sorted([A, B, *both])
+    shown = list(map(_store.shown, ALIKE))
+    assert len(set(shown)) == len(ALIKE) and all(name.isprintable() for name in shown)
+    for name, readable in zip(ALIKE, shown):
+        assert len(store.run(readable)) == 1
+        assert name in names(store.aside) and name not in names(store.path)
+        assert store.run(readable) == []
+    assert len(store.run(*shown, restore=True)) == len(ALIKE)
+    assert names(store.path) == sorted([A, B, *ALIKE])
 
 
-def test_missing_names_are_named_before_anything_is_moved(store):
-    before = store.all()
-    with pytest.raises(Failure, match=f"Neither the store .* has {C}. Nothing was moved"):
-        store.run(A, C)
-    with pytest.raises(Failure, match=C):
-        store.run(C, restore=True)
-    assert store.all() == before
+def test_a_name_that_is_missing_is_named_and_the_others_are_moved(store):
+    moved, left = store.try_to(A, C)
+    assert moved == [(A, A)] and list(left) == [C]
+    assert left[C].startswith(f"Neither the store {store.path} nor {store.aside} has it")
+    moved, left = store.try_to(C, A, restore=True)
+    assert moved == [(A, A)] and list(left) == [C]
 
 
-def test_restoring_what_the_store_has_is_refused_and_loses_nothing(store):
+def test_what_the_store_has_does_not_come_back_and_nothing_is_lost(store):
     store.run(A, B)
     store.add(A, "new")
-    before = store.all()
-    with pytest.raises(Failure, match=f"already has {A}"):
-        store.run(B, A, restore=True)
-    assert store.all() == before
+    moved, left = store.try_to(B, A, restore=True)
+    assert moved == [(B, B)] and "already has it" in left[A]
+    assert (store.path / A / "file").read_text() == "new"
+    assert (store.aside / A / "file").read_text() == A
+
+
+LONG = "sha1=" + "a" * 250
+LONG_COPY = "sha1=" + "a" * 248 + ".1"
+LONG_BYTES = "sha1=" + "\u00e4" * 125
+
+
+@pytest.mark.parametrize("name", [LONG, LONG_COPY, LONG_BYTES, LONG[:-1], LONG[:-2]])
+def test_a_name_as_long_as_can_be_goes_and_comes_like_any_other(store, name):
+    for text in ("first", "second", "third"):
+        store.add(name, text)
+        if not (store.path / A).exists():
+            store.add(A, text)
+        assert len(store.run(name, A)) == 2
+    assert names(store.path) == [B]
+    assert store.run(name) == []
+    for text in ("third", "second", "first"):
+        assert len(store.run(name, restore=True)) == 1
+        assert (store.path / name / "file").read_text() == text
+        subprocess.run(["rm", "-rf", "--", str(store.path / name)], check=True)
+    assert names(store.aside) == [A, A + ".1", A + ".2"]
+
+
+def test_the_work_grows_with_the_number_of_names_and_no_faster(store, monkeypatch):
+    """A guest makes as many odd names as it likes; each is read once when they are planned."""
+    counts = []
+    real = _quarantine._COPY
+
+    class Counting:
+        def match(self, name):
+            counts[-1] += 1
+            return real.match(name)
+
+    monkeypatch.setattr(_quarantine, "_COPY", Counting())
+    for number in (500, 1000):
+        many = [f"sha256={each}" for each in range(number)]
+        counts.append(0)
+        planned = _quarantine.plan(
+            Request(str(store.path), many, str(store.aside)), many, _quarantine.copies(many))
+        assert len(planned.moves) == number and not planned.left
+    assert counts[1] <= 2 * counts[0]
+
+
+def test_ten_thousand_odd_names_do_not_keep_one_that_was_tampered_with(store):
+    many = [f"sha256={number}" for number in range(10_000)]
+    for name in many:
+        (store.path / name).mkdir()
+    assert len(store.run(*many, A)) == 10_001
+    assert names(store.path) == [B]
+
+
+def test_the_lock_and_the_folder_are_made_through_what_was_checked(store, tmp_path, monkeypatch):
+    """Whoever can rename above the folder swaps the folders after they were opened: what is made is made in the old."""
+    above, other = store.path.parent, tmp_path / "other"
+    trap = tmp_path / "trap"
+    trap.write_text("untouched")
+    (other / "implementations.quarantine").mkdir(parents=True)
+    (other / "implementations.quarantine" / _quarantine.LOCK).symlink_to(trap)
+    check_folder = _quarantine._check_folder
+    swapped = []
+
+    def swap():
+        if not swapped:
+            swapped.append(above.rename(tmp_path / "moved"))
+            other.rename(above)
+
+    def then_swapped(*arguments):
+        check_folder(*arguments)
+        swap()
+
+    monkeypatch.setattr(_quarantine, "_check_folder", then_swapped)
+    moved = []
+    assert _quarantine.run(Request(str(store.path), [A], str(store.aside)), moved) == []
+    assert sorted(os.listdir(str(store.aside))) == [_quarantine.LOCK]
+    assert (store.aside / _quarantine.LOCK).is_symlink() and trap.read_text() == "untouched"
+    assert sorted(os.listdir(str(tmp_path / "moved" / store.aside.name))) == [_quarantine.LOCK, A]
+
+
+def test_a_folder_that_is_swapped_for_one_in_the_store_is_refused(store, tmp_path, monkeypatch):
+    way = tmp_path / "way"
+    way.mkdir()
+    real = _quarantine.check
+
+    def then_swapped(request):
+        real(request)
+        way.rmdir()
+        way.symlink_to(store.path)
+
+    monkeypatch.setattr(_quarantine, "check", then_swapped)
+    with pytest.raises(Failure, match="lies in the store"):
+        store.run(A, folder=way / "q")
+    assert names(store.path) == [A, B]
 
 
 def test_nothing_is_replaced_even_by_who_adds_a_name_between_look_and_move(store, monkeypatch):
@@ -182,25 +286,21 @@ def test_nothing_is_replaced_even_by_who_adds_a_name_between_look_and_move(store
         return moves
 
     monkeypatch.setattr(_quarantine, "plan", race)
-    with pytest.raises(Failure, match=f"{A} of the store .* could not be moved: File exists. It is where it was"):
-        store.run(A, restore=True)
+    assert store.try_to(A, restore=True) == ([], {A: "File exists. It is where it was."})
     assert (store.aside / A / "file").read_text() == A
 
 
-def test_a_move_that_fails_leaves_what_was_moved_before_and_says_so(store, monkeypatch):
+def test_a_move_that_fails_is_named_and_holds_up_no_other(store, monkeypatch):
     real = _quarantine._files.rename_new
 
     def rename(name, *rest):
-        if name == B:
+        if name == A:
             raise OSError(5, "Input/output error")
         real(name, *rest)
 
     monkeypatch.setattr(_quarantine._files, "rename_new", rename)
-    moved = []
-    with pytest.raises(Failure, match=f"{B} of the store .*Input/output error. It is where it was"):
-        _quarantine.run(Request(str(store.path), [A, B], str(store.aside)), moved)
-    assert [move["name"] for move in moved] == [A]
-    assert (names(store.path), names(store.aside)) == ([B], [A])
+    assert store.try_to(A, B) == ([(B, B)], {A: "Input/output error. It is where it was."})
+    assert (names(store.path), names(store.aside)) == ([A], [B])
 
 
 def test_where_the_c_library_cannot_help_a_plain_rename_does(store, monkeypatch):
@@ -433,7 +533,7 @@ def test_an_ordinary_user_cannot_move_what_is_anothers(own):
     assert as_nobody(lambda: str(own.run(A))).startswith(f"Failure: The folder {own.aside} cannot be made: Permission")
     os.chown(str(own.path.parent), 65534, 65534)
     os.chown(str(own.path), 0, 0)
-    message = as_nobody(lambda: str(own.run(A)))
-    assert "could not be moved: Permission denied" in message
+    message = as_nobody(lambda: str(own.try_to(A)))
+    assert "Permission denied. It is where it was" in message
     assert names(own.path) == [A, B, C]
     assert stat.S_IMODE((own.path / A).stat().st_mode) == 0o555

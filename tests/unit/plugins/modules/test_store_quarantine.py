@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine
@@ -13,6 +15,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.modules import store_qua
 
 STORE = "/s/0install.net/implementations"
 MOVE = {"name": "sha1=x", "from": "/s/a", "to": "/s/b"}
+REST = {"moved_left_out": 0, "not_moved": [], "not_moved_left_out": 0}
 
 
 @pytest.fixture
@@ -20,12 +23,13 @@ def call(monkeypatch, run_module):
     """Run the module with options; its answer, and the calls to the code below it."""
     calls = []
 
-    def run(moves=(MOVE,), failure=None, **options):
+    def run(moves=(MOVE,), failure=None, left=(), **options):
         def carry_out(request, moved, dry):
             calls.append((request, dry))
             moved.extend(moves)
             if failure:
                 raise failure
+            return list(left)
 
         monkeypatch.setattr(_quarantine, "run", carry_out)
         return run_module(store_quarantine.main, **options)[1], calls
@@ -36,7 +40,7 @@ def call(monkeypatch, run_module):
 def test_by_default_it_moves_beside_the_store(call):
     answer, calls = call(path=STORE, names=["sha1=x"])
     assert calls == [(_quarantine.Request(STORE, ["sha1=x"], STORE + ".quarantine", False), False)]
-    assert answer == {"changed": True, "moved": [MOVE], "diff": {"before": "/s/a\n", "after": "/s/b\n"}}
+    assert answer == {"changed": True, "moved": [MOVE], "diff": {"before": "/s/a\n", "after": "/s/b\n"}, **REST}
 
 
 def test_options_reach_the_code(call):
@@ -46,12 +50,31 @@ def test_options_reach_the_code(call):
 
 def test_nothing_moved_is_no_change(call):
     answer, _calls = call(moves=(), path=STORE, names=[])
-    assert answer == {"changed": False, "moved": [], "diff": {"before": "", "after": ""}}
+    assert answer == {"changed": False, "moved": [], "diff": {"before": "", "after": ""}, **REST}
 
 
 def test_a_failure_tells_what_was_moved_before(call):
     answer, _calls = call(failure=Failure("it broke"), path=STORE, names=["sha1=x"])
-    assert answer == {"msg": "it broke", "changed": True, "moved": [MOVE]}
+    assert (answer["msg"], answer["changed"], answer["moved"]) == ("it broke", True, [MOVE])
+
+
+def test_what_was_not_moved_is_a_failure_that_names_the_first(call):
+    left = [_quarantine.Left(f"sha1={number}", "No room.") for number in range(5)]
+    answer, _calls = call(left=left, path=STORE, names=["sha1=x"])
+    assert answer["changed"] and answer["moved"] == [MOVE]
+    assert answer["msg"] == (
+        "5 of the names could not be moved: sha1=0: No room. sha1=1: No room. sha1=2: No room. And 2 more, see not_moved."
+    )
+    assert answer["not_moved"][4] == {"name": "sha1=4", "reason": "No room."}
+
+
+def test_forty_thousand_long_names_make_no_long_answer(call):
+    moves = [{"name": "\\x01" * 250, "from": "\\x01" * 300, "to": "\\x01" * 300}] * 40_000
+    left = [_quarantine.Left("\\x01" * 250, "No room.")] * 40_000
+    answer, _calls = call(moves=moves, left=left, path=STORE, names=["sha1=x"])
+    assert len(json.dumps(answer)) < 6 << 20
+    assert len(answer["moved"]) + answer["moved_left_out"] == 40_000
+    assert len(answer["not_moved"]) + answer["not_moved_left_out"] == 40_000
 
 
 def test_the_result_is_as_documented(call):
@@ -59,3 +82,4 @@ def test_the_result_is_as_documented(call):
     answer, _calls = call(path=STORE, names=["sha1=x"])
     assert set(documented) == set(answer) - {"changed", "diff"}
     assert set(documented["moved"]["contains"]) == set(answer["moved"][0])
+    assert set(documented["not_moved"]["contains"]) == set(_quarantine.Left._fields)
