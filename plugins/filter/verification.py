@@ -58,10 +58,10 @@ LONGEST = 500
 """Characters of one of them."""
 LONGEST_FAILURE = 4000
 """Characters of a message by which a task failed."""
-ADDED_UP = ("implementations", "ok", "corrupt", "error", "bytes")
+ADDED_UP = ("implementations", "ok", "corrupt", "exposed", "error", "bytes")
 RESULTS = ("cache_verify_result", "cache_verify_group_result")
 NAMES = ("cache_verify_missing", "cache_verify_more")
-REGISTERED = (*RESULTS, *NAMES, "cache_verify_moved", "cache_verify_failure")
+REGISTERED = (*RESULTS, *NAMES, "cache_verify_moved", "cache_verify_moved_more", "cache_verify_failure")
 
 
 class Found(t.NamedTuple):
@@ -139,16 +139,17 @@ def read(variables: t.Mapping[str, t.Any]) -> Found:
             numbers[key] = numbers.get(key, 0) + number(summary.get(key, 0), f"summary.{key}")
         listed = items(result.get("problems") or [], "problems")
         problems += map(problem_text, listed[:TOLD])
-        total += len(listed)
+        total += max(len(listed), int(number(summary.get("problems", 0), "summary.problems")))
     return Found(numbers, problems, total)
 
 
 def moved(variables: t.Mapping[str, t.Any], check_mode: bool) -> str:
     """What was moved aside."""
     ones = items(variables.get("cache_verify_moved") or [], "moved")
+    total = len(ones) + int(number(variables.get("cache_verify_moved_more") or 0, "moved_left_out"))
     would = "would be moved" if check_mode else "moved"
     folders = {text(mapping(one, "moved").get("to"), "moved.to").rpartition("/")[0] for one in ones}
-    return f"{count(len(ones))} {would} aside to {first(sorted(folders), ', ', len(folders))}" if ones else ""
+    return f"{count(total)} {would} aside to {first(sorted(folders), ', ', len(folders))}" if ones else ""
 
 
 def problem(variables: t.Mapping[str, t.Any], found: Found, check_mode: bool) -> str:
@@ -207,9 +208,10 @@ def verification(
             totals = {key: amount + numbers.get(key, 0) for key, amount in totals.items()}
         if message or name in hosts:
             lines.append(f"{plain(name)}: {message or sound(numbers)}")
+    exposed = f" {totals['exposed']} that others may change," if totals["exposed"] else ""
     lines.append(
         f"{count(len(hosts), 'host')}: {totals['ok']} of {count(totals['implementations'])} sound,"
-        f" {totals['corrupt']} corrupt, {totals['error']} not verified, {size(totals['bytes'])};"
+        f" {totals['corrupt']} corrupt,{exposed} {totals['error']} not verified, {size(totals['bytes'])};"
         f" {count(len(chosen), 'guest')}; {len(found)} with problems"
     )
     return {"lines": lines, "problems": found}

@@ -161,6 +161,33 @@ def replace(path: str, text: str | Link, mode: int = 0o644) -> None:
     Replacement(path, text, mode).commit()
 
 
+def replace_within(folder: int, path: str, text: str, mode: int) -> None:
+    """Replace a file of this user's in an open folder at once and whole; its path is for messages, and for its name.
+
+    Failure: nothing was changed.
+    """
+    name = os.path.basename(path)
+    temporary = ".%s.%s" % (name, os.urandom(8).hex())
+    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+    try:
+        descriptor = os.open(temporary, flags, mode, dir_fd=folder)
+        try:
+            with os.fdopen(descriptor, "w", encoding="utf-8", errors="surrogateescape", newline="") as file:
+                file.write(text)
+                file.flush()
+                os.fchmod(file.fileno(), mode)
+                os.fsync(file.fileno())
+            os.replace(temporary, name, src_dir_fd=folder, dst_dir_fd=folder)
+        except BaseException:
+            with contextlib.suppress(OSError):
+                os.unlink(temporary, dir_fd=folder)
+            raise
+        with contextlib.suppress(OSError):
+            os.fsync(folder)
+    except OSError as error:
+        raise Failure(f"{path} cannot be written: {error.strerror or error}.") from error
+
+
 @contextlib.contextmanager
 def locked(
     path: str,
@@ -174,8 +201,8 @@ def locked(
     """Hold a lock (flock), so that two runs side by side take turns. `patience`: seconds to wait for the other.
 
     The lock is a file, made if it is missing, or a `folder` that is there. `what` names it in messages; `unopened` and
-    `held` say what to do where it cannot be opened, and where another run goes on holding it. With `within`, the file is
-    made in this open folder, wherever the path leads by now.
+    `held` say what to do where it cannot be opened, and where another run goes on holding it. `within`: the open folder
+    in which the file is made, wherever the path leads by now.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY if folder else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     try:

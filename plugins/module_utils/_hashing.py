@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any, Callable, Iterator
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _parts, _store
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _holes, _manifest, _parts, _store
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._parts import Batch, Shared
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import Judge, Open, Task, Verdict
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._tree import Problem
@@ -25,10 +25,15 @@ SHARED_OUT = 1 << 26
 class Hashing:
     """The implementations ``tasks`` of open stores, hashed by ``count`` processes.
 
-    At most ``most`` changed lines are told of each; ``stamped``: verdicts have stamps. ``bytes_total`` is an estimate.
+    At most ``most`` changed lines are told of each; ``stamped``: verdicts have stamps; ``holes``: bytes of holes that
+    are read. ``bytes_total`` is an estimate.
     """
 
-    def __init__(self, stores: list[Open], tasks: list[Task], count: int, most: int, stamped: bool) -> None:
+    def __init__(
+        self, stores: list[Open], tasks: list[Task], count: int, most: int, stamped: bool, holes: int = _holes.READ
+    ) -> None:
+        self._budget = _holes.Budget(holes, count)
+        self._judge = Judge()
         self._stores = stores
         self._count = count
         self._most = most
@@ -66,13 +71,13 @@ class Hashing:
                     yield self._settled.pop()
             yield from self._settled
 
-    def _worker(self, tick: Tick) -> Callable[[Any], Any]:
-        judge = Judge(self._most, self._stamped, tick)
+    def _worker(self, tick: Tick, number: int) -> Callable[[Any], Any]:
+        judge = Judge(self._most, self._stamped, tick, lambda count: self._budget.take(number, count))
 
         def work(task: Any) -> Any:
             if isinstance(task, Batch):
                 try:
-                    return list(_parts.hash_batch(self._stores, task, judge.reader))
+                    return list(_parts.hash_batch(self._stores, task, judge))
                 except Problem:
                     return None
             return judge.verdict(self._stores[task.store], task.name)
@@ -96,8 +101,9 @@ class Hashing:
                 return None
             task = self._large.pop()
             try:
+                store = self._stores[task.store]
                 self._shared[task] = Shared(
-                    task.store, self._stores[task.store], task.name, self._stamped, 4 * self._count
+                    task.store, store, task.name, self._stamped, 4 * self._count, self._judge.access(store)
                 )
             except Problem:
                 self._whole.append(task)
@@ -123,6 +129,7 @@ def _weigh(store: Open, name: str) -> tuple[int, int] | None:
         return 0, 0
     try:
         with _store.recorded_manifest(root) as file:
+            _store.check_manifest(file.fileno(), os.fstat(file.fileno()))
             text = file.read(WEIGHED + 1)
     except (Problem, OSError):
         return None

@@ -166,10 +166,20 @@ def parse_line(line: bytes, algorithm: Algorithm) -> Line:
 _SIZES = re.compile(rb"^[FX] [0-9a-f]+ -?[0-9]+ ([0-9]{1,18}) ", re.MULTILINE)
 
 
+def sizes(lines: Iterable[bytes], least: int, most: int) -> set[int] | None:
+    """The sizes of at least so many bytes that files have by a manifest; None if that are too many to keep."""
+    found: set[int] = set()
+    for line in lines:
+        found.update(size for size in map(int, _SIZES.findall(line)) if size >= least)
+        if len(found) > most:
+            return None
+    return found
+
+
 def weight(manifest: bytes) -> tuple[int, int]:
     """Files, and bytes in them, by a manifest that nobody has checked."""
-    sizes = _SIZES.findall(manifest)
-    return len(sizes), sum(map(int, sizes))
+    found = _SIZES.findall(manifest)
+    return len(found), sum(map(int, found))
 
 
 class Differences(NamedTuple):

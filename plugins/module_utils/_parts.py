@@ -10,9 +10,10 @@ from collections import deque
 from typing import Any, Iterator, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _store, _tree
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._access import Access
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._manifest import Algorithm
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._record import Stamp
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import Open, Verdict
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import Judge, Open, Verdict
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._tree import Problem
 
 BATCH_BYTES, BATCH_FILES, BATCH_PATHS = 1 << 23, 128, 1 << 15
@@ -29,11 +30,12 @@ class Batch(NamedTuple):
     files: list[tuple[bytes, list[bytes]]]
 
 
-def hash_batch(stores: list[Open], batch: Batch, reader: _tree.Reader) -> Iterator[tuple[os.stat_result, bytes]]:
+def hash_batch(stores: list[Open], batch: Batch, judge: Judge) -> Iterator[tuple[os.stat_result, bytes]]:
     """States and hashes of a batch's files.
 
-    `Problem`: one of them has one.
+    `Problem`: one of them has one, or others may change it.
     """
+    reader, look = judge.part_reader(stores[batch.store])
     algorithm = _manifest.required_algorithm(batch.name)
     for path, leaves in batch.files:
         fd = _store.open_implementation(stores[batch.store], batch.name)
@@ -44,6 +46,8 @@ def hash_batch(stores: list[Open], batch: Batch, reader: _tree.Reader) -> Iterat
                 fd = below
             for leaf in leaves:
                 yield reader.digest(fd, leaf, path, algorithm.hash)
+                if look.exposed:
+                    raise Problem("exposed", "", "left to a single worker")
         except OSError as error:
             raise _tree.unreadable(path, error) from error
         finally:
@@ -100,8 +104,10 @@ class _Part:
 class Shared:
     """An implementation that several workers hash; it is only ever found sound, or left to a single worker."""
 
-    def __init__(self, position: int, store: Open, name: str, stamped: bool, at_once: int) -> None:
-        """``at_once`` batches may be under way."""
+    def __init__(
+        self, position: int, store: Open, name: str, stamped: bool, at_once: int, access: Access | None = None
+    ) -> None:
+        """``at_once`` batches may be under way. ``access``: who may change it."""
         algorithm = _manifest.required_algorithm(name)
         self.position = position
         self.name = name
@@ -109,6 +115,7 @@ class Shared:
         self._hash = algorithm.hash()
         self._stamp = Stamp() if stamped else None
         self._at_once = at_once
+        self._look = _store.Look(access, lambda count: False)
         self._root = _store.open_implementation(store, name)
         self._items = _tree.walk(self._root, algorithm.one_pass)
         self._waiting: deque[_Part] = deque()
@@ -131,6 +138,8 @@ class Shared:
             part = _Part()
             try:
                 for item in self._items:
+                    if item[-1]:
+                        self._look(item[1], item[-1], item[2], b"")
                     part.add(item, self._algorithm)
                     if part.full:
                         break
@@ -177,13 +186,14 @@ class Shared:
 
     def verdict(self) -> Verdict | None:
         """That it is sound, or None if a single worker is to look at it."""
-        if self.failed or self._algorithm.implementation(self._hash.digest()) != self.name:
+        if self.failed or self._look.exposed or self._algorithm.implementation(self._hash.digest()) != self.name:
             return None
         try:
-            recorded = _store.recorded_digest(self._root, self._algorithm, _tree.Reader(), self._stamp)
+            reader = _tree.Reader(look=self._look)
+            recorded = _store.recorded_digest(self._root, self._algorithm, reader, self._stamp)
         except Problem:
             return None
-        if recorded not in (None, self.name):
+        if self._look.exposed or recorded not in (None, self.name):
             return None
         stamp = self._stamp.value() if self._stamp else None
         return Verdict(

@@ -12,6 +12,7 @@ the same, pages that a process could still write through an old mapping, and wha
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import itertools
 import json
@@ -26,7 +27,8 @@ from typing import Any, NamedTuple
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _mounts, _tree
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
-FORMAT = 1
+FORMAT = 2
+"""What a record of another format calls sound is looked at anew: 1 knew nothing of who may change it."""
 FILE_SYSTEMS = ("ext2", "ext3", "ext4", "xfs", "btrfs", "f2fs")
 """File systems of the local kernel that set the ctime at every write, through mappings too."""
 RECENT = 3 * 10**9
@@ -134,10 +136,16 @@ def write_back(fd: int) -> bool:
 def encode(store: os.stat_result, booted: str, known: dict[str, Known]) -> str:
     """A record's text: a line with a hash, and what it hashes."""
     body = json.dumps(
-        {"format": FORMAT, "device": store.st_dev, "inode": store.st_ino, "boot": booted, "implementations": known},
+        {**_header(store, booted), "implementations": known},
         sort_keys=True, separators=(",", ":"),
     )
     return hashlib.sha256(body.encode()).hexdigest() + "\n" + body + "\n"
+
+
+def _header(store: os.stat_result, booted: str) -> dict[str, Any]:
+    """What a record is of. What is sound depends on who owns the store, and who may write it."""
+    access = [store.st_uid, store.st_gid, stat.S_IMODE(store.st_mode)]
+    return {"format": FORMAT, "device": store.st_dev, "inode": store.st_ino, "boot": booted, "access": access}
 
 
 def decode(text: str, store: os.stat_result, booted: str) -> dict[str, Known]:
@@ -152,7 +160,7 @@ def decode(text: str, store: os.stat_result, booted: str) -> dict[str, Known]:
         record: Any = json.loads(body)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    wanted = {"format": FORMAT, "device": store.st_dev, "inode": store.st_ino, "boot": booted}
+    wanted = _header(store, booted)
     if not isinstance(record, dict) or any(record.get(key) != value for key, value in wanted.items()) or not booted:
         return {}
     known = record.get("implementations")
@@ -182,18 +190,21 @@ class Record:
 
     def read(self) -> dict[str, Known]:
         """What is known of the store; empty, with a ``warning`` where it is not right, if there is no good record."""
-        try:
-            self._check_folder()
-            return self._read()
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-            self.warning = "the record %s is not used, and everything is verified: %s." % (self._path, reason)
-            return {}
+        with contextlib.ExitStack() as stack:
+            try:
+                folder = self._open_folder()
+                stack.callback(os.close, folder)
+                return self._read(folder)
+            except FileNotFoundError:
+                return {}
+            except (OSError, ValueError) as error:
+                reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
+                self.warning = "the record %s is not used, and everything is verified: %s." % (self._path, reason)
+                return {}
 
-    def _read(self) -> dict[str, Known]:
-        fd = os.open(self._path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    def _read(self, folder: int) -> dict[str, Known]:
+        name = os.path.basename(self._path)
+        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
         with os.fdopen(fd, "rb") as file:
             status = os.fstat(fd)
             if not stat.S_ISREG(status.st_mode):
@@ -204,10 +215,23 @@ class Record:
                 raise ValueError("it is too large")
             return decode(file.read(LARGEST).decode("utf-8"), self._store, self._boot)
 
-    def _check_folder(self) -> None:
-        status = os.lstat(self._folder)
-        if not stat.S_ISDIR(status.st_mode) or status.st_uid != os.geteuid() or status.st_mode & 0o077:
-            raise ValueError("%s is no folder that only user %d can read or write" % (self._folder, os.geteuid()))
+    def _open_folder(self) -> int:
+        """The folder, in which alone files are opened and made from then on, wherever its path leads.
+
+        ValueError: it is not this user's alone.
+        """
+        folder = -1
+        try:
+            folder = os.open(self._folder, _tree.DIRECTORY)
+            status = os.fstat(folder)
+            if status.st_uid == os.geteuid() and not status.st_mode & 0o077:
+                return folder
+        except OSError as error:
+            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                raise
+        if folder >= 0:
+            os.close(folder)
+        raise ValueError("%s is no folder that only user %d can read or write" % (self._folder, os.geteuid()))
 
     def write(self, known: dict[str, Known], forgotten: set[str]) -> None:
         """Add to the record what is known now, and drop what is not.
@@ -216,15 +240,18 @@ class Record:
         """
         if not self._boot:
             raise Failure("the kernel does not tell its boot_id")
-        try:
-            os.makedirs(self._folder, mode=0o700, exist_ok=True)
-            self._check_folder()
-        except (OSError, ValueError) as error:
-            raise Failure("the record %s cannot be written: %s." % (self._path, error)) from error
-        with _files.locked(os.path.join(self._folder, "lock")):
-            both = {name: entry for name, entry in self.read().items() if name not in forgotten}
+        with contextlib.ExitStack() as stack:
+            try:
+                os.makedirs(self._folder, mode=0o700, exist_ok=True)
+                folder = self._open_folder()
+            except (OSError, ValueError) as error:
+                raise Failure("the record %s cannot be written: %s." % (self._path, error)) from error
+            stack.callback(os.close, folder)
+            stack.enter_context(_files.locked(os.path.join(self._folder, "lock"), within=folder))
+            try:
+                before = self._read(folder)
+            except (OSError, ValueError):
+                before = {}
+            both = {name: entry for name, entry in before.items() if name not in forgotten}
             both.update(known)
-            if self.warning:  # what replaces it would take over its mode and owner
-                with contextlib.suppress(OSError):
-                    os.unlink(self._path)
-            _files.replace(self._path, encode(self._store, self._boot, both), 0o600)
+            _files.replace_within(folder, self._path, encode(self._store, self._boot, both), 0o600)

@@ -10,9 +10,16 @@ import os
 import stat
 from typing import Any, Callable, Iterator, NamedTuple, Sequence
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _record, _tree
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import (
+    _access,
+    _holes,
+    _manifest,
+    _record,
+    _tree,
+)
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._access import Access, Finding
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._manifest import Algorithm, readable
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._manifest import Algorithm
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._record import Known, Stamp
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._tree import Problem
 
@@ -22,10 +29,14 @@ LONGEST = 1 << 20
 """Bytes of a line of a recorded manifest that are read."""
 SHOWN = 500
 """Characters of a changed line that are shown."""
+FEW_HOLES = 1 << 20
+"""Bytes of holes in a file up to which it is read without a look at what the recorded manifest says of its size."""
+MOST_SIZES = 100_000
+"""Sizes of files with more holes that are taken from a recorded manifest."""
 
 
 class Verdict(NamedTuple):
-    """What is known of one implementation: ``status`` is ok, corrupt or error, ``reason`` a code, empty if ok.
+    """What is known of one implementation: ``status`` is ok, corrupt, exposed or error, ``reason`` a code, empty if ok.
 
     ``actual`` and ``recorded`` are the names that its contents and its ``.manifest`` would have.
     """
@@ -46,7 +57,7 @@ class Verdict(NamedTuple):
     @classmethod
     def of(cls, problem: Problem, name: str) -> Verdict:
         """The verdict on an implementation with a problem."""
-        return cls(problem.status, problem.reason, problem.detail, shown(name))
+        return cls(problem.status, problem.reason, problem.detail, name if _manifest.is_name(name) else None)
 
 
 class Open(NamedTuple):
@@ -106,8 +117,8 @@ def shown(name: str) -> str:
     What is no UTF-8 or cannot be printed appears as its bytes, ``\\xNN``, but for a newline and its like; a backslash
     is doubled.
     """
-    if name.isascii() and name.isprintable() and "\\" not in name:
-        return name
+    if name.isascii():
+        return name.encode("unicode_escape").decode()
     return "".join(map(_shown, name))
 
 
@@ -117,13 +128,18 @@ def _shown(char: str) -> str:
     return char if char.isprintable() else "".join("\\x%02x" % byte for byte in os.fsencode(char))
 
 
+def misnamed() -> Problem:
+    """The problem of a name that begins like a digest and is none."""
+    return Problem("corrupt", "name", "Its name is not exactly a digest.")
+
+
 def open_implementation(store: Open, name: str) -> int:
     """A file descriptor of an implementation.
 
     `Problem`: it is none, or cannot be read.
     """
     if not _manifest.is_name(name):
-        raise Problem("corrupt", "name", "Its name is not exactly a digest.")
+        raise misnamed()
     try:
         return os.open(name, _tree.DIRECTORY, dir_fd=store.fd)
     except FileNotFoundError:
@@ -186,13 +202,137 @@ def recorded_digest(root: int, algorithm: Algorithm, reader: _tree.Reader, stamp
     return algorithm.implementation(digest)
 
 
-class Judge:
-    """Judges implementations in this process. At most ``most`` changed lines are told; ``stamped``: with stamps."""
+def check_manifest(file: int, status: os.stat_result) -> None:
+    """`Problem` where a recorded manifest, which is open, has holes: no name can have the zeros of one in it."""
+    if _holes.holes(file, status):
+        raise Problem("corrupt", "manifest", "Its .manifest has holes, which no manifest has. It was not read.")
 
-    def __init__(self, most: int = 10, stamped: bool = False, tick: Callable[[int], None] = lambda count: None) -> None:
+
+class Look:
+    """Looks at what is in one implementation before it is read: at who may change it, and at its holes.
+
+    ``exposed``: the first place that others may change, and how.
+    """
+
+    def __init__(self, access: Access | None, take: Callable[[int], bool]) -> None:
+        self._access = access
+        self._take = take
+        self.exposed: tuple[bytes, Finding] | None = None
+
+    def __call__(self, fd: int, status: os.stat_result, path: bytes, leaf: bytes) -> None:
+        """`Problem`: it is not to be read."""
+        if self._access and not self.exposed:
+            finding = self._access.finding(status, _access.attributes_of(fd))
+            if finding:
+                self.exposed = (path + b"/" + leaf if leaf else path, finding)
+        if not leaf:
+            return
+        if leaf == _tree.MANIFEST and not path:
+            check_manifest(fd, status)
+            return
+        count = _holes.holes(fd, status)
+        if count > FEW_HOLES:
+            self._check_size(path + b"/" + leaf, status.st_size, count)
+        if count and not self._take(count):
+            raise self._refused(path + b"/" + leaf, count)
+
+    def _refused(self, path: bytes, count: int) -> Problem:
+        """The problem of more holes than may be read."""
+        return Problem(
+            "error", "sparse",
+            "%s has holes of %d bytes, and was not read: a run reads as many bytes of holes as max_holes says, which"
+            " was not enough. Set that higher to verify it." % (_tree.place(path), count),
+        )
+
+    def _check_size(self, path: bytes, size: int, count: int) -> None:
+        """`Problem` where a file with so many bytes of holes cannot be right."""
+
+
+class _Batch(Look):
+    """For a part of an implementation: what is odd is left to whoever looks at the whole."""
+
+    def _check_size(self, path: bytes, size: int, count: int) -> None:
+        raise Problem("error", "sparse", "left to a single worker")
+
+
+class _Whole(Look):
+    """For all of an implementation, whose root is open."""
+
+    def __init__(self, access: Access | None, take: Callable[[int], bool], root: int, name: str) -> None:
+        super().__init__(access, take)
+        self._root = root
+        self._name = name
+        self._sizes: set[int] | None = None
+        self._is_read = False
+        self._has_manifest = True
+
+    def _refused(self, path: bytes, count: int) -> Problem:
+        """Zero Install leaves nothing without a manifest: what has none and cannot be read is not taken for sound."""
+        if self._has_manifest:
+            return super()._refused(path, count)
+        return _cannot_be_sound(path, 0, count, "there is no .manifest that tells of it")
+
+    def _check_size(self, path: bytes, size: int, count: int) -> None:
+        """What the recorded manifest says is asked first: if it is wrong, or has no such file, none of it is read."""
+        if not self._is_read:
+            self._read(path, count)
+            self._is_read = True
+        if self._sizes is not None and size not in self._sizes:
+            raise _cannot_be_sound(path, size, count, "its .manifest has no file of that size")
+
+    def _read(self, path: bytes, count: int) -> None:
+        algorithm = _manifest.required_algorithm(self._name)
+        recorded = recorded_digest(self._root, algorithm, _tree.Reader(look=self), None)
+        if recorded is None:
+            self._has_manifest = False
+            return
+        if recorded != self._name:
+            raise _cannot_be_sound(path, 0, count, "its .manifest does not match its name")
+        try:
+            with recorded_manifest(self._root) as file:
+                self._sizes = _manifest.sizes(_bounded(file), FEW_HOLES, MOST_SIZES)
+        except OSError as error:
+            raise _tree.unreadable(b"/" + _tree.MANIFEST, error) from error
+
+
+def _cannot_be_sound(path: bytes, size: int, count: int, why: str) -> Problem:
+    what = "%s has holes of %d bytes" % (_tree.place(path), count)
+    return Problem("corrupt", "size", "%s%s, and %s. It was not read." % (what, " in %d" % size if size else "", why))
+
+
+class Judge:
+    """Judges implementations in this process. At most ``most`` changed lines are told; ``stamped``: with stamps.
+
+    ``take`` says whether so many bytes of holes may be read.
+    """
+
+    def __init__(
+        self,
+        most: int = 10,
+        stamped: bool = False,
+        tick: Callable[[int], None] = lambda count: None,
+        take: Callable[[int], bool] | None = None,
+    ) -> None:
         self._most = most
         self._stamped = stamped
-        self.reader = _tree.Reader(tick)
+        self._budget = _holes.Budget()
+        self._take = take or self._take_of_own
+        self._accesses: dict[int, Access | None] = {}
+        self._reader = _tree.Reader(tick)
+
+    def _take_of_own(self, count: int) -> bool:
+        return self._budget.take(0, count)
+
+    def access(self, store: Open) -> Access | None:
+        """Who may change what is in a store."""
+        if store.fd not in self._accesses:
+            self._accesses[store.fd] = _access.access_of(store.fd)
+        return self._accesses[store.fd]
+
+    def part_reader(self, store: Open) -> tuple[_tree.Reader, Look]:
+        """What reads a part of an implementation, and what looks at it."""
+        self._reader.look = look = _Batch(self.access(store), self._take)
+        return self._reader, look
 
     def verdict(self, store: Open, name: str) -> Verdict:
         """What is to be said of an implementation, whatever is wrong with it."""
@@ -201,24 +341,27 @@ class Judge:
         except Problem as problem:
             return Verdict.of(problem, name)
         try:
-            return self._verify(root, name)
+            self._reader.look = look = _Whole(self.access(store), self._take, root, name)
+            return self._verify(root, name, look)
         except Problem as problem:
             return Verdict.of(problem, name)
         finally:
             os.close(root)
 
-    def _verify(self, root: int, name: str) -> Verdict:
+    def _verify(self, root: int, name: str, look: Look) -> Verdict:
         algorithm = _manifest.required_algorithm(name)
         stamp = Stamp() if self._stamped else None
         totals, hash_ = _tree.Totals(), algorithm.hash()
-        for line in _tree.lines(root, algorithm, self.reader, totals, stamp.add if stamp else None):
+        for line in _tree.lines(root, algorithm, self._reader, totals, stamp.add if stamp else None):
             hash_.update(line)
         actual = algorithm.implementation(hash_.digest())
-        recorded = recorded_digest(root, algorithm, self.reader, stamp)
+        recorded = recorded_digest(root, algorithm, self._reader, stamp)
         sound = Verdict(
             expected=name, actual=actual, recorded=recorded, files=totals.files, bytes=totals.bytes
         )
         if actual == name and recorded in (None, name):
+            if look.exposed:
+                return _exposed(sound, *look.exposed)
             return sound._replace(stamp=stamp.value() if stamp else None)
         reason, detail = _reason(name, actual, recorded)
         verdict = sound._replace(status="corrupt", reason=reason, detail=detail)
@@ -228,7 +371,7 @@ class Judge:
         """The verdict with the lines that differ, as far as they can be told."""
         try:
             with recorded_manifest(root) as file:
-                generated = _tree.lines(root, algorithm, self.reader, _tree.Totals())
+                generated = _tree.lines(root, algorithm, self._reader, _tree.Totals())
                 found = _manifest.differences(_bounded(file), generated, self._most)
         except (Problem, OSError):
             return verdict
@@ -236,6 +379,13 @@ class Judge:
             return verdict._replace(detail="%s Its manifests are too long to be compared." % verdict.detail)
         lines = [line if len(line) <= SHOWN else line[:SHOWN] + "…" for line in found.lines]
         return verdict._replace(changes=lines, changes_left_out=found.left_out)
+
+
+def _exposed(sound: Verdict, path: bytes, finding: Finding) -> Verdict:
+    detail = "Its contents are right now, but %s %s. Take that away with %s, %s." % (
+        _tree.place(path), finding.what, finding.remedy, _access.AGAIN
+    )
+    return sound._replace(status="exposed", reason=finding.reason, detail=detail)
 
 
 def unchanged(store: Open, name: str, known: Known) -> bool:

@@ -33,6 +33,10 @@ PIECE = 1 << 16
 """Bytes of a file that are read at once, few enough to stay in the processor's cache until they are hashed."""
 TOLD = 1 << 20
 """Bytes after which a reader tells how far it is."""
+LONGEST_PATH = 1 << 18
+"""Bytes of a path beyond which a directory is not entered: Zero Install itself reads 4096. A path costs its length."""
+SHOWN_START, SHOWN_END = 100, 200
+"""Bytes of a longer path that a message has."""
 
 
 class Problem(Exception):
@@ -45,21 +49,28 @@ class Problem(Exception):
         self.detail = detail
 
 
+def place(path: bytes) -> str:
+    """A path in an implementation for people, cut in its middle where it is very long."""
+    if len(path) > SHOWN_START + SHOWN_END:
+        return "%s…%s" % (readable(path[:SHOWN_START]), readable(path[-SHOWN_END:]))
+    return readable(path) or "/"
+
+
 def changed(path: bytes) -> Problem:
     """The problem of what changed while it was read."""
-    return Problem("error", "changed", "%s changed while it was read. Verify again." % (readable(path) or "/"))
+    return Problem("error", "changed", "%s changed while it was read. Verify again." % place(path))
 
 
 def unreadable(path: bytes, error: OSError) -> Problem:
     """The problem of what cannot be read: that it changed, where the error says that it is not what it was."""
     if error.errno in _NOT_WHAT_IT_WAS:
         return changed(path)
-    return Problem("error", "unreadable", "%s cannot be read: %s." % (readable(path) or "/", error.strerror))
+    return Problem("error", "unreadable", "%s cannot be read: %s." % (place(path), error.strerror))
 
 
 def _check_bits(path: bytes, mode: int) -> None:
     if mode & (stat.S_ISUID | stat.S_ISGID):
-        raise Problem("corrupt", "mode_bits", "%s has a setuid or setgid bit." % (readable(path) or "/"))
+        raise Problem("corrupt", "mode_bits", "%s has a setuid or setgid bit." % place(path))
 
 
 Item = Tuple[bytes, int, bytes, bytes, Optional[os.stat_result]]
@@ -89,7 +100,7 @@ def _encoded(fd: int, path: bytes, one_pass: bool) -> Iterator[bytes]:
                 yield b"0" + name + b"\0l"
             else:
                 raise Problem(
-                    "corrupt", "file_type", "%s is no file, directory or link." % readable(path + b"/" + name)
+                    "corrupt", "file_type", "%s is no file, directory or link." % place(path + b"/" + name)
                 )
 
 
@@ -101,7 +112,7 @@ def _check_name(path: bytes, name: bytes) -> None:
         what = "has a newline in its name"
     except UnicodeDecodeError:
         what = "has a name that is not UTF-8"
-    raise Problem("corrupt", "file_name", "%s %s." % (readable(path + b"/" + name), what))
+    raise Problem("corrupt", "file_name", "%s %s." % (place(path + b"/" + name), what))
 
 
 def _sorted(names: Iterator[bytes]) -> tuple[Iterator[bytes], int]:
@@ -165,6 +176,11 @@ class _Walk:
         self._levels.append(_Level(fd, leaf, status, iter(()), 0))
         if leaf:
             self.path += b"/" + leaf
+        if len(self.path) > LONGEST_PATH:
+            raise Problem(
+                "corrupt", "path_length",
+                "%s has a path of more than %d bytes, and nothing below was read." % (place(self.path), LONGEST_PATH),
+            )
         _check_bits(self.path, status.st_mode)
         names, held = _sorted(_encoded(fd, self.path, self._one_pass))
         if self._held + held > SORTED_NAMES:
@@ -263,10 +279,21 @@ def walk(root: int, one_pass: bool) -> Generator[Item, None, None]:
         directories.close()
 
 
-class Reader:
-    """Reads files, with one buffer for all of them. ``tick`` is called with the bytes since the last time, often."""
+Look = Callable[[int, os.stat_result, bytes, bytes], None]
+"""Looks at a file or directory that is open, before it is read: its state, the path of its directory, and its leaf.
 
-    def __init__(self, tick: Callable[[int], None] = lambda count: None) -> None:
+`Problem`: it is not to be read.
+"""
+
+
+class Reader:
+    """Reads files, with one buffer for all of them. ``tick`` is called with the bytes since the last time, often.
+
+    ``look`` is called for each file, and by `lines` for each directory.
+    """
+
+    def __init__(self, tick: Callable[[int], None] = lambda count: None, look: Look | None = None) -> None:
+        self.look = look
         self._buffer = memoryview(bytearray(PIECE))
         self._buffers = [self._buffer]
         self._tick = tick
@@ -290,6 +317,8 @@ class Reader:
                 raise changed(path + b"/" + leaf)
             if mode & 0o6000:
                 _check_bits(path + b"/" + leaf, mode)
+            if self.look:
+                self.look(file, before, path, leaf)
             size = count = os.readv(file, self._buffers)
             hash_ = new(self._buffer[:count])
             self._told(count)
@@ -344,6 +373,8 @@ def lines(
     `Problem`: as `walk`.
     """
     for kind, fd, path, leaf, status in walk(root, algorithm.one_pass):
+        if status and reader.look:
+            reader.look(fd, status, path, b"")
         if kind == b"f":
             status, digest = reader.digest(fd, leaf, path, algorithm.hash)
             totals.files += 1

@@ -11,7 +11,13 @@ import os
 import time
 from typing import Any, Callable, Iterable, NamedTuple
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _answers, _manifest, _record, _store
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import (
+    _answers,
+    _holes,
+    _manifest,
+    _record,
+    _store,
+)
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._progress import Progress
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._record import Known, Record
@@ -30,12 +36,23 @@ def verify_one(path: str, name: str, most: int = 10) -> Verdict:
         os.close(store.fd)
 
 
+IN_FULL = 1000
+"""Problems of which changed lines are kept."""
+STATUSES = ("ok", "corrupt", "exposed", "error")
+
+
+def first_by_weight(name: str) -> tuple[bool, bytes]:
+    """Sorts problems by what they can do: first those that Zero Install would run, which have exactly its names."""
+    return not _manifest.is_name(name), os.fsencode(name)
+
+
 class Options(NamedTuple):
     """How to verify.
 
     ``names`` are the only implementations to look at, None for all. ``workers`` is their number, 0 for one for each
     processor that this process may use. ``records`` is the folder of the records of what was verified before, empty
-    to hash everything; they are written only if ``keep``. At most ``most`` changed lines are told of each problem.
+    to hash everything; they are written only if ``keep``. At most ``most`` changed lines are told of each problem, and
+    none beyond the first `IN_FULL` problems. At most so many bytes of ``holes`` are read.
     """
 
     names: list[str] | None = None
@@ -44,6 +61,7 @@ class Options(NamedTuple):
     keep: bool = True
     most: int = 10
     progress: Callable[[Progress], None] = lambda progress: None
+    holes: int = _holes.READ
 
 
 class Report(NamedTuple):
@@ -89,6 +107,7 @@ class _Run:
         self._known_before: list[dict[str, Known]] = []
         self._total = 0
         self._hashing: Any = None
+        self._told_in_full: list[Task] = []
 
     def report(self) -> Report:
         """Verify all."""
@@ -96,6 +115,8 @@ class _Run:
         tasks = self._choose(listed)
         known = self._known(tasks) if self._options.records else {}
         self._total = len(tasks)
+        misnamed = Verdict.of(_store.misnamed(), "")
+        self._verdicts.update((task, misnamed) for task in tasks if not _manifest.is_name(task.name))
         self._look(known)
         self._hash([task for task in tasks if task not in self._verdicts])
         self._record(listed)
@@ -177,9 +198,25 @@ class _Run:
         from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._hashing import Hashing
 
         self._write_back()
-        self._hashing = Hashing(self._stores, tasks, self._count, self._options.most, any(self._records))
+        self._hashing = Hashing(
+            self._stores, tasks, self._count, self._options.most, any(self._records), self._options.holes
+        )
         for task, verdict in self._hashing.verdicts(self._tell):
             self._verdicts[task] = verdict
+            self._keep_short(task, verdict)
+
+    def _keep_short(self, task: Task, verdict: Verdict) -> None:
+        """Changed lines are kept of the first problems only: whoever writes the store makes as many as it likes."""
+        if not verdict.changes:
+            return
+        self._told_in_full.append(task)
+        if len(self._told_in_full) < 2 * IN_FULL:
+            return
+        self._told_in_full.sort(key=lambda task: first_by_weight(task.name))
+        for other in self._told_in_full[IN_FULL:]:
+            old = self._verdicts[other]
+            self._verdicts[other] = old._replace(changes=(), changes_left_out=old.changes_left_out + len(old.changes))
+        del self._told_in_full[IN_FULL:]
 
     def _write_back(self) -> None:
         for at, record in enumerate(self._records):
@@ -231,7 +268,8 @@ class _Run:
         statuses = [verdict.status for verdict in verdicts]
         return {
             "implementations": len(statuses),
-            **{status: statuses.count(status) for status in ("ok", "corrupt", "error")},
+            **{status: statuses.count(status) for status in STATUSES},
+            "problems": len(statuses) - statuses.count("ok"),
             "skipped": skipped,
             "unchanged": sum(verdict.unchanged for verdict in verdicts),
             "files": sum(verdict.files for verdict in verdicts),

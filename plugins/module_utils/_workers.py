@@ -34,12 +34,12 @@ class _Worker:
 
 
 class Workers:
-    """So many forked processes, each of which calls ``make(tick)`` once and then its result with each task.
+    """So many forked processes, each of which calls ``make(tick, number)`` once and then its result with each task.
 
     ``tick`` takes a number of bytes that were done; ``bytes`` is their sum. A worker that ended is replaced.
     """
 
-    def __init__(self, count: int, make: Callable[[Tick], Callable[[Any], Any]]) -> None:
+    def __init__(self, count: int, make: Callable[[Tick, int], Callable[[Any], Any]]) -> None:
         self._make = make
         self._context = multiprocessing.get_context("fork")
         self._counters = mmap.mmap(-1, _COUNTER.size * count)
@@ -86,7 +86,7 @@ class Workers:
             done += count
             _COUNTER.pack_into(self._counters, at, done)
 
-        do = self._make(tick)
+        do = self._make(tick, number)
         with contextlib.suppress(EOFError, OSError):
             while True:
                 connection.send(do(connection.recv()))

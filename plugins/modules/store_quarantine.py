@@ -172,15 +172,15 @@ def main():
 
 def answer(moved, left):
     """The result, which names can make only so long."""
-    kept, kept_left = capped(moved, MOST, ROOM_MOVED), capped((one._asdict() for one in left), MOST, ROOM_LEFT)
+    kept, kept_left = capped(moved, MOST, ROOM_MOVED), capped(left, MOST, ROOM_LEFT, lambda one: one._asdict())
     ends = (("before", "from"), ("after", "to"))
     return {
         "changed": bool(moved),
-        "moved": kept.items,
-        "moved_left_out": kept.left_out,
-        "not_moved": kept_left.items,
-        "not_moved_left_out": kept_left.left_out,
-        "diff": {key: "".join("%s\n" % move[end] for move in kept.items) for key, end in ends},
+        "moved": kept,
+        "moved_left_out": len(moved) - len(kept),
+        "not_moved": kept_left,
+        "not_moved_left_out": len(left) - len(kept_left),
+        "diff": {key: "".join("%s\n" % move[end] for move in kept) for key, end in ends},
     }
 
 

@@ -14,7 +14,12 @@ description:
     C(0store audit) does, with all processors and stricter. It changes nothing.
   - What cannot be read is reported, and the rest is verified all the same.
   - It may run while somebody who is not trusted writes to the store. No link is followed, nothing that blocks is
-    opened, memory is bounded, and what changes while it is read is reported.
+    opened, memory is bounded, and what changes while it is read is reported. What is on no disk, the holes of files,
+    is read up to O(max_holes).
+  - On file systems of this machine it also tells who else may change or abuse an implementation. Root and the owner of
+    the store may, and, where the store is writable by its group, the group's members.
+  - Lists in the result are cut, with their true number beside them. Whoever writes a store makes them as long as they
+    like.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -62,6 +67,14 @@ options:
     description: At most so many changed lines of a manifest are told for each problem.
     type: int
     default: 10
+  max_holes:
+    description:
+      - Bytes of holes that a run reads at most, over all files. A hole is a part of a file that was never written, and
+        that takes no room on disk. By default 4 GiB.
+      - An implementation whose C(.manifest) shows that a file with large holes is wrong is V(corrupt), and not read.
+        One that could be right, but has more holes than are left to read, is V(error).
+    type: int
+    default: 4294967296
   return_names:
     description: Whether to return the names of all implementations.
     type: bool
@@ -133,12 +146,20 @@ summary:
       description: Those that are not.
       type: int
       sample: 1
+    exposed:
+      description: Those whose contents are right, and which others may change or abuse.
+      type: int
+      sample: 0
+    problems:
+      description: Those that are not sound, also where RV(problems) is cut.
+      type: int
+      sample: 2
     error:
       description: Those of which nothing is known, because they could not be read, changed meanwhile, or are missing.
       type: int
       sample: 1
     skipped:
-      description: Names in the stores that are none of implementations.
+      description: Names in the stores that are none of implementations, also where RV(skipped_names) is cut.
       type: int
       sample: 0
     unchanged:
@@ -158,7 +179,9 @@ summary:
       type: float
       sample: 0.9
 problems:
-  description: What is not sound, in byte order of the names.
+  description:
+    - What is not sound, in byte order of the names. At most 1000, and at most two megabytes as JSON, those with the
+      names of implementations first. RV(summary.problems) is their number.
   returned: when the stores could be opened
   type: list
   elements: dict
@@ -173,7 +196,9 @@ problems:
       description: Its path.
       type: str
     status:
-      description: V(corrupt) if it is not what its name says, V(error) if that could not be found out.
+      description:
+        - V(corrupt) if it is not what its name says, V(error) if that could not be found out.
+        - V(exposed) if it is what its name says, but others may change or abuse it.
       type: str
       sample: corrupt
     reason:
@@ -187,6 +212,12 @@ problems:
         - V(file_type) - it has something that is no file, directory or symbolic link.
         - V(file_name) - it has a name with a newline, or one that is not UTF-8.
         - V(mode_bits) - it has a setuid or setgid bit.
+        - V(size) - it has a file with large holes of which its C(.manifest) does not tell. Such a file is not read.
+        - V(path_length) - it has a path of more than 262144 bytes.
+        - V(writable) - its contents are right, but others may change them by its modes or ACLs.
+        - V(owner) - its contents are right, but something in it belongs to a user who may not write the store.
+        - V(capabilities) - its contents are right, but a file in it gives capabilities to whoever runs it.
+        - V(sparse) - it has more holes than O(max_holes) allows, and was not read.
         - V(name) - its name begins like a digest but is none.
         - V(symlink) - it is a symbolic link.
         - V(not_a_directory) - it is no directory.
@@ -221,9 +252,19 @@ problems:
       description: How many more lines differ.
       type: int
       sample: 0
+corrupt:
+  description:
+    - The names of what is corrupt, for each store that has any, as M(zeroinstall.virtualbox.store_quarantine) takes
+      them. At most 50000, and at most four megabytes as JSON, those with the names of implementations first.
+      RV(summary.corrupt) is their number.
+  returned: when the stores could be opened
+  type: dict
+  sample:
+    /var/cache/0install.net/implementations:
+      - sha256=1b4d1473a71135ece93d26cd38665330f27374307898125f2beaed45342be6b8
 skipped_names:
   description:
-    - Names in the stores that are none of implementations.
+    - Names in the stores that are none of implementations. At most 1000, and at most 256 kilobytes as JSON.
     - Not C(skipped), by which Ansible would take the whole task for skipped.
   returned: when the stores could be opened
   type: list
@@ -245,10 +286,15 @@ names_digest:
   returned: when the stores could be opened
   type: str
 names:
-  description: The names of all implementations in the stores.
+  description: The names of all implementations in the stores, at most 100000.
   returned: with O(return_names=true)
   type: list
   elements: str
+names_left_out:
+  description: How many more names there are.
+  returned: with O(return_names=true)
+  type: int
+  sample: 0
 """
 
 import contextlib
@@ -257,10 +303,16 @@ import os
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _store, _verify
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._capped import capped
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
 TOLD = 3
 """Problems that a message names."""
+MOST, ROOM = _verify.IN_FULL, 2 << 20
+"""Problems in the result, and their bytes."""
+MOST_SKIPPED, ROOM_SKIPPED = 1000, 1 << 18
+MOST_CORRUPT, ROOM_CORRUPT = 50_000, 4 << 20
+MOST_NAMES = 100_000
 
 
 def in_full(store, name, verdict):
@@ -279,13 +331,45 @@ def in_full(store, name, verdict):
     }
 
 
-def message(problems):
+def without_changes(problem):
+    """A problem of which less is told."""
+    return dict(problem, changes=[], changes_left_out=problem["changes_left_out"] + len(problem["changes"]))
+
+
+def by_store(problems):
+    """The names of what is corrupt, for each store, as the quarantine takes them."""
+    corrupt = [(path, name) for path, name, verdict in problems if verdict.status == "corrupt"]
+    found = {}
+    for path, name in capped(corrupt, MOST_CORRUPT, ROOM_CORRUPT, lambda one: (one[0], _store.shown(one[1]))):
+        found.setdefault(path.rstrip("/") or "/", []).append(name)
+    return found
+
+
+def passed_over(skipped):
+    """A name that is none of an implementation, as it is returned."""
+    store, name, reason = skipped
+    return {"name": _store.shown(name), "path": _store.shown(os.path.join(store, name)), "reason": reason}
+
+
+def lists(report):
+    """What is listed in the result, cut where whoever writes the store has made it long."""
+    problems = sorted(report.problems, key=lambda problem: _verify.first_by_weight(problem[1]))
+    kept = capped(problems, MOST, ROOM, lambda problem: in_full(*problem), without_changes)
+    in_order = sorted(zip(problems, kept), key=lambda pair: (os.fsencode(pair[0][1]), pair[0][0]))
+    return {
+        "problems": [problem for _found, problem in in_order],
+        "corrupt": by_store(problems),
+        "skipped_names": capped(report.skipped, MOST_SKIPPED, ROOM_SKIPPED, passed_over),
+    }
+
+
+def message(problems, total):
     """What is wrong, with the first problems."""
     told = ["{path}: {detail}".format(**problem) for problem in problems[:TOLD]]
-    more = len(problems) - len(told)
+    more = total - len(told)
     return "{} {} not sound: {}{}".format(
-        len(problems),
-        "implementation is" if len(problems) == 1 else "implementations are",
+        total,
+        "implementation is" if total == 1 else "implementations are",
         " ".join(told),
         f" And {more} more, see problems." if more > 0 else "",
     )
@@ -302,6 +386,7 @@ def main():
             "record": {"type": "path", "default": "/var/lib/zeroinstall.virtualbox/verified"},
             "fail_on_problem": {"type": "bool", "default": True},
             "max_details": {"type": "int", "default": 10},
+            "max_holes": {"type": "int", "default": 4294967296},
             "return_names": {"type": "bool", "default": False},
             "progress": {"type": "float", "default": 10},
             "progress_file": {"type": "path"},
@@ -309,7 +394,7 @@ def main():
         supports_check_mode=True,
     )
     options = module.params
-    for name, least in (("workers", 0), ("max_details", 0), ("progress", 0)):
+    for name, least in (("workers", 0), ("max_details", 0), ("max_holes", 0), ("progress", 0)):
         if options[name] < least:
             module.fail_json(msg=f"{name} is {options[name]}: it cannot be less than {least}.")
     if not options["path"]:
@@ -324,6 +409,7 @@ def main():
                 keep=not module.check_mode,
                 most=options["max_details"],
                 progress=teller(options["progress_file"]),
+                holes=options["max_holes"],
             ),
         )
     except Failure as error:
@@ -333,17 +419,14 @@ def main():
     result = {
         "changed": False,
         "summary": report.summary,
-        "problems": [in_full(*problem) for problem in report.problems],
-        "skipped_names": [
-            {"name": _store.shown(name), "path": _store.shown(os.path.join(store, name)), "reason": reason}
-            for store, name, reason in report.skipped
-        ],
+        **lists(report),
         "names_digest": report.names_digest,
     }
     if options["return_names"]:
-        result["names"] = report.names
-    if result["problems"] and options["fail_on_problem"]:
-        module.fail_json(msg=message(result["problems"]), **result)
+        result["names"] = report.names[:MOST_NAMES]
+        result["names_left_out"] = len(report.names) - len(result["names"])
+    if report.problems and options["fail_on_problem"]:
+        module.fail_json(msg=message(result["problems"], len(report.problems)), **result)
     module.exit_json(**result)
 
 

@@ -10,6 +10,7 @@ import re
 import shutil
 import socket
 import stat
+import struct
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -310,9 +311,46 @@ def executable_bit_on_the_manifest(item: Item) -> None:
 
 
 @damage(None)
+def write_bits_for_the_owner(item: Item) -> None:
+    for path in (item.path, item / "a", item / "lib", item / "lib/deep/x", item.manifest):
+        path.chmod(path.stat().st_mode | 0o200)
+
+
+@damage("writable")
 def write_bits(item: Item) -> None:
     for path in (item.path, item / "a", item / "lib", item / "lib/deep/x"):
         path.chmod(path.stat().st_mode | 0o222)
+
+
+@damage("writable")
+def file_that_everybody_may_write(item: Item) -> None:
+    (item / "lib/deep/er/leaf").chmod(0o446)
+
+
+@damage("writable")
+def file_that_its_group_may_write(item: Item) -> None:
+    (item / "bin/run").chmod(0o575)
+
+
+@damage("writable")
+def directory_that_everybody_may_write(item: Item) -> None:
+    (item / "empty").chmod(0o1777)
+
+
+@damage("writable")
+def root_that_everybody_may_write(item: Item) -> None:
+    item.path.chmod(0o757)
+
+
+@damage("writable")
+def manifest_that_everybody_may_write(item: Item) -> None:
+    item.manifest.chmod(0o446)
+
+
+@damage("capabilities")
+def file_with_capabilities(item: Item) -> None:
+    """CAP_NET_RAW, permitted and effective, as setcap(8) sets it."""
+    os.setxattr(item / "bin/run", "security.capability", struct.pack("<IIIII", 0x02000001, 1 << 13, 0, 0, 0))
 
 
 @damage(None)
@@ -351,13 +389,28 @@ def setgid_root(item: Item) -> None:
     item.path.chmod(0o2755)
 
 
-@damage(None)
+@damage("owner")
+def file_of_another_owner(item: Item) -> None:
+    os.chown(item / "lib/deep/er/leaf", zero.NOBODY, -1)
+
+
+@damage("owner")
+def directory_of_another_owner(item: Item) -> None:
+    os.chown(item / "lib/deep", zero.NOBODY, -1)
+
+
+@damage("owner")
+def manifest_of_another_owner(item: Item) -> None:
+    os.chown(item.manifest, zero.NOBODY, -1)
+
+
+@damage("owner")
 def other_owner(item: Item) -> None:
     for path in (item.path, item / "a", item / "copy", item / "lib"):
         os.chown(path, zero.NOBODY, zero.NOBODY, follow_symlinks=False)
 
 
-@damage(None)
+@damage("writable")
 def access_control_list(item: Item) -> None:
     subprocess.run(["setfacl", "-m", "u:nobody:rw", item / "a"], check=True)
 

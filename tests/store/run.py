@@ -52,7 +52,7 @@ def main() -> None:
     _files.locked = functools.partial(_files.locked, patience=seconds)
     if len(sys.argv) > 6:
         hold(sys.argv[6], seconds)
-    report = _verify.verify([sys.argv[2]], _verify.Options(workers=int(sys.argv[3]), records=records))
+    report = _verify.verify([sys.argv[2]], _verify.Options(workers=int(sys.argv[3]), records=records, holes=1 << 50))
     with open("/proc/self/status", encoding="ascii") as file:
         peak = re.search(r"^VmHWM:\s*(\d+) kB$", file.read(), re.MULTILINE)
     assert peak

@@ -33,6 +33,15 @@ STRICTER = {
     "invalid_utf8_in_a_file_name_that_was_added_so": "the specification forbids it, 0store accepts it",
     "invalid_utf8_in_a_link_name_that_was_added_so": "the specification forbids it, 0store accepts it",
     "invalid_utf8_in_a_directory_name_that_was_added_so": "the specification forbids it, 0store accepts it",
+    **dict.fromkeys(
+        (
+            *("write_bits", "file_that_everybody_may_write", "file_that_its_group_may_write"),
+            *("directory_that_everybody_may_write", "root_that_everybody_may_write"),
+            *("manifest_that_everybody_may_write", "file_with_capabilities", "file_of_another_owner"),
+            *("access_control_list", "directory_of_another_owner", "manifest_of_another_owner", "other_owner"),
+        ),
+        "0store does not look at who may change or abuse it",
+    ),
     "implementation_became_a_link_to_itself_elsewhere": "0store follows it; its target is outside what was checked",
 }
 """What 0store verify calls OK, and this project does not."""
@@ -80,7 +89,8 @@ def test_a_damage_has_the_verdict_of_0store(item: Item, kind: str) -> None:
 
     assert verdict.reason == (reason or ""), verdict
     assert (verdict.status == "ok") == (reason is None), verdict
-    assert verdict.status in ("ok", "corrupt", "error")
+    assert (verdict.status == "exposed") == (reason in ("writable", "owner", "capabilities"))
+    assert verdict.status in ("ok", "corrupt", "exposed", "error")
     assert bool(verdict.detail) == (reason is not None)
     if kind in STRICTER:
         assert (said.returncode, reason is None) == (0, False), STRICTER[kind]
@@ -147,7 +157,7 @@ def check_summary(found: dict[str, Any], store: Path, expected: dict[str, str]) 
     assert len(expected) > 90 and len(names) > len(expected) + 20
     assert found["implementations"] == len(names)
     assert found["ok"] == len(names) - len(expected)
-    assert found["corrupt"] + found["error"] == len(expected)
+    assert found["corrupt"] + found["exposed"] + found["error"] == len(expected) == found["problems"]
     assert found["skipped"] == len(OTHERS)
 
 
@@ -202,7 +212,7 @@ def test_the_module_lists_every_problem(
     for problem in result["problems"]:
         assert problem["reason"] == expected.get(problem["name"], "name")
         assert problem["path"].startswith(str(store))
-        assert problem["status"] in ("corrupt", "error")
+        assert problem["status"] in ("corrupt", "exposed", "error")
         assert len(problem["changes"]) <= 3
     assert {entry["name"].replace("\\n", "\n"): entry["reason"] for entry in result["skipped_names"]} == OTHERS
     check_summary(result["summary"], store, expected)
