@@ -86,6 +86,28 @@ def test_what_is_odd_but_sound_is_added(host: Host, folder: Path) -> None:
         assert zero.verify(host.store / name).returncode == 0
 
 
+def test_directories_as_deep_as_they_like_end_no_program(host: Host, folder: Path) -> None:
+    """More than Python calls in each other, and than a process may have open. The host has a limit of its own."""
+    (folder / "deep").mkdir()
+    fd = os.open(folder / "deep", os.O_RDONLY)
+    for level in range(1500):
+        os.close(os.open("file", os.O_CREAT | os.O_WRONLY, 0o644, dir_fd=fd))
+        os.mkdir(f"d{level % 2}", dir_fd=fd)
+        below = os.open(f"d{level % 2}", os.O_RDONLY, dir_fd=fd)
+        os.close(fd)
+        fd = below
+    os.close(fd)
+    with host.send("good", folder / "deep", zero.name_of(b"any", "sha256")) as program:
+        wait_for(lambda: requests(host) or program.poll() is not None)
+        answers = host.run()
+        assert program.wait(HANG) == 1
+        assert program.stderr
+        said = program.stderr.read()
+    assert [answer.status for answer in answers] == ["refused"], said
+    assert answers[0].reason in said and "Traceback" not in said
+    assert os.listdir(host.boxes / "good") == []
+
+
 def test_the_real_program_installs_through_it(host: Host, folder: Path, tree: Path) -> None:
     """0store add, with our program as its helper in PATH, while the service runs: the user's own store stays empty."""
     name = zero.digest(tree, "sha256new")

@@ -51,21 +51,46 @@ def seconds(nanoseconds):
     return whole if whole >= 0 else int(whole + rest / 1e9)
 
 
-def entries(folder, path=""):
-    """Everything below an open directory: a file descriptor of its directory, its path from the root, and its state."""
+def listing(folder):
+    """The names in an open directory, the first one last."""
     with os.scandir(folder) as scan:
-        names = sorted(entry.name for entry in scan)
-    for name in names:
-        if not path and name == ".manifest":
-            continue
-        status = os.stat(name, dir_fd=folder, follow_symlinks=False)
-        yield folder, path + name, status
-        if stat.S_ISDIR(status.st_mode):
-            below = os.open(name, DIRECTORY, dir_fd=folder)
-            try:
-                yield from entries(below, path + name + "/")
-            finally:
-                os.close(below)
+        return sorted((entry.name for entry in scan), reverse=True)
+
+
+def descend(folder, name):
+    """Open a directory in another one in its place, by its number."""
+    below = os.open(name, DIRECTORY, dir_fd=folder)
+    os.dup2(below, folder, inheritable=False)
+    os.close(below)
+
+
+def entries(root):
+    """Everything below an open directory: a file descriptor of its directory, its path from the root, and its state.
+
+    One directory is open at a time, and none calls for the next, so they may lie in each other as deep as they like.
+    """
+    folder = os.dup(root)
+    try:
+        levels = [("", os.fstat(folder), listing(folder))]
+        while levels:
+            path, itself, names = levels[-1]
+            if not os.path.samestat(os.fstat(folder), itself):
+                raise Failure("%s changed while it was read." % (path or "/"))
+            if not names:
+                levels.pop()
+                if levels:
+                    descend(folder, "..")
+                continue
+            name = names.pop()
+            if not path and name == ".manifest":
+                continue
+            status = os.stat(name, dir_fd=folder, follow_symlinks=False)
+            yield folder, path + name, status
+            if stat.S_ISDIR(status.st_mode):
+                descend(folder, name)
+                levels.append((path + name + "/", os.fstat(folder), listing(folder)))
+    finally:
+        os.close(folder)
 
 
 def check_room(tree, box):

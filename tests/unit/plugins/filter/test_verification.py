@@ -69,6 +69,22 @@ def test_the_first_problems_are_named_and_the_others_counted(summed_up):
     assert found["lines"][2].startswith("2 hosts: 394 of 400 implementations sound, 6 corrupt")
 
 
+def test_problems_are_counted_where_their_list_is_cut(summed_up):
+    variables = result(*"abcde")
+    variables["cache_verify_result"]["summary"].update(corrupt=40_001, problems=40_001)
+    found = summed_up(["m"], {"m": variables})
+    assert found["problems"]["m"] == (
+        "40001 implementations not sound: /s/a: a is bad.; /s/b: b is bad.; /s/c: c is bad.; and 39998 more."
+    )
+
+
+def test_what_others_may_change_is_counted_where_there_is_any(summed_up):
+    variables = result("a")
+    variables["cache_verify_result"]["summary"].update(corrupt=0, exposed=1, problems=1)
+    last = summed_up(["m"], {"m": variables})["lines"][-1]
+    assert "199 of 200 implementations sound, 0 corrupt, 1 that others may change, 0 not verified" in last
+
+
 def test_a_problem_without_a_detail_has_its_reason(summed_up):
     variables = result("a")
     variables["cache_verify_result"]["problems"][0]["detail"] = None
@@ -78,6 +94,8 @@ def test_a_problem_without_a_detail_has_its_reason(summed_up):
 def test_what_was_moved_aside_is_told_and_in_check_mode_what_would_be(summed_up):
     hostvars = {"m": dict(result("a"), **MOVED)}
     assert summed_up(["m"], hostvars)["problems"]["m"].endswith("bad. 1 implementation moved aside to /s.quarantine.")
+    more = dict(hostvars["m"], cache_verify_moved_more=7)
+    assert "8 implementations moved aside to /s.quarantine." in summed_up(["m"], {"m": more})["problems"]["m"]
     assert "would be moved aside" in summed_up(["m"], hostvars, check_mode=True)["problems"]["m"]
 
 
@@ -123,6 +141,7 @@ def test_guests_are_told_of_only_if_they_were_compared_and_have_problems(summed_
 @pytest.mark.parametrize("answer", [
     "x", {"summary": "x"}, {"summary": {"ok": "many"}}, {"summary": {"ok": True}}, {"summary": {"ok": -1}},
     {"summary": {"ok": 1}, "problems": "x"}, {"summary": {"ok": 1}, "problems": ["x"]},
+    {"summary": {"ok": 1, "problems": "many"}}, {"summary": {"ok": 1, "exposed": []}},
     {"summary": {"ok": 1}, "problems": [{"path": 1, "detail": "x"}]}, {"summary": {"seconds": float("nan")}},
 ])
 def test_an_answer_of_another_shape_is_the_problem_of_whoever_gave_it(summed_up, answer):
