@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import stat
 import time
 from typing import Any, Callable, Iterable, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import (
+    _access,
     _answers,
     _holes,
     _manifest,
@@ -111,6 +113,7 @@ class _Run:
 
     def report(self) -> Report:
         """Verify all."""
+        self._warn_of_open_stores()
         listed, skipped = self._list()
         tasks = self._choose(listed)
         known = self._known(tasks) if self._options.records else {}
@@ -135,6 +138,15 @@ class _Run:
             summary=self._summary(len(skipped)),
             warnings=self._warnings,
         )
+
+    def _warn_of_open_stores(self) -> None:
+        for store in self._stores:
+            mode = stat.S_IMODE(os.fstat(store.fd).st_mode)
+            if mode & stat.S_IWOTH and _access.access_of(store.fd):
+                self._warnings.append(
+                    "everybody may put anything into the store %s (mode %04o). Take that right away (chmod o-w)."
+                    % (store.path, mode)
+                )
 
     def _list(self) -> tuple[list[list[str]], list[tuple[str, str, str]]]:
         listed, skipped = [], []

@@ -543,6 +543,48 @@ def test_a_folder_of_records_that_others_can_use_is_not_used(
         assert [warning for warning in report.warnings if str(records) in warning]
 
 
+def test_a_folder_of_records_that_is_swapped_after_its_check_leads_nowhere(
+    known: Path, records: Path, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Whoever can rename above it puts links in its place; what is read and made is in the folder that was checked."""
+    victim, trap = place / "victim", place / "trap"
+    victim.write_text("untouched", encoding="utf-8")
+    trap.mkdir()
+    for name in ("lock", record_of(records).name):
+        (trap / name).symlink_to(victim)
+    name = min(os.listdir(known))
+    os.utime(known / name / "a", ns=(TIME, TIME))  # there is something to record
+    age()
+    open_folder = _record.Record._open_folder
+    opened: list[int] = []
+
+    def then_swapped(record: _record.Record) -> int:
+        opened.append(open_folder(record))
+        if len(opened) == 2:  # the first time is for reading
+            records.rename(place / "moved")
+            trap.rename(records)
+        return opened[-1]
+
+    monkeypatch.setattr(_record.Record, "_open_folder", then_swapped)
+    report = look(known, records)
+    assert (report.summary["ok"], report.warnings, len(opened)) == (4, [], 2)
+    assert victim.read_text(encoding="utf-8") == "untouched"
+    assert all(path.is_symlink() for path in records.iterdir())
+    monkeypatch.undo()
+    monkeypatch.setattr(_record, "RECENT", RECENT)
+    assert look(known, place / "moved").summary["unchanged"] == 4
+
+
+def test_a_record_is_of_who_owns_the_store(known: Path, records: Path) -> None:
+    """What is sound depends on that."""
+    os.chown(known, zero.NOBODY, -1)
+    assert look(known, records).summary["unchanged"] == 0
+    os.chown(known, 0, -1)
+    for path in next(known.glob("sha256=*")).rglob("a"):
+        os.chown(path, zero.NOBODY, -1)
+    assert list(problems(look(known, records)).values()) == ["owner"]
+
+
 def test_the_record_of_another_store_is_not_believed(known: Path, records: Path, place: Path) -> None:
     """Copied there under the right name, with one of its implementations damaged."""
     other = place / "other"

@@ -195,3 +195,41 @@ def test_a_missing_folder_is_not_made(tmp_path):
     with pytest.raises(Failure), _files.locked(str(tmp_path / "none"), 1, folder=True):
         pytest.fail("entered")
     assert os.listdir(str(tmp_path)) == []
+
+
+def test_a_file_in_an_open_folder_is_replaced_there_wherever_its_path_leads(tmp_path):
+    for name in ("folder", "trap"):
+        (tmp_path / name).mkdir()
+    (tmp_path / "victim").write_text("untouched")
+    (tmp_path / "trap" / "f").symlink_to(tmp_path / "victim")
+    path = str(tmp_path / "folder" / "f")
+    folder = os.open(os.path.dirname(path), os.O_RDONLY)
+    (tmp_path / "folder").rename(tmp_path / "moved")
+    (tmp_path / "trap").rename(tmp_path / "folder")
+    try:
+        for text in ("old", "new"):
+            _files.replace_within(folder, path, text, 0o600)
+        with _files.locked(str(tmp_path / "folder" / "lock"), within=folder):
+            pass
+    finally:
+        os.close(folder)
+    assert (tmp_path / "moved" / "f").read_text() == "new"
+    assert stat.S_IMODE((tmp_path / "moved" / "f").stat().st_mode) == 0o600
+    assert sorted(os.listdir(str(tmp_path / "moved"))) == ["f", "lock"]
+    assert os.listdir(str(tmp_path / "folder")) == ["f"] and (tmp_path / "victim").read_text() == "untouched"
+
+
+def test_a_file_that_cannot_be_replaced_in_an_open_folder_is_as_it_was(tmp_path, monkeypatch):
+    folder = os.open(str(tmp_path), os.O_RDONLY)
+
+    def full(_descriptor):
+        raise OSError(28, "No space left on device")
+
+    try:
+        _files.replace_within(folder, "/somewhere/f", "old", 0o600)
+        monkeypatch.setattr(_files.os, "fsync", full)
+        with pytest.raises(Failure, match="/somewhere/f cannot be written: No space left"):
+            _files.replace_within(folder, "/somewhere/f", "new", 0o600)
+    finally:
+        os.close(folder)
+    assert os.listdir(str(tmp_path)) == ["f"] and (tmp_path / "f").read_text() == "old"

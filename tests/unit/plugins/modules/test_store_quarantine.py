@@ -63,7 +63,8 @@ def test_what_was_not_moved_is_a_failure_that_names_the_first(call):
     answer, _calls = call(left=left, path=STORE, names=["sha1=x"])
     assert answer["changed"] and answer["moved"] == [MOVE]
     assert answer["msg"] == (
-        "5 of the names could not be moved: sha1=0: No room. sha1=1: No room. sha1=2: No room. And 2 more, see not_moved."
+        "5 of the names could not be moved: sha1=0: No room. sha1=1: No room. sha1=2: No room."
+        " And 2 more, see not_moved."
     )
     assert answer["not_moved"][4] == {"name": "sha1=4", "reason": "No room."}
 
