@@ -53,7 +53,8 @@ def access_of(store: int) -> Access | None:
     if _record.file_system(store) not in FILE_SYSTEMS:
         return None
     status = os.fstat(store)
-    owners, groups = {0, status.st_uid}, set()
+    owners = {0, status.st_uid}
+    groups: set[int] = set()
     if status.st_mode & stat.S_IWGRP:
         groups.add(status.st_gid)
         owners |= _members(status.st_gid)
