@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import pwd
 import re
 import shutil
 import subprocess
@@ -159,11 +160,37 @@ def _children(element: ElementTree.Element, *names: str) -> list[ElementTree.Ele
     return [found for child in same for found in _children(child, *names[1:])]
 
 
+class _Builder(ElementTree.TreeBuilder):
+    """Builds the tree of a file without a document type, as all are that VirtualBox writes.
+
+    VirtualBox reads entities by halves: of ``hostPath="/&x;"`` it shares ``/``, whatever ``x`` stands for.
+    """
+
+    def doctype(self, _name: str, _pubid: str | None, _system: str | None) -> None:
+        raise Failure("it has a document type (<!DOCTYPE), with which VirtualBox may read other values than are"
+                      " written. Remove it while no program of VirtualBox runs")
+
+
+def _tree(text: str | bytes) -> ElementTree.Element:
+    """The top element of a settings file."""
+    return ElementTree.fromstring(text, parser=ElementTree.XMLParser(target=_Builder()))
+
+
+def _value(element: ElementTree.Element, name: str, default: str = "") -> str:
+    """An attribute's value. As for elements, the first of this name counts, whatever its XML namespace."""
+    return next((value for key, value in element.items() if key.rpartition("}")[2] == name), default)
+
+
+def _flag(element: ElementTree.Element, name: str) -> bool:
+    """An attribute's value where it says yes or no. VirtualBox takes whatever else is written there for a no."""
+    return _value(element, name) in ("true", "yes", "1")
+
+
 def _shares(element: ElementTree.Element, kind: str) -> tuple[Share, ...]:
     return tuple(
-        Share(name=folder.get("name", ""), path=folder.get("hostPath", ""), kind=kind,
-              writable=folder.get("writable") == "true", automount=folder.get("autoMount") == "true",
-              mount_point=folder.get("autoMountPoint", ""), symlink_policy=folder.get("symlinkPolicy", "none").lower())
+        Share(name=_value(folder, "name"), path=_value(folder, "hostPath").rstrip("/") or "/", kind=kind,
+              writable=_flag(folder, "writable"), automount=_flag(folder, "autoMount"),
+              mount_point=_value(folder, "autoMountPoint"), symlink_policy=_value(folder, "symlinkPolicy", "none"))
         for folder in _children(element, "SharedFolders", "SharedFolder"))
 
 
@@ -178,28 +205,30 @@ def with_shares(machine: Machine, shares: tuple[Share, ...]) -> Machine:
 
 def parse_registry(text: str | bytes) -> tuple[dict[str, str], tuple[Share, ...]]:
     """C(VirtualBox.xml): UUID to settings file (as written: may be relative to its folder), and the global shares."""
-    top = ElementTree.fromstring(text)
     entries: dict[str, str] = {}
     shares: tuple[Share, ...] = ()
-    for element in _children(top, "Global"):
+    for element in _children(_tree(text), "Global"):
         for entry in _children(element, "MachineRegistry", "MachineEntry"):
-            entries[entry.get("uuid", "").strip("{}").lower()] = entry.get("src", "")
+            entries[_value(entry, "uuid").strip("{}").lower()] = _value(entry, "src")
         shares += _shares(element, "global")
     return entries, shares
 
 
 def parse_machine(text: str | bytes, uuid: str, settings_file: str) -> Machine:
     """A machine from its settings file, as it is while it does not run. Its snapshots' own settings are left alone."""
-    for element in _children(ElementTree.fromstring(text), "Machine"):
-        saved, aborted = "stateFile" in element.attrib, element.get("aborted") == "true"
-        state = {(False, False): "poweroff", (True, False): "saved",
-                 (False, True): "aborted", (True, True): "aborted-saved"}
-        shares = tuple(share for hardware in _children(element, "Hardware") for share in _shares(hardware, "machine"))
-        extradata = tuple((item.get("name", ""), item.get("value", ""))
-                          for item in _children(element, "ExtraData", "ExtraDataItem"))
-        return with_shares(
-            Machine(uuid, element.get("name", ""), settings_file, state[saved, aborted], extradata=extradata), shares)
-    raise Failure("it has no readable machine in it: it is encrypted, or not a settings file")
+    found = _children(_tree(text), "Machine")
+    if len(found) != 1:
+        raise Failure("it has no readable machine in it: it is encrypted, or not a settings file" if not found
+                      else "it has several machines in it, of which VirtualBox takes the last")
+    element = found[0]
+    saved, aborted = _value(element, "stateFile") != "", _flag(element, "aborted")
+    state = {(False, False): "poweroff", (True, False): "saved",
+             (False, True): "aborted", (True, True): "aborted-saved"}
+    shares = tuple(share for hardware in _children(element, "Hardware")[:1] for share in _shares(hardware, "machine"))
+    extradata = tuple((_value(item, "name"), _value(item, "value"))
+                      for item in _children(element, "ExtraData", "ExtraDataItem"))
+    return with_shares(
+        Machine(uuid, _value(element, "name"), settings_file, state[saved, aborted], extradata=extradata), shares)
 
 
 def read_settings(path: str) -> bytes:
@@ -214,18 +243,41 @@ def read_settings(path: str) -> bytes:
         return file.read()
 
 
+def _home_folder(environ: Mapping[str, str]) -> str:
+    """The user's home as VirtualBox finds it; empty if there is none.
+
+    Root's comes from the account database first, since sudo may leave HOME as it was, and anybody else's from HOME.
+    """
+    try:
+        account = pwd.getpwuid(os.geteuid()).pw_dir
+    except KeyError:
+        account = ""
+    candidates = [environ.get("HOME", ""), account]
+    if os.geteuid() == 0:
+        candidates.reverse()
+    return next((candidate for candidate in candidates if candidate and os.path.isdir(candidate)), "")
+
+
 def settings_folder(environ: Mapping[str, str] | None = None) -> str:
     """Where VirtualBox keeps this user's C(VirtualBox.xml): the same search as VirtualBox's own."""
     environ = os.environ if environ is None else environ
-    if environ.get("VBOX_USER_HOME"):
-        return environ["VBOX_USER_HOME"]
-    home = environ.get("HOME") or os.path.expanduser("~")
+    told = environ.get("VBOX_USER_HOME")
+    if told == "":
+        raise Failure("VBOX_USER_HOME is set and empty, with which VirtualBox does not start. Name a folder in it, or"
+                      " leave it out.")
+    if told:
+        return os.path.abspath(told)
+    home = _home_folder(environ)
     if sys.platform == "darwin":
-        return os.path.join(home, "Library", "VirtualBox")
-    legacy = os.path.join(home, ".VirtualBox")
-    if os.path.isdir(legacy):
-        return legacy
-    return os.path.join(environ.get("XDG_CONFIG_HOME") or os.path.join(home, ".config"), "VirtualBox")
+        places = [os.path.join("Library", "VirtualBox")]
+    else:
+        places = [".VirtualBox", os.path.join(environ.get("XDG_CONFIG_HOME", ".config"), "VirtualBox")]
+    folders = [os.path.join(home, place) for place in places if home or os.path.isabs(place)]
+    if not folders:
+        raise Failure("this user has no home folder, neither in HOME ('%s') nor in the account database, so VirtualBox"
+                      " has no settings for it. Run as the user who owns the machines, or set VBOX_USER_HOME."
+                      % environ.get("HOME", ""))
+    return next((folder for folder in folders if os.path.isdir(folder)), folders[-1])
 
 
 def additions(text: str) -> tuple[str, str]:
@@ -327,7 +379,7 @@ class VBoxManage:
                 entries, shared = parse_registry(read_settings(path))
             except FileNotFoundError:
                 entries, shared = {}, ()
-            except (OSError, ElementTree.ParseError) as error:
+            except (OSError, ElementTree.ParseError, Failure) as error:
                 raise Failure("VirtualBox's registry %s cannot be read: %s" % (path, error)) from error
             entries = {uuid: os.path.join(self.folder, source) for uuid, source in entries.items()}
             odd = set(listed) - set(entries)

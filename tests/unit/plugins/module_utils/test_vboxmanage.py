@@ -11,6 +11,7 @@ from __future__ import annotations
 import os
 import sys
 import threading
+import types
 from pathlib import Path
 
 import pytest
@@ -124,6 +125,66 @@ def test_a_settings_file_gives_the_name_as_it_is(name, expected):
     assert v.parse_machine(recorded(name), "u", "/f").name == expected
 
 
+def settings(inside, attributes="", before="", after=""):
+    """A settings file with this in its machine."""
+    return (f'<?xml version="1.0"?>{before}<VirtualBox xmlns="http://www.virtualbox.org/" version="1.19-linux">'
+            f'<Machine name="m" {attributes}>{inside}</Machine>{after}</VirtualBox>')
+
+
+def hardware(*attributes):
+    folders = "".join(f'<SharedFolder name="s{number}" hostPath="/p" {one}/>' for number, one in enumerate(attributes))
+    return f"<Hardware><SharedFolders>{folders}</SharedFolders></Hardware>"
+
+
+BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False, "TRUE": False,
+            "True": False, "Yes": False, "on": False, " true": False, "01": False, "x": False, "&#49;": True}
+
+
+def test_booleans_are_read_as_virtualbox_reads_them():
+    text = settings(hardware(*(f'writable="{word}" autoMount="{word}"' for word in BOOLEANS), ""))
+    machine = v.parse_machine(text, "u", "/f")
+    assert [share.writable for share in machine.shares] == [*BOOLEANS.values(), False]
+    assert [share.automount for share in machine.shares] == [*BOOLEANS.values(), False]
+    registry = text.replace("Machine", "Global").replace("<Hardware>", "").replace("</Hardware>", "")
+    assert [share.writable for share in v.parse_registry(registry)[1]] == [*BOOLEANS.values(), False]
+    for word, value in BOOLEANS.items():
+        machine = v.parse_machine(settings("", f'aborted="{word}"'), "u", "/f")
+        assert machine.state == ("aborted" if value else "poweroff"), word
+
+
+def test_a_machine_without_a_name_of_its_saved_state_is_not_saved():
+    states = {'stateFile=""': "poweroff", 'stateFile="s" aborted="1"': "aborted-saved", 'stateFile="s"': "saved"}
+    for attributes, state in states.items():
+        assert v.parse_machine(settings("", attributes), "u", "/f").state == state
+
+
+def test_other_values_are_read_as_virtualbox_reads_them():
+    text = settings(
+        hardware('xmlns:q="urn:q" q:writable="1" writable="0"', 'symlinkPolicy="any"', 'symlinkPolicy="Any"')
+        + hardware('writable="1"') + '<ExtraData><ExtraDataItem name="k" value="1"/><ExtraDataItem name="k" value="0"/>'
+        '</ExtraData><ExtraData><ExtraDataItem name="l" value="1"/></ExtraData>').replace('"/p"', '"/p&#10;q/"', 1)
+    machine = v.parse_machine(text, "u", "/f")
+    assert [(share.writable, share.symlink_policy) for share in machine.shares] == [
+        (True, "none"), (False, "any"), (False, "Any")], "the first hardware counts"
+    assert machine.shares[0].path == "/p\nq"
+    assert dict(machine.extradata) == {"k": "0", "l": "1"}
+
+
+@pytest.mark.parametrize("document_type", [
+    '<!DOCTYPE VirtualBox [<!ENTITY x "srv">]>', "<!DOCTYPE VirtualBox>", '<!DOCTYPE VirtualBox SYSTEM "/x.dtd">'])
+def test_a_document_type_is_refused(document_type):
+    text = settings(hardware('writable="1"'), before=document_type)
+    with pytest.raises(Failure, match="document type"):
+        v.parse_machine(text, "u", "/f")
+    with pytest.raises(Failure, match="document type"):
+        v.parse_registry(text)
+
+
+def test_of_several_machines_none_is_taken():
+    with pytest.raises(Failure, match="several machines"):
+        v.parse_machine(settings("", after='<Machine name="n"/>'), "u", "/f")
+
+
 def test_an_encrypted_or_foreign_settings_file_is_no_machine():
     with pytest.raises(Failure, match="encrypted"):
         v.parse_machine('<VirtualBox xmlns="http://www.virtualbox.org/"><MachineEncrypted/></VirtualBox>', "u", "/f")
@@ -137,13 +198,59 @@ def test_additions_version_and_revision(text, expected):
     assert v.additions(text) == expected
 
 
-def test_the_settings_folder_is_found_as_virtualbox_finds_it(tmp_path, monkeypatch):
-    monkeypatch.setattr(sys, "platform", "linux")
-    home = str(tmp_path)
+class Homes:
+    """The account database and the user, as VirtualBox's search for a home sees them."""
+
+    def __init__(self, folder, monkeypatch):
+        monkeypatch.setattr(sys, "platform", "linux")
+        monkeypatch.setattr(v.os, "geteuid", lambda: self.uid)
+        monkeypatch.setattr(v.pwd, "getpwuid", self.entry)
+        self.uid, self.account, self.env, self.none = 1000, str(folder / "a"), str(folder / "e"), str(folder / "none")
+        for home in (self.account, self.env):
+            os.mkdir(home)
+
+    def entry(self, uid):
+        assert uid == self.uid
+        if self.account is None:
+            raise KeyError(uid)
+        return types.SimpleNamespace(pw_dir=self.account)
+
+
+@pytest.fixture
+def homes(tmp_path, monkeypatch):
+    return Homes(tmp_path, monkeypatch)
+
+
+def test_roots_home_comes_from_the_account_database_and_anybody_elses_from_its_environment(homes):
+    end = "/.config/VirtualBox"
+    assert v.settings_folder({"HOME": homes.env}) == homes.env + end
+    homes.uid = 0
+    assert v.settings_folder({"HOME": homes.env}) == homes.account + end
+    assert v.settings_folder({}) == homes.account + end
+
+
+@pytest.mark.parametrize("uid", [0, 1000])
+def test_what_is_no_folder_is_no_home(homes, uid):
+    homes.uid = uid
+    for missing in (homes.none, "", __file__):
+        assert v.settings_folder({"HOME": missing}) == homes.account + "/.config/VirtualBox"
+    for account in (homes.none, "", __file__, None):
+        homes.account = account
+        assert v.settings_folder({"HOME": homes.env}) == homes.env + "/.config/VirtualBox"
+        with pytest.raises(Failure, match=r"no home folder.*HOME \('/none'\).*VBOX_USER_HOME"):
+            v.settings_folder({"HOME": "/none"})
+        assert v.settings_folder({"HOME": "/none", "XDG_CONFIG_HOME": "/c"}) == "/c/VirtualBox"
+
+
+def test_the_settings_folder_is_found_as_virtualbox_finds_it(homes, monkeypatch):
+    home = homes.env
     assert v.settings_folder({"HOME": home, "VBOX_USER_HOME": "/x"}) == "/x"
-    assert v.settings_folder({"HOME": home}) == home + "/.config/VirtualBox"
-    assert v.settings_folder({"HOME": home, "XDG_CONFIG_HOME": "/c"}) == "/c/VirtualBox"
-    (tmp_path / ".VirtualBox").mkdir()
+    assert v.settings_folder({"HOME": home, "VBOX_USER_HOME": "x"}) == os.getcwd() + "/x"
+    with pytest.raises(Failure, match="VBOX_USER_HOME is set and empty"):
+        v.settings_folder({"HOME": home, "VBOX_USER_HOME": ""})
+    for told, place in (("/c", "/c/VirtualBox"), ("c", home + "/c/VirtualBox"), ("", home + "/VirtualBox")):
+        assert v.settings_folder({"HOME": home, "XDG_CONFIG_HOME": told}) == place
+    os.mkdir(home + "/.VirtualBox")
     assert v.settings_folder({"HOME": home, "XDG_CONFIG_HOME": "/c"}) == home + "/.VirtualBox"
     monkeypatch.setattr(sys, "platform", "darwin")
     assert v.settings_folder({"HOME": home}) == home + "/Library/VirtualBox"
