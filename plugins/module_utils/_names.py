@@ -15,6 +15,9 @@ LIMIT = 255
 STORE = "/0install.net/implementations"
 """How the path of every store ends. Its parent folders hold files that would let a guest run code on the host."""
 
+TRUSTED, GUESTS, BOX = "-trusted", "-guests-", "-box"
+"""What the names of shares of other kinds than a read-only store have after the name that the user chose."""
+
 _SHOWN = 40
 _DEVICE_TAGS = ("LABEL=", "UUID=", "PARTLABEL=", "PARTUUID=", "ID=")
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f]")

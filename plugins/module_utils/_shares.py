@@ -9,7 +9,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _known, _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import (
     OWNER_KEY,
@@ -30,12 +30,21 @@ ONLINE = ("running", "paused")
 class Wanted:
     """The shares that one machine should have (C(present)) and should not have (C(absent): names).
 
-    ``exclusive``: what this collection once set up and is not C(present) goes too.
+    ``exclusive``: what this collection once set up and is not C(present) goes too. C(folders) tell what that is where
+    it has no mark.
     """
 
     present: tuple[Share, ...] = ()
     absent: tuple[str, ...] = ()
     exclusive: bool = False
+    folders: _known.Folders = dataclasses.field(default_factory=_known.Folders)
+
+    def takes(self, machine: Machine, live: Share) -> bool:
+        """Whether a share of this machine is to go."""
+        if live.kind == "global" or any(share.name == live.name for share in self.present):
+            return False
+        known = _known.bases(self.folders, machine, self.present)
+        return live.name in self.absent or (self.exclusive and _known.is_ours(live, self.folders, known))
 
 
 @dataclasses.dataclass(frozen=True)
@@ -155,7 +164,7 @@ def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> li
         if want and live.kind == "transient":
             if not stands_in(live, want):
                 go.append(Change(live.name, live))
-        elif not want and live.kind != "global" and (live.name in wanted.absent or (wanted.exclusive and live.ours)):
+        elif wanted.takes(machine, live):
             go.append(Change(live.name, live))
     for share in names.values():
         change = Change(share.name, machine.share(share.name), dataclasses.replace(share, kind="machine", ours=True))
@@ -168,6 +177,16 @@ def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> li
         if left_over and (wanted.exclusive or name in wanted.absent):
             go.append(Change(name))
     return go + come
+
+
+def others(
+    machine: Machine, wanted: Wanted, targets: Iterable[str], mounts: tuple[_known.Mount, ...]
+) -> list[_known.Other]:
+    """The shares of a machine that give its guest one of these folders, and that stay as they are."""
+    names = {share.name for share in wanted.present}
+    stay = [live for live in machine.shares
+            if live.name not in names and not (live.ours and live.kind != "global") and not wanted.takes(machine, live)]
+    return _known.others(stay, [share.path for share in wanted.present if share.writable], targets, mounts)
 
 
 def _extradata(uuid: str, key: str, value: str | None) -> list[str]:

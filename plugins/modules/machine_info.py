@@ -18,6 +18,7 @@ extends_documentation_fragment:
   - zeroinstall.virtualbox.attributes
   - zeroinstall.virtualbox.attributes.info
   - zeroinstall.virtualbox.vboxmanage
+  - zeroinstall.virtualbox.folders
 options:
   machines:
     description:
@@ -114,28 +115,57 @@ machines:
           description: Whether the guest may create symlinks at all.
           type: bool
         ours:
-          description: Whether this collection set the share up.
+          description:
+            - Whether this collection set the share up, by its mark or, if it is writable, by its name and path.
           type: bool
+        gives:
+          description:
+            - The folder of O(folders), or of a share of this collection, that the guest gets by this share although the
+              collection did not set it up. Empty if there is none.
+          type: str
 """
 
 import dataclasses
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _known, _shares
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import VBoxManage
 
 
-def as_dict(machine):
+def as_dict(machine, ours, gives):
     """A machine for the result: all fields but the extradata."""
     fields = dataclasses.asdict(machine)
     del fields["extradata"]
+    for share, live in zip(fields["shares"], machine.shares):
+        share.update(ours=live in ours, gives=gives.get(live, ""))
     return fields
+
+
+def read(module, machines, folders):
+    """The machines for the result. Shares that somebody should know of are warned of."""
+    ours = {machine.uuid: [share for share in machine.shares
+                           if _known.is_ours(share, folders, _known.bases(folders, machine))] for machine in machines}
+    targets = _known.shared(folders, [share.path for shares in ours.values() for share in shares])
+    mounts, result = _known.read_mounts(), []
+    for machine in machines:
+        for share in ours[machine.uuid]:
+            if not share.ours:
+                module.warn("machine %s: share '%s' (path '%s', writable) is one of this collection by its name and"
+                            " path, and has no mark. A restored snapshot may have brought it back. share.yml and"
+                            " unshare.yml put that right." % (machine.label, share.name, share.path))
+        found = _shares.others(machine, _shares.Wanted(exclusive=True, folders=folders), targets, mounts)
+        for other in found:
+            module.warn("machine %s: %s. Remove it if nobody means it." % (machine.label, other.text))
+        result.append(as_dict(machine, ours[machine.uuid], {other.share: other.folder for other in found}))
+    return result
 
 
 def main():
     module = AnsibleModule(
         argument_spec={
             "machines": {"type": "list", "elements": "str"},
+            "folders": _known.OPTION,
             "vboxmanage": {"type": "str", "default": "VBoxManage"},
         },
         supports_check_mode=True,
@@ -146,11 +176,10 @@ def main():
         machines = virtualbox.machines(
             only=None if wanted is None else lambda uuid, name: name in wanted or uuid in map(str.lower, wanted),
             details="all")
+        result = read(module, machines, _known.folders_of(module.params["folders"]))
     except Failure as error:
         module.fail_json(msg=str(error))
-    module.exit_json(
-        changed=False, version=".".join(map(str, virtualbox.version)),
-        machines=[as_dict(machine) for machine in machines])
+    module.exit_json(changed=False, version=".".join(map(str, virtualbox.version)), machines=result)
 
 
 if __name__ == "__main__":

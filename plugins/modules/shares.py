@@ -18,6 +18,7 @@ author:
 extends_documentation_fragment:
   - zeroinstall.virtualbox.attributes
   - zeroinstall.virtualbox.vboxmanage
+  - zeroinstall.virtualbox.folders
 attributes:
   check_mode:
     support: full
@@ -92,6 +93,9 @@ options:
     description:
       - Whether shares that this module once added or corrected, and that are not listed as present, are removed from
         the machines that are listed. Shares that others made are left alone.
+      - They are known by a mark in the machine's extradata. A snapshot that is restored brings shares back, and not
+        their marks. So a writable share is known by its name and its path, too, as the collection's roles choose them;
+        see O(folders).
     type: bool
     default: false
   whole_host:
@@ -119,6 +123,18 @@ options:
     type: str
     choices: [later, transient, fail]
     default: later
+  when_shared_otherwise:
+    description:
+      - What to do where another share of a machine that is listed gives its guest what only those listed should give
+        it, so that the guest could write there. Such shares are never removed.
+      - V(warn) goes on. V(fail) changes nothing on that machine, does what is wanted of the others, and fails.
+        V(report) does the same, and names it in RV(refused) instead. V(refuse) changes nothing on any machine, and
+        fails.
+      - Where the guest has the right to write there by its own shares, or cannot write, it is only told. All are in
+        RV(others).
+    type: str
+    choices: [warn, fail, report, refuse]
+    default: warn
   lock_timeout:
     description:
       - Seconds to go on trying where another VirtualBox client has locked a machine, or another run of this module is
@@ -218,6 +234,44 @@ inaccessible:
   returned: always
   type: list
   elements: str
+others:
+  description:
+    - Shares of these machines that give a guest a folder that the host shares, and that this collection did not set up.
+    - Writable ones and ones with the right to create symlinks; and read-only ones of just such a folder, as the role
+      C(vagrantfile) has them.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    uuid:
+      description: UUID of the machine.
+      type: str
+    name:
+      description: Name of the machine.
+      type: str
+    share:
+      description: Name of the share.
+      type: str
+    kind:
+      description: V(machine), V(global) or V(transient).
+      type: str
+    path:
+      description: Its path on the host.
+      type: str
+    writable:
+      description: Whether the guest may write.
+      type: bool
+    folder:
+      description: The folder that is at its path, in it or above it.
+      type: str
+    refused:
+      description: Whether the machine was left alone because of it.
+      type: bool
+refused:
+  description: A message for each share for which a machine was left alone; see O(when_shared_otherwise).
+  returned: always
+  type: list
+  elements: str
 missing_paths:
   description: Folders of shares that do not exist. Without check mode, the module fails instead.
   returned: always
@@ -230,8 +284,11 @@ commands:
   elements: list
 """
 
+import dataclasses
+import shlex
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _shares
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _known, _shares
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._apply import Applier
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import Share, VBoxManage
@@ -251,7 +308,7 @@ SHARE_SPEC = {
 SYMLINKS_LATER = "the right to create symlinks changes when the machine is started the next time"
 
 
-def wanted_of(entry, exclusive):
+def wanted_of(entry, exclusive, folders):
     """The Wanted of one entry of the option C(machines), checked in itself."""
     names = [item["name"] for item in entry["shares"]]
     twice = sorted({name for name in names if names.count(name) > 1})
@@ -262,17 +319,19 @@ def wanted_of(entry, exclusive):
     for share in present:
         _shares.check_share(share)
     absent = tuple(item["name"] for item in entry["shares"] if item["state"] == "absent")
-    return _shares.Wanted(present, absent, exclusive)
+    return _shares.Wanted(present, absent, exclusive, folders)
 
 
 class Plan:
     """What is to be done: C(machines), read once, with what is wanted of each.
 
-    C(inaccessible) are messages about machines that cannot be read, C(missing_paths) the folders that do not exist.
+    C(inaccessible) are messages about machines that cannot be read, C(missing_paths) the folders that do not exist,
+    C(others) pairs of a machine and a share of it that gives its guest what others should not, and C(refused) messages
+    about machines that are left alone for that.
     """
 
     def __init__(self):
-        self.machines, self.inaccessible, self.missing_paths = [], [], []
+        self.machines, self.inaccessible, self.missing_paths, self.others, self.refused = [], [], [], [], []
 
 
 def check_folders(wanted, check_mode):
@@ -290,8 +349,8 @@ def check_folders(wanted, check_mode):
 
 def plan(module, virtualbox):
     """The Plan. Everything that is wrong is refused here."""
-    params, made = module.params, Plan()
-    wanted = {entry["machine"]: wanted_of(entry, params["exclusive"]) for entry in params["machines"]}
+    params, made, folders = module.params, Plan(), _known.folders_of(module.params["folders"])
+    wanted = {entry["machine"]: wanted_of(entry, params["exclusive"], folders) for entry in params["machines"]}
     if len(wanted) < len(params["machines"]):
         names = [entry["machine"] for entry in params["machines"]]
         raise Failure("machine '%s' is listed twice in 'machines': list it once, with all its shares."
@@ -307,12 +366,37 @@ def plan(module, virtualbox):
     if made.inaccessible and params["when_inaccessible"] == "refuse":
         raise Failure(" ".join(made.inaccessible))
     if params["exclusive"] and params["whole_host"]:
-        listed += [(machine, _shares.Wanted(exclusive=True)) for machine in machines if machine.uuid not in uuids]
+        listed += [(machine, _shares.Wanted(exclusive=True, folders=folders))
+                   for machine in machines if machine.uuid not in uuids]
     made.machines = [(machine, want) for machine, want in listed if machine.accessible]
     for machine, _want in listed[len(uuids):]:
         if not machine.accessible:
             module.warn("nothing is known of the shares of a machine: %s" % _shares.inaccessible(machine))
+    look_for_others(module, made, folders, frozenset(uuids))
     return made
+
+
+def look_for_others(module, made, folders, listed):
+    """Fills in what of the Plan is about other shares, and leaves machines alone where that is to be so."""
+    when = module.params["when_shared_otherwise"]
+    targets = _known.shared(folders, [share.path for _machine, want in made.machines for share in want.present])
+    mounts = _known.read_mounts()
+    left = set()
+    for machine, want in made.machines:
+        for other in _shares.others(machine, want, targets, mounts):
+            other = dataclasses.replace(other, refused=other.refused and when != "warn" and machine.uuid in listed)
+            made.others.append((machine, other))
+            text = "machine %s: %s" % (machine.label, other.text)
+            if other.refused:
+                left.add(machine.uuid)
+                made.refused.append(text + ", where the guest must not write. Remove it: VBoxManage sharedfolder remove"
+                                    " %s --name=%s" % (machine.uuid, shlex.quote(other.share.name))
+                                    + (" --transient." if other.share.kind == "transient" else "."))
+            else:
+                module.warn(text + ". It is left alone; remove it if nobody means it.")
+    if made.refused and when == "refuse":
+        raise Failure(" ".join(made.refused))
+    made.machines = [(machine, want) for machine, want in made.machines if machine.uuid not in left]
 
 
 def refuse_busy(applier, plans):
@@ -380,6 +464,7 @@ def run(module):
             outcomes = [(machine, applier.bring(machine, want)) for machine, want in made.machines]
             errors = [outcome.error for _machine, outcome in outcomes if outcome.error]
             errors += made.inaccessible if module.params["when_inaccessible"] == "fail" else []
+            errors += made.refused if module.params["when_shared_otherwise"] == "fail" else []
             if not module.check_mode:
                 errors += unfinished(applier, virtualbox, outcomes, made.machines)
     except Failure as error:
@@ -389,7 +474,10 @@ def run(module):
     finally:
         applier.close()
     result = dict(result_of(outcomes), commands=applier.commands, inaccessible=made.inaccessible,
-                  missing_paths=made.missing_paths)
+                  missing_paths=made.missing_paths, refused=made.refused, others=[
+                      {"uuid": machine.uuid, "name": machine.name, "share": other.share.name, "kind": other.share.kind,
+                       "path": other.share.path, "writable": other.share.writable, "folder": other.folder,
+                       "refused": other.refused} for machine, other in made.others])
     for item in result["pending"]:
         text = item["reason"]
         if item["action"] != "restart":
@@ -409,6 +497,9 @@ def main():
             "exclusive": {"type": "bool", "default": False},
             "whole_host": {"type": "bool", "default": False},
             "when_inaccessible": {"type": "str", "choices": ["fail", "report", "refuse"], "default": "fail"},
+            "when_shared_otherwise": {
+                "type": "str", "choices": ["warn", "fail", "report", "refuse"], "default": "warn"},
+            "folders": _known.OPTION,
             "when_busy": {"type": "str", "choices": ["later", "transient", "fail"], "default": "later"},
             "lock_timeout": {"type": "int", "default": 30},
             "vboxmanage": {"type": "str", "default": "VBoxManage"},

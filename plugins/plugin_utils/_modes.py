@@ -160,10 +160,10 @@ _SHARE, _GROUP_VARIABLE = "{cache_guest_share}", "{cache_guest_group}"
 # The names differ by kind: VirtualBox may lose a share that is replaced by one of the same name while it is mounted.
 _STORE = Part(_SHARE, _host_store, SYSTEM_STORE)
 _STORE_BESIDE = _STORE._replace(path=BESIDE)
-_TRUSTED = Part(_SHARE + "-trusted", _host_store, SYSTEM_STORE, writable=True, symlinks=True)
-_GUESTS = Part(_SHARE + "-guests-" + _GROUP_VARIABLE, _group_store, SYSTEM_STORE, writable=True, symlinks=True)
+_TRUSTED = Part(_SHARE + _names.TRUSTED, _host_store, SYSTEM_STORE, writable=True, symlinks=True)
+_GUESTS = Part(_SHARE + _names.GUESTS + _GROUP_VARIABLE, _group_store, SYSTEM_STORE, writable=True, symlinks=True)
 _DROP_BOX = Part(
-    _SHARE + "-box", _box, BOX, writable=True, store=False, options=("dmask=0077", "fmask=0077"))
+    _SHARE + _names.BOX, _box, BOX, writable=True, store=False, options=("dmask=0077", "fmask=0077"))
 
 # What is mounted where Zero Install looks by itself comes first, in every mode: so fstab has its lines in one order,
 # whatever the mode was before.

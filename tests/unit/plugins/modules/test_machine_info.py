@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import yaml
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._known import Folders
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import (
     OWNER_KEY,
     Machine,
@@ -17,9 +18,32 @@ from ansible_collections.zeroinstall.virtualbox.plugins.modules import machine_i
 
 def test_a_machine_has_just_the_fields_that_are_documented():
     bare = Machine("u", "m", "/m.vbox", extradata=((OWNER_KEY + "a", "1"), ("GUI/secret", "x")))
-    result = machine_info.as_dict(with_shares(bare, (Share("a", "/a"),)))
+    machine = with_shares(bare, (Share("a", "/a"),))
+    result = machine_info.as_dict(machine, list(machine.shares), {})
     documented = yaml.safe_load(machine_info.RETURN)["machines"]["contains"]
     assert set(result) == set(documented)
     assert set(result["shares"][0]) == set(documented["shares"]["contains"])
     assert result["shares"][0]["ours"] is True
     assert "secret" not in str(result)
+
+
+class StandIn:
+    """A stand-in for the running module."""
+
+    def __init__(self):
+        self.warnings = []
+        self.warn = self.warnings.append
+
+
+def test_what_a_snapshot_brought_back_and_what_others_share_is_told():
+    module, store = StandIn(), "/srv/0install.net/implementations"
+    machine = Machine("u", "m", "/m.vbox", shares=(
+        Share("ZeroInstall-trusted", store, writable=True), Share("src", "/srv", writable=True),
+        Share("vagrant", store), Share("home", "/home", writable=True), Share("all", "/", "global", writable=True)))
+    result = machine_info.read(module, [machine], Folders())[0]["shares"]
+    assert [share["ours"] for share in result] == [True, False, False, False, False]
+    assert [share["gives"] for share in result] == ["", store, store, "", store]
+    for text, share in zip(module.warnings, ("ZeroInstall-trusted", "src", "vagrant", "all"), strict=True):
+        assert text.startswith(f"machine m (u): share '{share}'")
+    assert "snapshot" in module.warnings[0]
+    assert machine_info.read(StandIn(), [machine], Folders(names=()))[0]["shares"][1]["gives"] == ""

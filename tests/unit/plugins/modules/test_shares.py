@@ -5,15 +5,18 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._apply import Outcome
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._known import Folders
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._shares import Change, Wanted
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import Machine, Share
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import shares
 
+STORE = "/srv/0install.net/implementations"
 ONE, TWO = Machine("00-1", "one", "/1.vbox"), Machine("00-2", "two", "/2.vbox", "saved")
 
 
@@ -28,7 +31,8 @@ class StandIn:
 
     def __init__(self, *entries, check_mode=False):
         self.params = {"machines": [{"machine": name, "shares": items} for name, items in entries], "exclusive": False,
-                       "whole_host": False, "when_inaccessible": "fail"}
+                       "whole_host": False, "when_inaccessible": "fail", "when_shared_otherwise": "warn",
+                       "folders": {"names": ["ZeroInstall"], "store": STORE, "groups": "", "boxes": ""}}
         self.check_mode = check_mode
         self.warnings = []
         self.warn = self.warnings.append
@@ -43,12 +47,14 @@ class StandIn:
 
 def test_an_entry_becomes_what_is_wanted():
     entry = {"machine": "one", "shares": [item("a", path="/a", writable=True), item("b", "absent")]}
-    assert shares.wanted_of(entry, True) == Wanted((Share("a", "/a", writable=True),), ("b",), True)
+    folders = Folders(store=STORE)
+    wanted = shares.wanted_of(entry, True, folders)
+    assert wanted == Wanted((Share("a", "/a", writable=True),), ("b",), True, folders)
 
 
 def test_a_share_listed_twice_is_refused():
     with pytest.raises(Failure, match="machine 'one' has share 'a' twice"):
-        shares.wanted_of({"machine": "one", "shares": [item("a", path="/a"), item("a", "absent")]}, False)
+        shares.wanted_of({"machine": "one", "shares": [item("a", path="/a"), item("a", "absent")]}, False, Folders())
 
 
 def test_machines_are_planned_in_the_order_of_the_option(tmp_path):
@@ -96,7 +102,8 @@ def test_what_is_ours_is_taken_from_all_machines_of_the_host():
     module.registered.append(LOST)
     module.params.update(exclusive=True, whole_host=True)
     made = module.plan()
-    assert made.machines == [(TWO, Wanted((), (), True)), (ONE, Wanted((), (), True))]
+    wanted = Wanted((), (), True, Folders(store=STORE))
+    assert made.machines == [(TWO, wanted), (ONE, wanted)]
     assert made.inaccessible == [] and "machine lost (00-9) is inaccessible" in module.warnings[0]
     module.params["exclusive"] = False
     assert [machine.name for machine, _want in module.plan().machines] == ["two"]
@@ -154,3 +161,41 @@ def test_two_runs_do_not_cross(tmp_path):
     words = "settings folder .* has been held by another run .*lock_timeout"
     with shares.alone(str(tmp_path), 1), pytest.raises(Failure, match=words), again:
         pytest.fail("entered")
+
+
+# Shares that somebody else set up
+
+@pytest.mark.parametrize("when", ["warn", "fail", "report", "refuse"])
+def test_a_machine_whose_guest_could_write_to_the_store_otherwise_is_left_alone(when):
+    module = StandIn(("one", []), ("two", []))
+    module.registered = [dataclasses.replace(ONE, shares=(Share("src", "/srv", writable=True),)), TWO]
+    module.params["when_shared_otherwise"] = when
+    if when == "refuse":
+        with pytest.raises(Failure, match=r"machine one \(00-1\): share 'src'.*VBoxManage sharedfolder remove 00-1 "):
+            module.plan()
+        return
+    made = module.plan()
+    assert [machine.name for machine, _want in made.machines] == (["one", "two"] if when == "warn" else ["two"])
+    assert [(other.share.name, other.folder, other.refused) for _machine, other in made.others] == [
+        ("src", STORE, when != "warn")]
+    assert (len(made.refused), len(module.warnings)) == ((0, 1) if when == "warn" else (1, 0))
+    assert "'src' (path '/srv', writable)" in (made.refused + module.warnings)[0]
+
+
+def test_other_machines_of_the_host_are_told_and_never_refused():
+    module = StandIn()
+    module.registered = [dataclasses.replace(ONE, shares=(Share("src", "/srv", writable=True),))]
+    module.params.update(exclusive=True, whole_host=True, when_shared_otherwise="refuse")
+    made = module.plan()
+    assert (len(made.machines), made.refused, len(module.warnings)) == (1, [], 1)
+
+
+def test_a_guest_that_may_write_the_store_is_only_told_of_another_way(tmp_path):
+    store = f"{os.path.realpath(tmp_path)}/0install.net/implementations"
+    os.makedirs(store)
+    module = StandIn(("one", [item("ZeroInstall-trusted", path=store, writable=True)]))
+    module.params["folders"]["store"] = store
+    module.params["when_shared_otherwise"] = "refuse"
+    module.registered = [dataclasses.replace(ONE, shares=(Share("home", str(tmp_path), writable=True),))]
+    made = module.plan()
+    assert (made.refused, len(made.machines), len(module.warnings)) == ([], 1, 1)
