@@ -117,6 +117,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/imports/test_service.py": ("container",),
     "tests/integration": ("host",),
     "tests/lab/test_hostile.py": ("host",),
+    "tests/lab/test_restored.py": ("host",),
     "tests/lab/test_install.py": ("additions",),
     "tests/quality/test_pylint.py": ("gates", "pylint"),
     "tests/quality/test_gates.py": ("gates",),

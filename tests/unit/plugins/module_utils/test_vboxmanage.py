@@ -9,6 +9,7 @@ Where a program is needed, it is a stand-in for VBoxManage that prints those rec
 from __future__ import annotations
 
 import os
+import pwd
 import sys
 import threading
 import types
@@ -204,7 +205,7 @@ class Homes:
     def __init__(self, folder, monkeypatch):
         monkeypatch.setattr(sys, "platform", "linux")
         monkeypatch.setattr(v.os, "geteuid", lambda: self.uid)
-        monkeypatch.setattr(v.pwd, "getpwuid", self.entry)
+        monkeypatch.setattr(pwd, "getpwuid", self.entry)
         self.uid, self.account, self.env, self.none = 1000, str(folder / "a"), str(folder / "e"), str(folder / "none")
         for home in (self.account, self.env):
             os.mkdir(home)

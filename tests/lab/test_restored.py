@@ -1,0 +1,90 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""share.yml and unshare.yml on machines that got shares by another way: a restored snapshot, or somebody's own."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import vagrants
+from fleet import Fleet, Play
+
+STORE = "/var/cache/0install.net/implementations"
+OWN = "/root/.cache/0install.net/implementations"
+SHARE, UNSHARE = "zeroinstall.virtualbox.share", "zeroinstall.virtualbox.unshare"
+READ_ONLY = {"ZeroInstall": (STORE, False)}
+
+
+class Host:
+    """A host with the machines g1 and g2, whose guests are not asked."""
+
+    def __init__(self, fleet: Fleet, folder: Path) -> None:
+        self.fleet = fleet
+        self.folder = folder
+
+    def play(self, playbook: str, mode: str = "readonly", **variables: object) -> Play:
+        """The host's part of a playbook."""
+        inventory = json.loads(self.fleet.inventory.read_text(encoding="utf-8"))
+        children = inventory["all"]["children"]
+        children["zeroinstall_hosts"]["hosts"]["vbox"].update(variables)
+        guests = {name: {"cache_guest_machine": name} for name in ("g1", "g2")}
+        said = {"cache_guest_host": "vbox", "cache_guest_mode": mode}
+        children["zeroinstall_guests"] = {"vars": said, "hosts": guests}
+        path = self.folder / "inventory.json"
+        path.write_text(json.dumps(inventory), encoding="utf-8")
+        return self.fleet.play(playbook, "--limit", "vbox", inventory=path)
+
+    def shared(self, name: str) -> dict[str, tuple[str, bool]]:
+        """What the host shares with a guest: path, and whether it is writable, by name."""
+        return {name: (one["path"], one["writable"]) for name, one in vagrants.shares(self.fleet, name).items()}
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    """A host with a store and two machines."""
+    with Fleet("restored", ()).running(quiet=True) as made:
+        for name in ("g1", "g2"):
+            made.vbox("createvm", "--name", name, "--register")
+        made.add_package("hello")
+        yield made
+
+
+@pytest.fixture
+def host(fleet: Fleet, tmp_path: Path) -> Host:
+    return Host(fleet, tmp_path)
+
+
+def test_what_a_snapshot_brings_back_of_another_mode_goes(host: Host) -> None:
+    assert host.play(SHARE, "trusted", cache_host_store="user").status == 0
+    assert host.shared("g1") == {"ZeroInstall-trusted": (OWN, True)}
+    host.fleet.vbox("snapshot", "g1", "take", "before")
+    assert host.play(SHARE).status == 0
+    host.fleet.vbox("snapshot", "g1", "restore", "before")
+    assert host.shared("g1") == {"ZeroInstall-trusted": (OWN, True)}
+    play = host.play(SHARE)
+    assert play.status == 0 and host.shared("g1") == host.shared("g2") == READ_ONLY, play.output
+    assert host.play(SHARE).hosts["vbox"]["changed"] == 0
+    host.fleet.vbox("snapshot", "g1", "restore", "before")
+    play = host.play(UNSHARE)
+    assert play.hosts["vbox"]["failures"] == 0 and host.shared("g1") == host.shared("g2") == {}, play.output
+
+
+def test_another_share_of_the_store_is_refused_unless_it_is_meant(host: Host) -> None:
+    host.fleet.vbox("sharedfolder", "add", "g1", "--name=cache", "--hostpath=/var/cache")
+    host.fleet.vbox("sharedfolder", "add", "g2", "--name=home", "--hostpath=/home")
+    play = host.play(SHARE)
+    told = play.messages("vbox")
+    assert play.status and host.shared("g1") == {"cache": ("/var/cache", True)}, play.output
+    assert host.shared("g2") == {**READ_ONLY, "home": ("/home", True)}, play.output
+    assert "share 'cache'" in told and "cache_host_other_shares: warn" in told and "'home'" not in play.output, told
+    play = host.play(SHARE, cache_host_other_shares="warn")
+    assert play.status == 0 and host.shared("g1") == {**READ_ONLY, "cache": ("/var/cache", True)}, play.output
+    play = host.play(UNSHARE)
+    assert play.hosts["vbox"]["failures"] == 0 and host.shared("g1") == {"cache": ("/var/cache", True)}, play.output
+    assert any("share 'cache'" in text for result in play.results("vbox", "zeroinstall.virtualbox.shares")
+               for text in result.get("warnings", [])), play.output
+    for name, share in (("g1", "cache"), ("g2", "home")):
+        host.fleet.vbox("sharedfolder", "remove", name, "--name=" + share)
