@@ -24,6 +24,7 @@ _IMPLEMENTATION_DIRS = "/etc/xdg/0install.net/injector/implementation-dirs"
 # Fedora gave its package up, and Arch, Alpine and openSUSE have none in their own repositories.
 _PACKAGE = "0install-core"
 _FAMILIES_WITH_PACKAGE = {"debian", "ubuntu"}
+_MODULES_FOLDERS = ("/etc/modules-load.d", "/run/modules-load.d", "/usr/local/lib/modules-load.d", "/usr/lib/modules-load.d")
 _RECORDED = re.compile(r"^INSTALL_VER='([^'\n]*)'$", re.MULTILINE)
 _ASSIGNED = re.compile("[A-Z0-9_]+")
 
@@ -104,10 +105,17 @@ class Guest:
 
     def driver_at_boot(self) -> list[str]:
         """The files by which the driver is loaded at every boot."""
-        found = []
-        for folder in ("/etc/modules-load.d", "/run/modules-load.d", "/usr/lib/modules-load.d"):
-            found += [f"{folder}/{name}" for name in self.names(folder) if name.endswith(".conf")]
-        return [path for path in [*found, "/etc/modules"] if _mounts.TYPE in (self.text(path) or "").split()]
+        files: dict[str, str] = {}
+        for folder in _MODULES_FOLDERS:
+            for name in self.names(folder):
+                if name.endswith(".conf"):
+                    files.setdefault(name, f"{folder}/{name}")  # it hides those of its name in later folders
+        systemd = self.init() == "systemd"
+        return [
+            path
+            for path in [*files.values(), "/etc/modules"]
+            if _mounts.TYPE in _mounts.modules(self.text(path) or "", systemd)
+        ]
 
     def driver(self) -> dict[str, Any]:
         """`loaded`, `loadable` and `at_boot` of vboxsf."""

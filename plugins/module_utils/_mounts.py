@@ -468,19 +468,34 @@ def change_store_list(text: str, wanted: Sequence[Mount], remembered_lines: Sequ
     ]
 
 
+# What mount(8), its helpers and the kernel say, whichever of them does: older ones name the call `mount(2)`, newer ones
+# `fsconfig()` and the like. ENXIO ("or address") is what Oracle's driver says of a share, ENODEV what the kernel says of
+# a driver.
+_NO_DRIVER = re.compile(r"unknown filesystem type|No such device(?! or address)")
+_NO_SHARE = re.compile(
+    r"special device \S+ does not exist|was not found \(check VM settings|Host rejected mount of"
+    r"|No such file or directory|No such device or address|Protocol error"
+)
+_BAD_OPTION = re.compile(r"Unknown parameter|Bad value for|bad option|Invalid argument")
+
+
 def mount_failure(mount: Mount, output: str, virtualbox: bool) -> str:
     """What a failed `mount` means for its user: what is wrong and what to do."""
     said = " ".join(output.split())
     start = f"share {mount.share} cannot be mounted at {mount.path}: "
-    if re.search(r"unknown filesystem type|No such device", said):
+    if _NO_DRIVER.search(said):
         return start + driver_missing(virtualbox) + f" mount said: {said}"
-    if re.search(
-        r"special device \S+ does not exist|No such file or directory|Protocol error", said
-    ):
+    if _NO_SHARE.search(said):
         return (
             f"{start}the host does not offer share {mount.share} to this machine. Let the host share it "
             "(playbook zeroinstall.virtualbox.share). If it already does, the share takes effect when the machine is "
             f"powered off and started again. mount said: {said}"
+        )
+    if _BAD_OPTION.search(said):
+        options = ",".join(mount_options(mount))
+        return (
+            f"{start}the driver refuses its options {options}. Take out those that you gave "
+            f"(cache_guest_mount_options). mount said: {said}"
         )
     return f"{start}mount said: {said}"
 
@@ -496,6 +511,19 @@ def driver_missing(virtualbox: bool) -> str:
         "the driver vboxsf is not available for the running kernel. Install Guest Additions of the host's version, or "
         "a kernel package that has the modules vboxguest and vboxsf."
     )
+
+
+# --- modules at boot ----------------------------------------------------------------------------------------------
+
+
+def modules(text: str, whole_lines: bool) -> list[str]:
+    """The modules that a file of modules-load.d(5), or /etc/modules, has loaded at boot.
+
+    systemd takes a whole line for a name; with `whole_lines` false, options may follow it, as other inits have it.
+    """
+    lines = [line.strip() for line in text.split("\n")]
+    names = [line for line in lines if line and line[0] not in "#;"]
+    return names if whole_lines else [line.split()[0] for line in names]
 
 
 # --- systemd ------------------------------------------------------------------------------------------------------

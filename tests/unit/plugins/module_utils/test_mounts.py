@@ -222,6 +222,7 @@ def test_what_mount_programs_say_is_understood(case):
     means = {
         "share": "the host does not offer share ZeroInstall to this machine",
         "driver": "the driver vboxsf is not available for the running kernel",
+        "option": "the driver refuses its options ro,nodev,nosuid",
     }
     message = _mounts.mount_failure(WANTED, case["output"], True)
     assert [what for what, text in means.items() if text in message] == [
@@ -234,6 +235,21 @@ def test_what_mount_programs_say_is_understood(case):
 def test_no_virtualbox_guest_is_said_instead_of_a_missing_driver():
     driver = next(case for case in PROGRAMS["mount_failures"] if case["means"] == "driver")
     assert "this is no VirtualBox guest" in _mounts.mount_failure(WANTED, driver["output"], False)
+
+
+@pytest.mark.parametrize(
+    ("text", "systemd", "others"),
+    [
+        ("# vboxsf\n; vboxsf\n#vboxsf\n  # vboxsf\n\n", [], []),
+        ("# shares need vboxsf here\nloop # vboxsf\n", ["loop # vboxsf"], ["loop"]),
+        ("\t vboxsf \r\n", ["vboxsf"], ["vboxsf"]),
+        ("vboxsf follow_symlinks=1\n", ["vboxsf follow_symlinks=1"], ["vboxsf"]),
+        ("loop vboxsf\nvboxsf2", ["loop vboxsf", "vboxsf2"], ["loop", "vboxsf2"]),
+    ],
+)
+def test_modules_that_a_boot_loads(text, systemd, others):
+    assert _mounts.modules(text, True) == systemd
+    assert _mounts.modules(text, False) == others
 
 
 @pytest.mark.parametrize("case", PROGRAMS["automount_units"], ids=lambda case: case["path"])

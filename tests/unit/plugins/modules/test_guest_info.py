@@ -152,6 +152,18 @@ def test_what_loads_the_driver_at_boot(root):
     assert read(root)["driver"]["at_boot"] == ["/etc/modules-load.d/zeroinstall.virtualbox.conf", "/etc/modules"]
 
 
+def test_a_comment_loads_nothing_at_boot(root):
+    put(root, "etc/modules", "# vboxsf is for shares\n;vboxsf\nloop vboxsf\n")
+    put(root, "etc/modules-load.d/a.conf", "  # vboxsf\n\n")
+    put(root, "usr/lib/modules-load.d/b.conf", "vboxsf\n")
+    put(root, "etc/modules-load.d/b.conf", "")  # takes the place of the one in /usr/lib
+    assert read(root)["driver"]["at_boot"] == []
+    put(root, "etc/modules", "vboxsf ttl=5\n")
+    assert read(root)["driver"]["at_boot"] == ["/etc/modules"]
+    put(root, "run/systemd/system/x", "")
+    assert read(root)["driver"]["at_boot"] == []
+
+
 def test_fstab(root):
     put(
         root,
