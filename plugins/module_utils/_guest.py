@@ -24,7 +24,9 @@ _IMPLEMENTATION_DIRS = "/etc/xdg/0install.net/injector/implementation-dirs"
 # Fedora gave its package up, and Arch, Alpine and openSUSE have none in their own repositories.
 _PACKAGE = "0install-core"
 _FAMILIES_WITH_PACKAGE = {"debian", "ubuntu"}
-_MODULES_FOLDERS = ("/etc/modules-load.d", "/run/modules-load.d", "/usr/local/lib/modules-load.d", "/usr/lib/modules-load.d")
+_MODULES_FOLDERS = tuple(
+    f"{folder}/modules-load.d" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib")
+)
 _RECORDED = re.compile(r"^INSTALL_VER='([^'\n]*)'$", re.MULTILINE)
 _ASSIGNED = re.compile("[A-Z0-9_]+")
 

@@ -271,6 +271,59 @@ def parse_fstab(text: str) -> list[Line]:
     return [_parse_line(number, line) for number, line in enumerate(texts, 1)]
 
 
+_BLOCK_WORDS = (("begin", ("end",)), ("start", ("end", "stop")), ("open", ("close",)), (">>>", ("<<<",)))
+
+
+def _marks(line: Line) -> tuple[list[str], list[str], bool]:
+    """The names of blocks that a comment may open and close, and whether it is meant to be read by a program."""
+    text = " ".join(line.text.split())
+    if not text.startswith("#"):
+        return [], [], False
+    opens, closes = [], []
+    for opening, closings in _BLOCK_WORDS:
+        for word, found in [(opening, opens), *((closing, closes) for closing in closings)]:
+            name, count = re.subn(f"(?<![A-Za-z0-9]){word}(?![A-Za-z0-9])", opening + " …", text, flags=re.IGNORECASE)
+            found += [name.lower()] * (count == 1)
+    loud = any(word in text for opening, _closings in _BLOCK_WORDS for word in [opening.upper()])
+    return ([], [], False) if opens and closes else (opens, closes, loud)
+
+
+def blocks(lines: Sequence[Line]) -> list[tuple[int, int]]:
+    """The blocks of others, as Vagrant and Ansible mark theirs: positions of the first line and behind the last one.
+
+    Their owners replace or remove them with all that is in them. One that is never closed goes on beyond the file, and
+    begins at an end of its name before it, if there is one: as far as `sed '/BEGIN/,/END/d'` and `blockinfile` reach.
+    """
+    found: list[tuple[int, int]] = []
+    opened: dict[str, tuple[int, bool]] = {}
+    closed: dict[str, int] = {}
+    for position, line in enumerate(lines):
+        opens, closes, loud = _marks(line)
+        for name in closes:
+            closed[name] = position
+            if name in opened:
+                found.append((opened.pop(name)[0], position + 1))
+        for name in opens:
+            opened.setdefault(name, (position, loud))
+    for name, (position, loud) in opened.items():
+        if loud:
+            found.append((min(position, closed.get(name, position)), len(lines) + 1))
+    return found
+
+
+def _with_lines(texts: Sequence[str], new: Sequence[str]) -> str:
+    """A text with more lines, as far down as is outside of every block."""
+    lines = parse_fstab("".join(texts))
+    if not new:
+        return "".join(texts)
+    taken = blocks(lines)
+    place = next(at for at in range(len(lines), -1, -1) if not any(first < at < end for first, end in taken))
+    before = "".join(line.text for line in lines[:place])
+    if before and not before.endswith("\n"):
+        before += "\n"
+    return before + "".join(new) + "".join(line.text for line in lines[place:])
+
+
 def same_place(item: Entry, path: str) -> bool:
     """Whether an entry's mount point is this path, however the entry writes it."""
     return posixpath.normpath(item.path) == path
@@ -296,16 +349,17 @@ class FstabChange(NamedTuple):
 def change_fstab(
     lines: Sequence[Line], wanted: Sequence[Mount], gone: Sequence[Gone], exclusive: bool, systemd: bool
 ) -> FstabChange:
-    """The fstab that has the wanted mounts and not the others; every other line stays as it is.
+    """The fstab that has the wanted mounts, outside of the blocks of others, and not the unwanted ones.
 
-    Failure: another file system has a line for a wanted mount point.
+    Every other line stays as it is. Failure: another file system has a line for a wanted mount point.
     """
     left = {mount.path: mount for mount in wanted}
     changes: dict[str, str] = {}
     removed: list[Entry] = []
     texts: list[str] = []
     written = set()
-    for line in lines:
+    taken = blocks(lines)
+    for position, line in enumerate(lines):
         item = line.entry
         mount = next((left[path] for path in left if item and same_place(item, path)), None)
         if item is None or (mount is None and not _unwanted(item, wanted, gone, exclusive)):
@@ -318,7 +372,7 @@ def change_fstab(
                 f"fstab line {line.number} mounts {item.source} ({item.type}) at {mount.path}. "
                 f"Remove that line, or choose another path for share {mount.share}."
             )
-        elif mount.path in written:
+        elif mount.path in written or any(first <= position < end for first, end in taken):
             changes[mount.path] = "changed"
         else:
             written.add(mount.path)
@@ -326,13 +380,10 @@ def change_fstab(
             if item != wish:
                 changes[mount.path] = "changed"
             texts.append(line.text if item == wish else render(wish))
-    for mount in wanted:
-        if mount.path not in written:
-            if texts and not texts[-1].endswith("\n"):
-                texts[-1] += "\n"
-            texts.append(render(entry(mount, systemd)))
-            changes[mount.path] = "added"
-    text = "".join(texts)
+    missing = [mount for mount in wanted if mount.path not in written]
+    for mount in missing:
+        changes.setdefault(mount.path, "added")
+    text = _with_lines(texts, [render(entry(mount, systemd)) for mount in missing])
     ours = any(line.entry and line.entry.ours for line in parse_fstab(text))
     return FstabChange(text, text != "".join(line.text for line in lines), changes, removed, ours)
 
@@ -468,9 +519,8 @@ def change_store_list(text: str, wanted: Sequence[Mount], remembered_lines: Sequ
     ]
 
 
-# What mount(8), its helpers and the kernel say, whichever of them does: older ones name the call `mount(2)`, newer ones
-# `fsconfig()` and the like. ENXIO ("or address") is what Oracle's driver says of a share, ENODEV what the kernel says of
-# a driver.
+# What mount(8), its helpers and the kernel say: older ones name the call `mount(2)`, newer ones `fsconfig()`.
+# ENXIO ("or address") is what Oracle's driver says of a share, ENODEV what the kernel says of a driver.
 _NO_DRIVER = re.compile(r"unknown filesystem type|No such device(?! or address)")
 _NO_SHARE = re.compile(
     r"special device \S+ does not exist|was not found \(check VM settings|Host rejected mount of"
