@@ -279,7 +279,9 @@ class Guest:
         except FileNotFoundError:
             pass
         except OSError as error:
-            found["error"] = error.strerror
+            live = _mounts.above(self.mounts(), path)
+            found["error"] = _mounts.dead(live, str(error.strerror)) if live and silence(
+                self.at(live.path)) else error.strerror
         return found
 
     def sharing(self, sudoers: str) -> dict[str, Any]:

@@ -166,6 +166,14 @@ def _write_record(record: Record) -> None:
             os.rmdir(os.path.dirname(RECORD))
 
 
+class _OutOfReach(Failure):
+    """What is at a path cannot be seen."""
+
+    def __init__(self, path: str, way: str, error: OSError) -> None:
+        super().__init__(f"path {path}: {way} cannot be looked at: {error.strerror}.")
+        self.path, self.way, self.error = path, way, error.strerror
+
+
 def _missing_folders(path: str, mounted: bool = False) -> list[str]:
     """The folders on the way to a path that do not exist, outermost first. Failure: a link or a file is on the way."""
     parts = path.split("/")[1:]
@@ -176,7 +184,7 @@ def _missing_folders(path: str, mounted: bool = False) -> list[str]:
         except FileNotFoundError:
             return ways[ways.index(way) :]
         except OSError as error:
-            raise Failure(f"path {path}: {way} cannot be looked at: {error.strerror}.") from error
+            raise _OutOfReach(path, way, error) from error
         if stat.S_ISLNK(mode):
             raise Failure(
                 f"path {path}: {way} is a symbolic link, and none is followed. "
@@ -230,6 +238,7 @@ class _Survey:
         self.waiting_before: list[str] = []
         self.waiting_after: list[str] = []
         self.reports: dict[str, dict[str, Any]] = {}
+        self.leaving: list[str] = []
         self.live_before: list[str] = []
         self.live_after: list[str] = []
 
@@ -244,11 +253,14 @@ class _Survey:
         for mount in request.wanted:
             self._units(mount.path, self.systemd)
         load = self._driver()
+        had_lines = [os.path.normpath(item.path) for item in fstab.removed]
+        gone_ones = self._gone(fstab.removed)
+        self.leaving = [gone.path for gone in gone_ones if self._going(gone, gone.path in had_lines)]
         for mount in request.wanted:
             self._want(mount)
-        for gone in self._gone(fstab.removed):
+        for gone in gone_ones:
             self._units(gone.path, False)
-            self._unwant(gone, any(_mounts.same_place(item, gone.path) for item in fstab.removed))
+            self._unwant(gone, gone.path in had_lines)
         if request.driver:
             self._file(_mounts.MODULES_LOAD, _mounts.MODULES_LOAD_TEXT if fstab.ours else None)
         stores = self._store_list()
@@ -371,9 +383,11 @@ class _Survey:
                 f"path {mount.path}: {foreign[-1].source} ({foreign[-1].type}) is mounted there. Unmount it, or choose "
                 f"another path for share {mount.share}."
             )
-        missing = _missing_folders(mount.path, mounted=bool(layers))
+        above = any(mount.path.startswith(path + "/") for path in self.leaving)
+        # What is under a share that leaves is seen when it has left.
+        missing = [] if above else self._missing(mount.path, bool(layers))
         if not ours:
-            if not missing and not layers:
+            if not missing and not layers and not above:
                 _check_empty(mount.path)
             self.make += [folder for folder in missing if folder not in self.make]
             report["changes"] += ["folder created"] * bool(missing) + ["mounted"]
@@ -387,6 +401,7 @@ class _Survey:
             report["reasons"] += [f"it does not answer: {error}"] * bool(error)
             report["reasons"] += [f"{len(ours)} shares are mounted over one another"] * (len(ours) > 1)
             report["reasons"] += ["systemd does not wait for its first access"] * (not waits)
+            report["reasons"] += ["the share that it is mounted in is unmounted"] * above
             if not report["reasons"]:
                 return
             if foreign:
@@ -394,8 +409,10 @@ class _Survey:
                     f"path {mount.path}: under the share there, {foreign[-1].source} ({foreign[-1].type}) is mounted. "
                     f"Unmount both, or choose another path for share {mount.share}."
                 )
-            self._unmount(mount.path, ours, layers)
+            stop = above and any(map(_mounts.automounted, layers))
+            self._unmount(mount.path, ours, layers, stop)
             report["changes"] += ["unmounted", "mounted"]
+            waits = waits and not stop
         self.to_mount.append(mount)
         self.waiting_after += [_mounts.unit(mount.path, "automount") + "\n"] * (not waits)
         self.live_after.append(_mounts.line_of(mount.share, mount.path, _mounts.wanted_options(mount)))
@@ -413,14 +430,31 @@ class _Survey:
                     found[path] = Gone(path, share)
         return list(found.values())
 
-    def _unwant(self, gone: Gone, had_line: bool) -> None:
+    def _missing(self, path: str, mounted: bool) -> list[str]:
+        try:
+            return _missing_folders(path, mounted)
+        except _OutOfReach as failure:
+            live = _mounts.above(self.mounts, failure.way)
+            if live is None:
+                raise
+            ours = live.path in self.record.mounts or any(
+                line.entry and line.entry.ours and _mounts.same_place(line.entry, live.path) for line in self.lines
+            )
+            raise Failure(f"path {path}: {_mounts.dead(live, failure.error, self.lines, ours)}") from failure
+
+    def _going(self, gone: Gone, had_line: bool) -> list[_mounts.Live]:
+        """The mounts that go from a path, the visible one last."""
         share = gone.share or self.record.mounts.get(gone.path)
-        layers = _mounts.stack(self.mounts, gone.path)
         going: list[_mounts.Live] = []
-        for layer in reversed(layers):
+        for layer in reversed(_mounts.stack(self.mounts, gone.path)):
             if layer.type != _mounts.TYPE or not (had_line or layer.source == share):
                 break
             going.insert(0, layer)
+        return going
+
+    def _unwant(self, gone: Gone, had_line: bool) -> None:
+        layers = _mounts.stack(self.mounts, gone.path)
+        going = self._going(gone, had_line)
         if going or had_line or gone.path in self.record.mounts:
             self._unmount(gone.path, going, layers, stop=any(map(_mounts.automounted, layers)))
         if going:
@@ -533,6 +567,7 @@ class Run:
         self.commands = commands
         self._undo: list[tuple[str, Callable[[], None]]] = []
         self._again: list[list[str]] = []
+        self._made: list[str] = []
         self._dead: list[str] = []
 
     def carry_out(self) -> None:
@@ -566,7 +601,7 @@ class Run:
         for mount in plan.mount:
             self._mount(mount)
         kept = [folder for folder in plan.remove if not self._remove(folder)]
-        self._record(plan.record._replace(directories=sorted({*plan.record.directories, *kept})))
+        self._record(plan.record._replace(directories=sorted({*plan.record.directories, *kept, *self._made})))
 
     def _replace_files(self) -> None:
         plan = self.plan
@@ -716,7 +751,9 @@ class Run:
         return f" It is used by {some}. End that, and run again."
 
     def _mount(self, mount: Mount) -> None:
-        _missing_folders(mount.path)
+        for folder in _missing_folders(mount.path):
+            self._make(folder)
+            self._made.append(folder)
         waited = self._waits(mount.path)
         if not waited:
             _check_empty(mount.path)

@@ -443,6 +443,29 @@ def stack(mounts: Sequence[Live], path: str) -> list[Live]:
         below = [mount for mount in mounts if mount.parent == way[-1].id]
 
 
+def above(mounts: Sequence[Live], path: str) -> Live | None:
+    """The visible mount that a path is in, other than that of the root folder."""
+    while path != "/":
+        top = stack(mounts, path)[-1:]
+        if top:
+            return top[0]
+        path = posixpath.dirname(path)
+    return None
+
+
+def dead(live: Live, error: str, lines: Sequence[Line] = (), ours: bool = False) -> str:
+    """What it means that a mount does not answer, and the way out."""
+    what = f"share {live.source}" if live.type == TYPE else f"{live.source} ({live.type})"
+    numbers = [str(line.number) for line in lines if line.entry and same_place(line.entry, live.path)]
+    line = f", and take line {numbers[0]} out of fstab, which mounts it at the next boot" if numbers else ""
+    why = " The host took the share away or changed it." if live.type == TYPE else ""
+    if ours:
+        way = "This collection mounted it: have it unmounted with state: absent for its path, or with exclusive: true."
+    else:
+        way = f"Unmount it with 'umount {live.path}', or 'umount -l {live.path}' if it is busy{line}. Then run again."
+    return f"{what} is mounted at {live.path} and does not answer: {error}.{why} {way}"
+
+
 _SHOWN_FLAGS = ("nodev", "nosuid", "noexec")
 
 

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import errno
 import functools
 import json
 import os
@@ -364,6 +365,73 @@ def test_a_share_that_no_longer_answers_is_mounted_anew(place, monkeypatch):
     assert place.live() == [("cache", "ro,nodev,nosuid")]
 
 
+def die(monkeypatch, place, path):
+    """Let what is mounted at a path now answer nothing any more, as a share that its host changed."""
+    one = _mounts.stack(place.guest.mounts(), path)[-1]
+    real_lstat, real_silence = os.lstat, _mounting.silence
+
+    def dead(where):
+        top = _mounts.above(place.guest.mounts(), os.path.abspath(where))
+        return top is not None and (top.id, top.source) == (one.id, one.source)
+
+    def lstat(where, **options):
+        if not options and dead(where):
+            raise OSError(errno.EPROTO, "Protocol error", where)
+        return real_lstat(where, **options)
+
+    monkeypatch.setattr(os, "lstat", lstat)
+    monkeypatch.setattr(_mounting, "silence", lambda where: "Protocol error" if dead(where) else real_silence(where))
+
+
+@in_namespace
+@pytest.mark.parametrize("listed", [False, True])
+def test_a_dead_mount_above_is_named_with_the_way_out(place, monkeypatch, listed):
+    """One that somebody else made; nothing is changed."""
+    outer = os.path.dirname(place.path)
+    os.makedirs(outer)
+    place.by_hand("mount", "-t", "tmpfs", "Packages", outer)
+    if listed:
+        place.fstab.write_text(f"# first\nPackages {outer} tmpfs rw 0 0\n")
+    die(monkeypatch, place, outer)
+    with pytest.raises(Failure) as raised:
+        place.survey(place.mount(), exclusive=True)
+    line = ", and take line 2 out of fstab, which mounts it at the next boot" if listed else ""
+    assert str(raised.value) == (
+        f"path {place.path}: share Packages is mounted at {outer} and does not answer: Protocol error. The host took "
+        f"the share away or changed it. Unmount it with 'umount {outer}', or 'umount -l {outer}' if it is busy{line}. "
+        "Then run again."
+    )
+
+
+@in_namespace
+@pytest.mark.parametrize("alive", [True, False])
+def test_a_mount_of_ours_above_that_is_not_wanted_any_more_is_put_right(place, monkeypatch, alive):
+    outer = os.path.dirname(place.path)
+    place.run(place.mount("old", outer), exclusive=True)
+    if not alive:
+        die(monkeypatch, place, outer)
+        with pytest.raises(Failure, match=f"share old is mounted at {outer} .* exclusive: true"):
+            place.survey(place.mount())
+    plan = place.run(place.mount(), exclusive=True)
+    assert [source for source, _options in place.live()][-1] == "cache"
+    assert place.live(outer) == []
+    assert plan.reports[outer]["changes"][-1] == "unmounted"
+    place.run(exclusive=True)
+    assert not os.path.exists(outer)
+
+
+@in_namespace
+def test_a_mount_in_one_of_ours_that_leaves_is_mounted_anew(place):
+    outer = os.path.dirname(place.path)
+    place.run(place.mount("old", outer, writable=True), exclusive=True)
+    place.by_hand("mkdir", place.path)
+    place.by_hand("mount", "-t", "tmpfs", "-o", "ro,nodev,nosuid", "cache", place.path)
+    plan = place.run(place.mount(), exclusive=True)
+    assert plan.reports[place.path]["reasons"] == ["the share that it is mounted in is unmounted"]
+    assert place.live() == [("cache", "ro,nodev,nosuid")]
+    assert place.live(outer) == []
+
+
 @in_namespace
 def test_a_failure_after_a_dead_mount_is_gone_says_so(place, monkeypatch):
     place.run(place.mount())
@@ -654,6 +722,18 @@ def test_a_unit_of_somebody_elses_is_refused_and_stays(with_systemd):
             assert message.startswith(file) and commands == []
             assert not place.survey(gone=[Gone(place.path)]).changed
         os.unlink(file)
+
+
+@in_namespace
+def test_under_systemd_too_a_mount_of_ours_above_is_put_right(with_systemd):
+    place = with_systemd
+    outer = os.path.dirname(place.path)
+    place.run(place.mount("old", outer, writable=True), exclusive=True)
+    place.run(place.mount(), exclusive=True)
+    assert [source for source, _options in place.live()] == ["systemd-1", "cache"]
+    assert place.live(outer) == []
+    place.run(exclusive=True)
+    assert not os.path.exists(outer)
 
 
 @in_namespace

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from pathlib import Path
@@ -207,6 +208,23 @@ def test_fstab_tells_what_is_mounted_and_why_systemd_could_not(root, monkeypatch
         (False, None),
         (False, "No such device"),
     ]
+
+
+def test_a_store_under_a_dead_share_names_that_share(root, monkeypatch):
+    line = "95 26 0:75 / /var/cache rw,relatime - vboxsf Packages rw\n"
+    put(root, "proc/self/mountinfo", FILES["/proc/self/mountinfo"] + line)
+    real = os.stat
+
+    def stat(path, **options):
+        if str(path).startswith(f"{root}/var/cache/"):
+            raise OSError(errno.EPROTO, "Protocol error", path)
+        return real(path, **options)
+
+    monkeypatch.setattr(_guest, "silence", lambda path: "Protocol error")
+    monkeypatch.setattr(os, "stat", stat)
+    (error,) = [store["error"] for store in read(root)["stores"] if store["kind"] == "system"]
+    assert error.startswith("share Packages is mounted at /var/cache and does not answer: Protocol error")
+    assert "umount /var/cache" in error
 
 
 # What is in os-release: Debian 12, Ubuntu 24.04, Linux Mint 22, Raspberry Pi OS, Fedora 41, Alpine 3.20, openSUSE Leap.
