@@ -164,6 +164,8 @@ def literal(value: object) -> str:
     """A Ruby literal: ASCII only, so that it means the same whatever the encoding of the file that it stands in."""
     if isinstance(value, Code):
         return str(value)
+    if isinstance(value, Home):
+        return _path(value)
     if isinstance(value, bool):
         return "true" if value else "false"
     if isinstance(value, (list, tuple)):
@@ -181,16 +183,19 @@ def _escaped(character: str) -> str:
 
 
 def _path(path: str) -> Code:
-    """A path on the host; the home folder is that of whoever runs Vagrant."""
-    return Code(f"File.expand_path({literal(path)})" if path.startswith("~/") else literal(path))
+    return Code(f"File.expand_path({literal(str(path))})" if path.startswith("~/") else literal(str(path)))
 
 
 ID = Code(":id")
 """Vagrant puts the machine's UUID in its place."""
 
 
+class Home(str):
+    """A path on the host; one from C(~/) on is in the home folder of whoever runs Vagrant."""
+
+
 def _add(name: str, path: str, *options: str) -> list[object]:
-    return ["sharedfolder", "add", ID, "--name", name, "--hostpath", _path(path), *options]
+    return ["sharedfolder", "add", ID, "--name", name, "--hostpath", Home(path), *options]
 
 
 def _above(path: str) -> tuple[str, list[str]]:
@@ -207,6 +212,8 @@ class _Writer:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.lines: list[str] = []
+        self.folders: list[dict[str, object]] = []
+        self.calls: list[list[object]] = []
         self.new = settings.generation == "2"
         # In the old generation everything belongs to VirtualBox, and there is one object for all.
         own = "machine" if settings.machines else "config"
@@ -220,6 +227,8 @@ class _Writer:
     def folder(self, name: str, path: str, guest_path: str, symlinks: bool, **options: object) -> None:
         """A folder that Vagrant shares and mounts."""
         options["SharedFoldersEnableSymlinksCreate"] = symlinks
+        self.folders.append({"id": name, "hostpath": path, "guestpath": guest_path, "disabled": False,
+                             "SharedFoldersEnableSymlinksCreate": symlinks, "mount_options": options["mount_options"]})
         host, guest = _path(path), literal(guest_path)
         if self.new:
             self.lines += [
@@ -233,6 +242,7 @@ class _Writer:
 
     def call(self, arguments: list[object], event: str = "pre-boot") -> None:
         """A call of VBoxManage."""
+        self.calls.append([event, ["id" if one is ID else one for one in arguments]])
         when = "" if event == "pre-boot" else literal(event) + ", "
         self.lines.append(f"{self.customize} {when}{literal(arguments)}")
 
@@ -289,12 +299,64 @@ def knows_policies(version: str) -> bool:
     return found is not None and (int(found[1]), int(found[2])) >= MODIFY_VERSION
 
 
-def render(settings: Settings, version: str = "") -> str:
-    """The text, for a VirtualBox of this version. Failure: a setting is wrong."""
+def _written(settings: Settings, version: str) -> _Writer:
     check(settings)
     writer = _Writer(settings)
     writer.store()
     if settings.cache:
         policy = settings.symlink_policy
         writer.cache(policy == "relative" or (policy == "auto" and knows_policies(version)))
-    return "\n".join(writer.wrapped()) + "\n"
+    return writer
+
+
+def render(settings: Settings, version: str = "") -> str:
+    """The text, for a VirtualBox of this version. Failure: a setting is wrong."""
+    return "\n".join(_written(settings, version).wrapped()) + "\n"
+
+
+# --- what Vagrant makes of it -------------------------------------------------------------------------------------
+
+
+def _at_home(value: object, home: str) -> object:
+    if isinstance(value, list):
+        return [_at_home(one, home) for one in value]
+    return home + value[1:] if isinstance(value, str) and value.startswith("~/") else value
+
+
+def _has(machine: t.Mapping[str, t.Any], writer: _Writer, home: str) -> str:
+    """What a machine lacks of what is written, or nothing."""
+    for folder in writer.folders:
+        wanted = {key: _at_home(list(value) if isinstance(value, tuple) else value, home)
+                  for key, value in folder.items()}
+        if not any({"disabled": False, **found, **wanted} == {"disabled": False, **found}
+                   for found in machine["folders"]):
+            return f"no synced folder {folder['id']!r} of {folder['hostpath']} at {folder['guestpath']}"
+    calls = iter(machine["calls"])
+    for call in writer.calls:
+        if _at_home(call, home) not in calls:
+            words = " ".join(map(str, t.cast("list[object]", call[1])))
+            return f"no call of VBoxManage at {call[0]}, in its place, of {words}"
+    return ""
+
+
+def missing(settings: Settings, found: t.Mapping[str, t.Any], version: str = "") -> list[str]:
+    """What machines lack of what is written, by what Vagrant has: C(home), and C(machines) with folders and calls."""
+    writer = _written(settings, version)
+    machines = found["machines"]
+    lacks = ["there is no machine"] * (not machines)
+    lacks += [f"machine {name!r} is not there" for name in settings.machines if name not in machines]
+    for name in settings.machines or machines:
+        lack = _has(machines[name], writer, found["home"]) if name in machines else ""
+        lacks += [f"machine {name!r} has {lack}"] * bool(lack)
+    return lacks
+
+
+_SWALLOWS = re.compile(
+    r"(?:^|[\s;{])(?:return|exit|abort|throw)\b|^(?:__END__|=begin)$|<<[~-]?[\"'`]?[A-Za-z_]"
+)
+
+
+def suspects(text: str) -> list[str]:
+    """Lines of a Vagrantfile that may end it, or make what follows no code."""
+    lines = [(number, line.strip()) for number, line in enumerate(text.splitlines(), 1)]
+    return [f"line {number}: {line}" for number, line in lines if not line.startswith("#") and _SWALLOWS.search(line)]

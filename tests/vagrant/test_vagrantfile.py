@@ -396,8 +396,84 @@ def test_a_vagrantfile_that_is_not_valid_is_not_left_behind(role: Role, own: byt
     message = role.message(path=str(folder / "Vagrantfile"))
     assert str(folder / "Vagrantfile") in message and "it is as it was before" in message
     assert all(word in message for word in words), message
+    assert ("not to blame" in message) == (words != ["guest path is used multiple times"]), message
+    assert "probe" not in message
     assert files(folder) == before
     assert not [path for path in folder.iterdir() if path.name != "Vagrantfile"]
+
+
+BOX = b"Vagrant.configure('2') do |config|\n  config.vm.box = 'x/y'\nend\n"
+SWALLOWING = {
+    "return": (
+        BOX + b"return unless ENV['MORE']\nVagrant.configure('2') { |c| c.vm.hostname = 'z' }\n",
+        "line 4: return",
+    ),
+    "exit": (BOX + b"exit 0 if ENV['MORE'].nil?\n", "line 4: exit"),
+    "abort in a called method": (BOX + b"def stop\n  Kernel.exit! true\nend\nstop\n", "ends before it has read"),
+    "heredoc": (b"S = <<EOS\na\n__END__\nb\nEOS\n" + BOX, "line 1: S = <<EOS; line 3: __END__"),
+    "comment": (b"=begin\n__END__\n=end\n" + BOX, "line 1: =begin; line 2: __END__"),
+    "taken back": (
+        BOX + b"Vagrant.configure('2') { |c| c.vm.define('a') { |m| m.vm.provider(:virtualbox) { |_, o| "
+        b"o.vm.synced_folder '/srv', '/var/cache/0install.net/implementations', id: 'ZeroInstall' } } }\n",
+        "machine 'a' has no synced folder 'ZeroInstall'",
+    ),
+}
+
+
+@pytest.mark.parametrize("own, reason", SWALLOWING.values(), ids=SWALLOWING)
+def test_a_part_that_has_no_effect_is_refused_with_the_reason(role: Role, own: bytes, reason: str) -> None:
+    """What Vagrant has is compared with what is wanted; the file is put back."""
+    folder = role.folder / "p"
+    folder.mkdir()
+    (folder / "Vagrantfile").write_bytes(own)
+    before = files(folder)
+    message = role.message(path=str(folder / "Vagrantfile"))
+    assert "it is as it was before" in message and "has no effect" in message and reason in message, message
+    assert files(folder) == before
+
+
+def test_a_part_that_lost_its_effect_is_told_by_a_run_that_has_nothing_to_write(role: Role) -> None:
+    folder = project(role.folder / "p")
+    assert role.changed(path=str(folder / "Vagrantfile")) == 1
+    swallowed = (folder / "Vagrantfile").read_text(encoding="utf-8").replace("# BEGIN", "return\n# BEGIN")
+    (folder / "Vagrantfile").write_text(swallowed, encoding="utf-8")
+    message = role.message(path=str(folder / "Vagrantfile"))
+    assert "has no effect: machine 'default' has no synced folder" in message and "line 4: return" in message, message
+    assert (folder / "Vagrantfile").read_text(encoding="utf-8") == swallowed
+
+
+def test_no_effect_in_the_users_own_vagrantfile_and_by_a_line_that_never_runs(role: Role) -> None:
+    home = role.folder / ".vagrant.d" / "Vagrantfile"
+    home.parent.mkdir()
+    home.write_text("return\n", encoding="utf-8")
+    assert "line 1: return" in role.message(placement="home")
+    assert home.read_text(encoding="utf-8") == "return\n"
+    home.unlink()
+    line = "load File.expand_path('../Vagrantfile.zeroinstall', __FILE__)\n"
+    folder = project(role.folder / "p", "return\n", line)
+    variables = {"placement": "file", "path": str(folder / "Vagrantfile")}
+    before = files(folder)
+    assert "has no effect" in role.message(**variables)
+    assert files(folder) == before
+    project(folder, "# " + line)
+    report = json.dumps(role.run(**variables))
+    assert "does not load Vagrantfile.zeroinstall yet" in report and "../Vagrantfile.zeroinstall" in report
+
+
+def test_a_vagrantfile_for_another_ones_plugin_is_read_for_virtualbox(role: Role) -> None:
+    folder = role.folder / "p"
+    folder.mkdir()
+    variable = "ENV['VAGRANT_DEFAULT_PROVIDER']"
+    for number, line in enumerate((f"{variable} ||= 'libvirt'", f"{variable} = 'x'")):
+        own = (
+            f"{line}\nVagrant.configure('2') do |config|\n  config.vm.box = 'x/y'\n"
+            "  config.vm.provider(:libvirt) { |l| l.memory = 256 }\n"
+            "  config.vm.provider(:virtualbox) { |v| v.memory = 256 }\nend\n"
+        )
+        path = folder / f"Vagrantfile.{number}"
+        path.write_text(own, encoding="utf-8")
+        assert role.changed(path=str(path)) == 1
+        assert path.read_text(encoding="utf-8").startswith(own + "# BEGIN Zero Install")
 
 
 def test_without_vagrant_and_ruby_nothing_is_checked(role: Role) -> None:

@@ -163,3 +163,83 @@ def test_unusual_names_that_are_taken():
 def test_an_unknown_setting_is_named():
     with pytest.raises(AnsibleFilterError, match="nonsense"):
         text(nonsense=1)
+
+
+# --- what Vagrant makes of it
+
+
+def wish(**settings):
+    return _vagrant.Settings(**{**DEFAULTS, **settings})
+
+
+FOLDER = {"id": "ZeroInstall", "hostpath": STORE, "guestpath": STORE, "mount_options": ["ro", "nodev", "nosuid"],
+          "SharedFoldersEnableSymlinksCreate": False}
+CALLS = [
+    ["pre-boot", ["sharedfolder", "remove", "id", "--name", "ZeroInstall"]],
+    ["pre-boot", ["sharedfolder", "add", "id", "--name", "ZeroInstall", "--hostpath", STORE, "--readonly"]],
+    ["pre-boot", ["setextradata", "id", "VBoxInternal2/SharedFoldersEnableSymlinksCreate/ZeroInstall"]],
+]
+OTHER = [["pre-boot", ["modifyvm", "id", "--memory", "256"]]]
+
+
+def has(folders=(FOLDER,), calls=tuple(CALLS)):
+    return {"folders": [{"guestpath": "/vagrant", "hostpath": "."}, *folders], "calls": [*OTHER, *calls]}
+
+
+@pytest.mark.parametrize(
+    ("machines", "names", "lacks"),
+    [
+        ({"default": has()}, [], []),
+        ({"a": has(), "b": has()}, [], []),
+        ({"a": has(), "b": has([], [])}, ["a"], []),
+        ({"a": has(), "b": has([], [])}, [], ["machine 'b' has no synced folder 'ZeroInstall' of "]),
+        ({"b": has()}, ["a"], ["machine 'a' is not there"]),
+        ({"a": has([dict(FOLDER, disabled=True)])}, [], ["machine 'a' has no synced folder"]),
+        ({"a": has([dict(FOLDER, hostpath="/srv")])}, [], ["machine 'a' has no synced folder"]),
+        ({"a": has([dict(FOLDER, SharedFoldersEnableSymlinksCreate=True)])}, [], ["machine 'a' has no synced folder"]),
+        ({"a": has(calls=CALLS[:1] + CALLS[2:])}, [], ["'a' has no call of VBoxManage at pre-boot, in its place"]),
+        ({"a": has(calls=[CALLS[1], CALLS[0], CALLS[2]])}, [], ["in its place, of sharedfolder add"]),
+        ({}, [], ["there is no machine"]),
+    ],
+)
+def test_what_machines_of_vagrant_lack(machines, names, lacks):
+    for generation in ("1", "2"):
+        settings = wish(machines=names, generation=generation)
+        found = _vagrant.missing(settings, {"home": "/home/me", "machines": machines})
+        assert len(found) == len(lacks)
+        assert all(lack in one for lack, one in zip(lacks, found))
+
+
+def test_a_path_from_the_home_folder_on_is_looked_for_where_vagrant_has_it():
+    cache = "~/x/0install.net/implementations"
+    settings = wish(cache=cache, symlink_policy="relative")
+    second = {"id": settings.cache_share, "hostpath": "/home/me" + cache[1:], "guestpath": settings.cache_guest_path,
+              "mount_options": ["nodev", "nosuid"], "SharedFoldersEnableSymlinksCreate": True}
+    key = "VBoxInternal2/SharedFoldersEnableSymlinksCreate/" + settings.cache_share
+    calls = [
+        ["pre-boot", ["setextradata", "id", key, "1"]],
+        ["pre-boot", ["sharedfolder", "modify", "id", "--name", settings.cache_share, "--symlink-policy=relative"]],
+    ]
+    machines = {"a": has([FOLDER, second], CALLS + calls)}
+    assert _vagrant.missing(settings, {"home": "/home/me", "machines": machines}) == []
+    assert _vagrant.missing(settings, {"home": "/root", "machines": machines}) != []
+
+
+@pytest.mark.parametrize(
+    ("line", "suspect"),
+    [
+        ("return unless ENV['MORE']", True),
+        ("  exit", True),
+        ("puts 'x'; abort 'no'", True),
+        ("__END__", True),
+        ("=begin", True),
+        ("S = <<~EOS", True),
+        ("S = <<-'END'", True),
+        ("# return", False),
+        ("list << item", False),
+        ("config.vm.box = 'returns/exit_box'", False),
+        ("config.vm.define :a", False),
+    ],
+)
+def test_lines_that_may_swallow_what_follows(line, suspect):
+    assert _vagrant.suspects("first\n" + line + "\n") == [f"line 2: {line.strip()}"] * suspect

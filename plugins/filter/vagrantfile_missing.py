@@ -1,0 +1,83 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The filter C(zeroinstall.virtualbox.vagrantfile_missing)."""
+
+from __future__ import annotations
+
+import json
+import typing as t
+
+from ansible.errors import AnsibleFilterError
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _vagrant
+
+DOCUMENTATION = r"""
+name: vagrantfile_missing
+short_description: Compare what Vagrant has with the Zero Install part of a Vagrantfile
+version_added: 0.1.0
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+description:
+  - Says what machines of Vagrant lack of what the filter P(zeroinstall.virtualbox.vagrantfile#filter) writes for the
+    same variables.
+options:
+  _input:
+    description: The variables, as P(zeroinstall.virtualbox.vagrantfile#filter) takes them.
+    type: dict
+    required: true
+  found:
+    description: What the role C(vagrantfile) had Vagrant write down, as JSON. Empty if Vagrant wrote nothing down.
+    type: str
+    required: true
+  version:
+    description: What C(VBoxManage --version) prints on the host; empty if it is not known.
+    type: str
+    default: ""
+  text:
+    description: The Vagrantfile, in which lines are looked for that may be the reason.
+    type: str
+    default: ""
+seealso:
+  - plugin: zeroinstall.virtualbox.vagrantfile
+    plugin_type: filter
+"""
+
+EXAMPLES = r"""
+- name: Show what is missing
+  ansible.builtin.debug:
+    msg: "{{ settings | zeroinstall.virtualbox.vagrantfile_missing(found=answer) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: What is missing and the likely reason, or nothing.
+  type: str
+"""
+
+_SHOWN = 3
+
+
+def vagrantfile_missing(settings: t.Mapping[str, t.Any], found: str, version: str = "", text: str = "") -> str:
+    """What is missing, as a sentence; empty if nothing is."""
+    try:
+        lacks = (
+            _vagrant.missing(_vagrant.Settings(**settings), json.loads(found), version)
+            if found
+            else ["Vagrant ends before it has read all of it"]
+        )
+    except (Failure, TypeError, ValueError, KeyError, AttributeError) as error:
+        raise AnsibleFilterError(str(error)) from error
+    if not lacks:
+        return ""
+    lines = _vagrant.suspects(text.encode("utf-8", "surrogateescape").decode("utf-8", "replace"))
+    why = f" The reason may be {'; '.join(lines[:_SHOWN])}{'; …' if lines[_SHOWN:] else ''}." if lines else ""
+    return f"{'; '.join(lacks[:_SHOWN])}{'; …' if lacks[_SHOWN:] else ''}.{why}"
+
+
+class FilterModule:
+    """The collection's filter."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Name and function."""
+        return {"vagrantfile_missing": vagrantfile_missing}
