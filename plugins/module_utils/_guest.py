@@ -13,7 +13,14 @@ import shlex
 import subprocess
 from typing import Any, Callable, Iterable
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _files, _mounts, _names, _paths
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import (
+    _additions,
+    _files,
+    _mounts,
+    _names,
+    _paths,
+    _sudo,
+)
 
 HELPER = "0store-secure-add-helper"
 MARK = "zeroinstall.virtualbox"
@@ -28,6 +35,7 @@ _MODULES_FOLDERS = tuple(
     f"{folder}/modules-load.d" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib")
 )
 _RECORDED = re.compile(r"^INSTALL_VER='([^'\n]*)'$", re.MULTILINE)
+_CALLED = re.compile(r"^\s*(?:exec\s+)?(?:\S*/)?sudo\s+(?:-\S+\s+)*?-u\s+(\S+)\s+(?:--\s+)?(/\S+)", re.MULTILINE)
 _ASSIGNED = re.compile("[A-Z0-9_]+")
 
 
@@ -284,8 +292,11 @@ class Guest:
                 self.at(live.path)) else error.strerror
         return found
 
-    def sharing(self, sudoers: str) -> dict[str, Any]:
-        """Whether the users of this guest share one store, as Zero Install's documentation describes it."""
+    def sharing(self, sudoers: str, ask: bool = True) -> dict[str, Any]:
+        """Whether the users of this guest share one store, as Zero Install's documentation describes it.
+
+        `ask`: whether to ask sudo for what the helper does.
+        """
         user = _user("zeroinst")
         store = self.store(_mounts.SYSTEM_STORE)
         helper = self.program(HELPER)
@@ -297,7 +308,11 @@ class Guest:
             "sudoers": self.is_there(sudoers),
             "store": user is not None and store["owner"] == "zeroinst" and store["mode"] == "0755",
         }
-        found["ready"] = bool(found["user"] and found["helper"] and found["sudoers"] and found["store"])
+        called = _CALLED.search(self.text(helper) or "") if helper else None
+        asked = ask and not self.root and called and found["sudoers"]
+        found["problem"] = _sudo.problem(_sudo.Rule(called.group(2), called.group(1), sudoers)) if asked else None
+        parts = ("user", "helper", "sudoers", "store")
+        found["ready"] = all(found[part] for part in parts) and found["problem"] is None
         return found
 
     def paths(self, paths: Iterable[str]) -> dict[str, dict[str, Any] | None]:
@@ -340,7 +355,7 @@ class Guest:
             "mounts": self.live,
             "stores": self.stores,
             "implementation_dirs": self.implementation_dirs,
-            "sharing": lambda: self.sharing(sudoers),
+            "sharing": lambda: self.sharing(sudoers, tools),
             "paths": lambda: self.paths(paths),
             "zero_install": self.zero_install,
             "init": self.init,

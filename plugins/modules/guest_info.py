@@ -30,8 +30,8 @@ options:
     default: []
   tools:
     description:
-      - Whether to ask the programs of the Guest Additions for their version, if they are installed, and C(modinfo) for
-        that of their driver's file.
+      - Whether to ask the programs of the Guest Additions for their version, if they are installed, C(modinfo) for that
+        of their driver's file, and C(sudo) whether users may run what C(0store-secure-add-helper) runs.
       - This is the only thing for which the module starts programs.
     type: bool
     default: true
@@ -271,8 +271,13 @@ guest:
         store:
           description: Whether C(/var/cache/0install.net/implementations) belongs to C(zeroinst) and has mode C(0755).
           type: bool
+        problem:
+          description:
+            - Why sudo does not let users run what the helper runs, and what to do; or null.
+            - It is asked if helper and O(sudoers) are there, unless O(tools=false).
+          type: str
         ready:
-          description: Whether all of it is there.
+          description: Whether all of it is there, and sudo lets users run it.
           type: bool
     paths:
       description: What is at each path in O(paths), as M(zeroinstall.virtualbox.paths_info) tells it.

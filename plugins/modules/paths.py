@@ -67,6 +67,25 @@ options:
     type: list
     elements: str
     default: []
+  sudo:
+    description:
+      - A program that every user is to be allowed to run as another one by sudo, without a password.
+      - Once everything is in place, sudo itself is asked, for users for whom it is meant. If it does not allow it, the
+        module fails, and says why.
+    type: dict
+    suboptions:
+      program:
+        description: Path of the program.
+        type: str
+        required: true
+      user:
+        description: The user as whom it is to run.
+        type: str
+        required: true
+      file:
+        description: The drop-in that says so.
+        type: str
+        required: true
 attributes:
   check_mode:
     support: full
@@ -132,7 +151,7 @@ kept:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _placing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _placing, _sudo
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
 PRESENT = {
@@ -144,6 +163,11 @@ PRESENT = {
     "mode": {"type": "str"},
     "validate": {"type": "list", "elements": "str", "default": []},
     "mark": {"type": "str", "default": ""},
+}
+SUDO = {
+    "program": {"type": "str", "required": True},
+    "user": {"type": "str", "required": True},
+    "file": {"type": "str", "required": True},
 }
 
 
@@ -168,6 +192,7 @@ def main():
                 "required_if": [("state", "file", ["content"])],
             },
             "absent": {"type": "list", "elements": "str", "default": []},
+            "sudo": {"type": "dict", "options": SUDO},
         },
         supports_check_mode=True,
     )
@@ -179,6 +204,10 @@ def main():
             kept = _placing.carry_out(changes, module.run_command, module.backup_local)
     except Failure as failure:
         module.fail_json(msg=str(failure))
+    if module.params["sudo"] and not (changes and module.check_mode):
+        problem = _sudo.problem(_sudo.Rule(**module.params["sudo"]))
+        if problem:
+            module.fail_json(msg=problem, changed=bool(changes), diff=diff)
     module.exit_json(
         changed=bool(changes),
         changes={change.wanted.path: change.words for change in changes},

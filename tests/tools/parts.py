@@ -118,6 +118,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/integration": ("host",),
     "tests/lab/test_hostile.py": ("host",),
     "tests/lab/test_restored.py": ("host",),
+    "tests/lab/test_sudo.py": ("host",),
     "tests/lab/test_install.py": ("additions",),
     "tests/quality/test_pylint.py": ("gates", "pylint"),
     "tests/quality/test_gates.py": ("gates",),

@@ -210,6 +210,27 @@ def test_fstab_tells_what_is_mounted_and_why_systemd_could_not(root, monkeypatch
     ]
 
 
+@pytest.mark.parametrize(
+    ("helper", "asked"),
+    [
+        ('exec sudo -S -u zeroinst /usr/bin/0store-secure-add "$@" <&-', ("/usr/bin/0store-secure-add", "zeroinst")),
+        ("  /usr/bin/sudo -n -u z -- /opt/add", ("/opt/add", "z")),
+        ("# sudo -u zeroinst /usr/bin/x\nexec doas -u zeroinst /usr/bin/x", None),
+    ],
+)
+def test_sudo_is_asked_for_what_the_helper_runs(root, monkeypatch, helper, asked):
+    put(root, "usr/local/bin/0store-secure-add-helper", f"#!/bin/sh\n{helper}\n", 0o755)
+    put(root, "etc/sudoers.d/zeroinstall", "")
+    found = []
+    monkeypatch.setattr(_guest._sudo, "problem", lambda rule: found.append(rule) or "it is not read")
+    monkeypatch.setattr(Guest, "at", lambda _guest, path: f"{root}{path}")
+    drop_in = "/etc/sudoers.d/zeroinstall"
+    sharing = Guest().sharing(drop_in)
+    assert [(rule.program, rule.user) for rule in found] == [asked] * (asked is not None)
+    assert (sharing["problem"], sharing["ready"]) == ("it is not read" if asked else None, False)
+    assert Guest().sharing(drop_in, ask=False)["problem"] is None
+
+
 def test_a_store_under_a_dead_share_names_that_share(root, monkeypatch):
     line = "95 26 0:75 / /var/cache rw,relatime - vboxsf Packages rw\n"
     put(root, "proc/self/mountinfo", FILES["/proc/self/mountinfo"] + line)

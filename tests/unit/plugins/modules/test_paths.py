@@ -214,3 +214,25 @@ def test_a_full_disk_leaves_everything_as_it_was(call, tmp_path, monkeypatch):
     failed, result = call(present)
     assert (failed, result["msg"]) == (True, f"{tmp_path}/file cannot be written: No space left on device.")
     assert everything(tmp_path) == before
+
+
+def test_sudo_is_asked_once_all_is_in_place(run_module, monkeypatch, tmp_path):
+    """Also where nothing is to be changed; not where check mode leaves something out."""
+    asked = []
+    rule = {"program": "/p", "user": "u", "file": str(tmp_path / "drop-in")}
+    options = {"present": [{"path": rule["file"], "content": "x"}], "sudo": rule}
+
+    def problem(found):
+        asked.append((found._asdict(), (tmp_path / "drop-in").exists()))
+        return "it is not read"
+
+    monkeypatch.setattr(paths._sudo, "problem", problem)
+    assert run_module(paths.main, **options, _ansible_check_mode=True)[0] is False
+    assert asked == []
+    failed, result = run_module(paths.main, **options)
+    assert (failed, result["msg"], result["changed"]) == (True, "it is not read", True)
+    assert asked == [(rule, True)]
+    failed, result = run_module(paths.main, **options, _ansible_check_mode=True)
+    assert (failed, result["msg"], result["changed"]) == (True, "it is not read", False)
+    monkeypatch.setattr(paths._sudo, "problem", lambda _rule: None)
+    assert run_module(paths.main, **options)[0] is False

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drop-ins that the real sudo does not read, or that are not its last word, on a host with the real VirtualBox."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from fleet import Fleet
+
+SHARE = "zeroinstall.virtualbox.share"
+LINE = "@includedir /etc/sudoers.d\n"
+
+
+@pytest.fixture(scope="module")
+def fleet() -> Iterator[Fleet]:
+    """A host that is set up, with a machine that is no guest."""
+    with Fleet("sudo", ()).running(quiet=True) as made:
+        made.vbox("createvm", "--name", "other", "--register")
+        play = made.play(SHARE)
+        assert play.status == 0, play.output
+        yield made
+
+
+def test_a_drop_in_that_sudo_does_not_read_is_no_sharing(fleet: Fleet, tmp_path: Path) -> None:
+    """Named by line and file, in check mode too; the next run after it was put right changes nothing."""
+    role = {"hosts": "vbox", "gather_facts": False, "roles": ["zeroinstall.virtualbox.sharing"]}
+    (tmp_path / "sharing.yml").write_text(json.dumps([role]), encoding="utf-8")
+    sudoers = fleet.root / "etc/sudoers"
+    before = sudoers.read_text(encoding="utf-8")
+    assert before.count(LINE) == 1
+    cases = {
+        LINE + "ALL ALL=(ALL) ALL\n": "asks for one, and the last one counts",
+        LINE + "ALL ALL=(ALL) !ALL\n": "although /etc/sudoers.d/zeroinstall says so",
+        "": "/etc/sudoers has no line '@includedir /etc/sudoers.d'",
+    }
+    for lines, words in cases.items():
+        sudoers.write_text(before.replace(LINE, lines), encoding="utf-8")
+        play = fleet.play(str(tmp_path / "sharing.yml"))
+        assert (play.status, play.changed) == (2, 0), play.output
+        assert "sudo does not let user nobody run /usr/bin/0store-secure-add as zeroinst" in play.messages("vbox")
+        assert words in play.messages("vbox")
+    for options in ((), ("--check",)):
+        assert words in fleet.play(SHARE, *options).messages("vbox")
+    sudoers.write_text(before, encoding="utf-8")
+    play = fleet.play(SHARE)
+    assert (play.status, play.changed) == (0, 0), play.output

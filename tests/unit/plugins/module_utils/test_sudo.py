@@ -1,0 +1,102 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What sudo allows, by what sudo 1.9.17 printed. That it is asked is tested in tests/lab/test_sudo.py."""
+
+from __future__ import annotations
+
+import pwd
+
+import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _sudo
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._sudo import Rule
+
+PROGRAM = "/usr/bin/0store-secure-add"
+RULE = Rule(PROGRAM, "zeroinst", "/etc/sudoers.d/zeroinstall")
+OURS = "    (zeroinst) NOPASSWD: /usr/bin/0store-secure-add\n"
+LISTING = """Matching Defaults entries for nobody on vm:
+    secure_path=/usr/sbin\\:/usr/bin\\:/sbin\\:/bin
+
+Runas and Command-specific defaults for nobody:
+    Defaults>zeroinst env_reset, always_set_home    Defaults!/usr/sbin/visudo
+    env_keep+="SUDO_EDITOR EDITOR VISUAL"
+
+User nobody may run the following commands on vm:
+"""
+
+
+@pytest.mark.parametrize(
+    ("rules", "verdict"),
+    [
+        ("User nobody is not allowed to run sudo on vm.\n", "refused"),
+        ("", "refused"),
+        (OURS, "allowed"),
+        ("    (ALL : ALL) ALL\n" + OURS, "allowed"),
+        (OURS + "    (ALL) ALL\n", "password"),
+        (OURS + "    (root) ALL\n", "allowed"),
+        (OURS + "    (ALL) NOPASSWD: /bin/ls, PASSWD: /usr/bin/0store-secure-add, !/bin/cat\n", "password"),
+        (OURS + "    (ALL) NOPASSWD: /bin/ls, !/usr/bin/0store-secure-add\n", "refused"),
+        ("    (ALL) SETENV: NOPASSWD: ALL\n", "allowed"),
+        ("    (ALL, !root) NOPASSWD: /bin/ls, ALL\n", "allowed"),
+        ("    (zeroinst) NOPASSWD:\n        /usr/bin/0store-secure-add\n", "allowed"),
+        ("    (other) NOPASSWD: /usr/bin/0store-secure-add\n", "refused"),
+        ("    (zeroinst) NOPASSWD: /usr/bin/0store-secure-add2\n", "refused"),
+        ("    (ALL : zeroinst) NOPASSWD: /bin/ls\n    (root : zeroinst) NOPASSWD: ALL\n", "refused"),
+    ],
+)
+def test_the_last_rule_that_matches_counts(rules, verdict):
+    assert _sudo.verdict(LISTING + rules, PROGRAM, "zeroinst") == verdict
+
+
+@pytest.mark.parametrize(
+    ("rule", "said", "sudoers", "words"),
+    [
+        (RULE, "refused", "root ALL=(ALL) ALL\n", ["/etc/sudoers has no line '@includedir /etc/sudoers.d'", "visudo"]),
+        (RULE, "refused", "## @includedir /etc/sudoers.d\n", ["has no line '@includedir"]),
+        (RULE, "refused", "#includedir /etc/sudoers.d/\n", ["although /etc/sudoers.d/zeroinstall says so"]),
+        (RULE, "refused", '@includedir "/etc/sudoers.d"\n', ["although /etc/sudoers.d/zeroinstall says so"]),
+        (RULE, "refused", "@includedir /etc/sudoers.dx\n", ["has no line '@includedir"]),
+        (RULE, "refused", None, ["although /etc/sudoers.d/zeroinstall says so"]),
+        (RULE._replace(file="/etc/sudoers.d/a.b"), "refused", "", ["has a '.' in it", "sharing_sudoers"]),
+        (RULE, "password", "@includedir /etc/sudoers.d\n", ["without a password", "be the last one in /etc/sudoers"]),
+    ],
+)
+def test_the_reason_names_line_and_file(rule, said, sudoers, words):
+    message = _sudo.cause(rule, "nobody", said, sudoers)
+    assert message.startswith(f"sudo does not let user nobody run {PROGRAM} as zeroinst")
+    assert all(word in message for word in words), message
+
+
+def test_it_is_asked_for_a_user_without_rights_and_for_one_who_may_log_in(monkeypatch):
+    accounts = [("root", 0, "/bin/sh"), ("nobody", 65534, "/bin/false"), ("b", 1001, "/bin/sh"), ("a", 1000, "nologin")]
+    made = [pwd.struct_passwd((name, "x", uid, uid, "", "/", shell)) for name, uid, shell in accounts]
+    monkeypatch.setattr(_sudo.pwd, "getpwall", lambda: made)
+    assert _sudo.somebody() == ["nobody", "b"]
+    asked = []
+    answers = {"nobody": OURS, "b": OURS + "    (ALL) ALL\n"}
+    message = _sudo.problem(RULE, lambda user: (asked.append(user) or LISTING + answers[user], "a warning"))
+    assert asked == ["nobody", "b"]
+    assert "does not let user b run" in message and message.endswith("sudo said: a warning")
+    answers["b"] = OURS
+    assert _sudo.problem(RULE, lambda user: (LISTING + answers[user], "a warning")) is None
+
+
+def test_a_machine_without_sudo_says_so(monkeypatch):
+    monkeypatch.setattr(_sudo, "_PATHS", ("/no/such/folder",))
+    with pytest.raises(Failure, match="Install the package sudo"):
+        _sudo.listing("nobody")
+    assert "Install the package sudo" in _sudo.problem(RULE)
+
+
+def test_where_root_may_ask_nothing_the_user_asks(monkeypatch, tmp_path):
+    program = tmp_path / "sudo"
+    program.write_text(
+        '#!/bin/sh\ncase "$*" in "-n -l -U "*) echo "sudo: root is not allowed to sudo" >&2; exit 1;; esac\n'
+        f"echo '{OURS.rstrip()}'\n"
+    )
+    program.chmod(0o755)
+    became = []
+    monkeypatch.setattr(_sudo, "_become", became.append)
+    monkeypatch.setattr(_sudo, "_PATHS", (str(tmp_path), "/bin", "/usr/bin"))
+    assert _sudo.listing("nobody") == (OURS, "")
