@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import explained
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
@@ -48,6 +49,10 @@ options:
     type: list
     elements: str
     default: []
+  explain:
+    description: Whether to return what is wrong as RV(ignore:problem), instead of failing.
+    type: bool
+    default: false
 seealso:
   - plugin: zeroinstall.virtualbox.host_arrangement
     plugin_type: filter
@@ -65,6 +70,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
+    - With O(explain=true), RV(ignore:problem) alone where something is wrong.
     - RV(ignore:host), its host's inventory name; RV(ignore:path), where it has its host's store; and RV(ignore:mounts).
     - RV(ignore:helper) is C(none), C(own) if the guest's users add packages to a store that the guest can write, or
       C(box) if they send them to the host.
@@ -97,4 +103,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"arrangement": arrangement}
+        return {"arrangement": explained(arrangement)}

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import explained
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
@@ -60,6 +61,10 @@ options:
     description: Who registered the machines with VirtualBox.
     type: str
     default: ""
+  explain:
+    description: Whether to return what is wrong as RV(ignore:problem), instead of failing.
+    type: bool
+    default: false
 seealso:
   - plugin: zeroinstall.virtualbox.arrangement
     plugin_type: filter
@@ -78,6 +83,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
+    - With O(explain=true), RV(ignore:problem) alone where something is wrong.
     - RV(ignore:machines), with their shares; the names of RV(ignore:groups) and RV(ignore:boxes), both of folders.
     - RV(ignore:refused), a message for each guest that gets nothing because a variable of it is not the inventory's
       word, by the guest's name; and RV(ignore:kept_boxes), the names of the boxes of these guests.
@@ -115,4 +121,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"host_arrangement": host_arrangement}
+        return {"host_arrangement": explained(host_arrangement)}

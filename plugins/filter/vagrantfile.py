@@ -10,6 +10,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _vagrant
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import explained
 
 DOCUMENTATION = r"""
 name: vagrantfile
@@ -32,6 +33,10 @@ options:
     description: What C(VBoxManage --version) prints on the host; empty if it is not known.
     type: str
     default: ""
+  explain:
+    description: Whether to return what is wrong as RV(ignore:problem), instead of failing.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -55,8 +60,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The text.
-  type: str
+  description: The text, or with O(explain=true) a dictionary with RV(ignore:problem) where something is wrong.
+  type: raw
 """
 
 
@@ -73,4 +78,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Names and functions."""
-        return {"vagrantfile": vagrantfile}
+        return {"vagrantfile": explained(vagrantfile)}

@@ -9,11 +9,13 @@ messages as they come. So an answer is cleaned before Ansible sees it.
 
 from __future__ import annotations
 
+import functools
 import typing as t
 from pathlib import Path
 
+from ansible.errors import AnsibleError
 from ansible.plugins.action import ActionBase
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _words
 
 COLLECTION = "zeroinstall.virtualbox."
 _MODULES = Path(__file__).parents[1] / "modules"
@@ -42,16 +44,47 @@ class CleanAction(ActionBase):
 
     def _execute_clean(self, module: str, **options: t.Any) -> dict[str, t.Any]:
         """The module's answer, cleaned. Facts are left of it only where Ansible itself found the interpreter."""
-        answer = self._execute_module(module_name=module, **options)
+        variables = options.get("task_vars") or {}
+        try:
+            answer = self._execute_module(module_name=module, **options)
+        except AnsibleError as error:
+            told = self._no_user(str(error))
+            if told is None:
+                raise
+            return {"failed": True, "msg": told}
         source = (_MODULES / f"{self.name}.py").read_text(encoding="utf-8")
         try:
             result = _answers.cleaned(answer, _answers.documented(source))
         except (_answers.Odd, RecursionError) as error:
             return {"failed": True, "msg": f"The answer of {self.name} is none that this module gives: {error}."}
+        if result.get("failed"):
+            streams = "\n".join(str(result.get(key, "")) for key in ("module_stderr", "module_stdout"))
+            told = self._no_user(streams) if streams.strip() else None
+            if told is not None:
+                return {"failed": True, "msg": told}
+            words = functools.partial(self._value, variables)
+            result["msg"] = _words.of_role(self._role, str(result.get("msg", "")), words)
         if self._discovered_interpreter_key:
             found = _answers.plain(str(self._discovered_interpreter))
             result["ansible_facts"] = {self._discovered_interpreter_key: found}
         return result
+
+    @property
+    def _role(self) -> str:
+        """The role that the task belongs to, without its collection."""
+        role = getattr(self._task, "_role", None)
+        return role.get_name().rpartition(".")[2] if role else ""
+
+    def _no_user(self, said: str) -> str | None:
+        user = self._task.become_user if self._task.become else None
+        return _words.no_user(self._role, str(user or ""), self.name, _answers.plain(said))
+
+    def _value(self, variables: t.Mapping[str, t.Any], name: str) -> t.Any:
+        """A variable's value; of a template, what came of it in the task."""
+        value = variables.get(name, "")
+        if "{{" not in str(value):
+            return value
+        return self._task.become_user if name.endswith("_user") else self._task.args.get(name.rpartition("_")[2], value)
 
     def _parse_returned_data(self, res: dict[str, t.Any], *rest: t.Any) -> t.Any:
         """What Ansible makes of an answer, whose text is plain before: it prints some of it at once."""

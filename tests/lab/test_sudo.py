@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""Drop-ins that the real sudo does not read, or that are not its last word, on a host with the real VirtualBox."""
+"""The real sudo on a host with the real VirtualBox: drop-ins that it does not read, and users whom it does not know."""
 
 from __future__ import annotations
 
@@ -48,3 +48,16 @@ def test_a_drop_in_that_sudo_does_not_read_is_no_sharing(fleet: Fleet, tmp_path:
     sudoers.write_text(before, encoding="utf-8")
     play = fleet.play(SHARE)
     assert (play.status, play.changed) == (0, 0), play.output
+
+
+@pytest.mark.parametrize("kind", ["system", "user"])
+def test_a_user_of_the_host_who_is_not_there_is_named_by_the_variable(fleet: Fleet, kind: str) -> None:
+    play = fleet.play(SHARE, "-e", f"cache_host_user=ghost cache_host_store={kind}")
+    assert play.status == 2 and play.changed == 0, play.output
+    message = play.messages("vbox")
+    assert message.startswith("cache_host_user: 'ghost' is no user of this machine"), message
+
+
+def test_messages_name_the_variables_of_the_role(fleet: Fleet) -> None:
+    play = fleet.play(SHARE, "-e", "cache_host_vboxmanage=/no/such")
+    assert "with cache_host_vboxmanage (now '/no/such')" in play.messages("vbox"), play.messages("vbox")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import pytest
 from ansible.errors import AnsibleFilterError
-from ansible_collections.zeroinstall.virtualbox.plugins.filter.vagrantfile import vagrantfile
+from ansible_collections.zeroinstall.virtualbox.plugins.filter.vagrantfile import FilterModule, vagrantfile
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _vagrant
 
 STORE = "/var/cache/0install.net/implementations"
@@ -243,3 +243,14 @@ def test_a_path_from_the_home_folder_on_is_looked_for_where_vagrant_has_it():
 )
 def test_lines_that_may_swallow_what_follows(line, suspect):
     assert _vagrant.suspects("first\n" + line + "\n") == [f"line 2: {line.strip()}"] * suspect
+
+
+def test_what_is_wrong_can_be_asked_for_as_one_line_instead_of_being_raised():
+    """What a filter raises, Ansible wraps into what it was about to do."""
+    run = FilterModule().filters()["vagrantfile"]
+    settings = {**DEFAULTS, "store": "/etc"}
+    with pytest.raises(AnsibleFilterError) as raised:
+        run(settings)
+    assert run(settings, explain=True) == {"problem": str(raised.value.__cause__)}
+    assert run(settings, explain=True)["problem"].startswith("vagrantfile_store: '/etc' is not a store")
+    assert run(DEFAULTS, explain=True) == run(DEFAULTS) == text()

@@ -1,0 +1,50 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Messages of modules in the words of the role that runs them: its variables and their values instead of options."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+USER = {"cache_host": "cache_host_user", "cache_import": "cache_host_user", "cache_verify": "cache_host_user"}
+"""The variable of a role that names the user as whom its modules run."""
+
+# What a module says, and what it is in a role. A variable in braces is named with its value.
+_HOST = (
+    (r"\bset become_user\b", "set {cache_host_user}"),
+    (r"\bRun as the user who\b", "Set {cache_host_user} to the user who"),
+    (r"\bbecome_user\b", "{cache_host_user}"),
+    (r"\bthe option 'vboxmanage'", "{cache_host_vboxmanage}"),
+    (r"\bVBOX_USER_HOME\b(?! in the play)", "VBOX_USER_HOME in the play's 'environment'"),
+)
+_ROLES: dict[str, tuple[tuple[str, str], ...]] = {
+    "cache_host": _HOST,
+    "cache_verify": _HOST,
+    "cache_guest": (
+        (r"^(?=option '[^']*' of a vboxsf mount)", "{cache_guest_mount_options}: "),
+        (r"^(?=path \S+: )", "{cache_guest_path}: "),
+        (r"\bminimum_version\b", "{cache_guest_minimum_version}"),
+    ),
+}
+_NO_USER = re.compile(r"unknown user|invalid user|no such user|does not exist|no passwd entry|not found", re.IGNORECASE)
+
+
+def of_role(role: str, message: str, value: t.Callable[[str], object]) -> str:
+    """A module's message as a user of the role reads it. ``value`` gives that of a variable."""
+    for pattern, words in _ROLES.get(role, ()):
+        told = re.sub(r"\{(\w+)\}", lambda found: f"{found[1]} (now {value(found[1])!r})", words)
+        message = re.sub(pattern, lambda _found, told=told: told, message)  # type: ignore[misc]
+    return message
+
+
+def no_user(role: str, user: str, module: str, said: str) -> str | None:
+    """What it means that a module could not be run as a user, or None where that user is not the reason."""
+    if not user or user not in said or not _NO_USER.search(said):
+        return None
+    name = USER.get(role, "become_user")
+    return (
+        f"{name}: {user!r} is no user of this machine, so {module} could not be run as that user. Correct the name, or "
+        f"create the user. The machine said: {' '.join(said.split())[:300]}"
+    )

@@ -1,0 +1,62 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Messages of modules, as a user of a role reads them."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _mounts, _shares, _vboxmanage
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _words
+
+VALUES = {"cache_host_user": "", "cache_host_vboxmanage": "/no/such", "cache_guest_mount_options": ["nofail"]}
+
+
+def said(role, act):
+    """What a user of the role reads when this fails."""
+    with pytest.raises(Failure) as raised:
+        act()
+    return _words.of_role(role, str(raised.value), VALUES.get), str(raised.value)
+
+
+def test_options_become_the_variables_of_the_role_with_their_values():
+    told, plain = said("cache_host", lambda: _shares.resolve([], "web"))
+    assert "become_user" in plain and "become_user" not in told
+    assert "set cache_host_user (now '') to that user" in told
+    told, plain = said("cache_host", lambda: _vboxmanage.VBoxManage("/no/such"))
+    assert "'vboxmanage'" in plain and "with cache_host_vboxmanage (now '/no/such')" in told
+    told, _plain = said("cache_guest", lambda: _mounts.check_options(["nofail"]))
+    assert told.startswith("cache_guest_mount_options (now ['nofail']): option 'nofail' of a vboxsf mount is refused")
+
+
+def test_without_a_role_a_message_stays():
+    told, plain = said("", lambda: _shares.resolve([], "web"))
+    assert told == plain
+
+
+def test_a_variable_is_named_where_the_folder_of_settings_is_not_found():
+    message = "It cannot be opened. Run as the user who owns the machines, or set VBOX_USER_HOME."
+    assert _words.of_role("cache_host", message, {"cache_host_user": "me"}.get) == (
+        "It cannot be opened. Set cache_host_user (now 'me') to the user who owns the machines, or set VBOX_USER_HOME "
+        "in the play's 'environment'."
+    )
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "sudo: unknown user ghost",
+        "su: user ghost does not exist or the user entry does not contain all the required fields",
+        "Failed to set permissions on the temporary files (rc: 1, err: chown: invalid user: 'ghost')",
+        "runuser: user ghost does not exist",
+    ],
+)
+def test_a_user_who_is_not_there_is_named_by_the_variable(words):
+    told = _words.no_user("cache_host", "ghost", "shares", words)
+    assert told.startswith("cache_host_user: 'ghost' is no user of this machine, so shares could not be run as that")
+    assert words in told
+    assert _words.no_user("", "ghost", "shares", words).startswith("become_user: 'ghost'")
+    assert _words.no_user("cache_host", "other", "shares", words) is None
+    assert _words.no_user("cache_host", "", "shares", words) is None
+    assert _words.no_user("cache_host", "ghost", "shares", "ghost: a password is required") is None
