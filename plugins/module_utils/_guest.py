@@ -309,8 +309,9 @@ class Guest:
             "store": user is not None and store["owner"] == "zeroinst" and store["mode"] == "0755",
         }
         called = _CALLED.search(self.text(helper) or "") if helper else None
-        asked = ask and not self.root and called and found["sudoers"]
-        found["problem"] = _sudo.problem(_sudo.Rule(called.group(2), called.group(1), sudoers)) if asked else None
+        found["problem"] = None
+        if called and ask and not self.root and found["sudoers"]:
+            found["problem"] = _sudo.problem(_sudo.Rule(called.group(2), called.group(1), sudoers))
         parts = ("user", "helper", "sudoers", "store")
         found["ready"] = all(found[part] for part in parts) and found["problem"] is None
         return found

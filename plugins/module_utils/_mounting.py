@@ -171,7 +171,7 @@ class _OutOfReach(Failure):
 
     def __init__(self, path: str, way: str, error: OSError) -> None:
         super().__init__(f"path {path}: {way} cannot be looked at: {error.strerror}.")
-        self.path, self.way, self.error = path, way, error.strerror
+        self.way, self.error = way, str(error.strerror)
 
 
 def _missing_folders(path: str, mounted: bool = False) -> list[str]:

@@ -279,7 +279,8 @@ def _marks(line: Line) -> tuple[list[str], list[str], bool]:
     text = " ".join(line.text.split())
     if not text.startswith("#"):
         return [], [], False
-    opens, closes = [], []
+    opens: list[str] = []
+    closes: list[str] = []
     for opening, closings in _BLOCK_WORDS:
         for word, found in [(opening, opens), *((closing, closes) for closing in closings)]:
             name, count = re.subn(f"(?<![A-Za-z0-9]){word}(?![A-Za-z0-9])", opening + " …", text, flags=re.IGNORECASE)
