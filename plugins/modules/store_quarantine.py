@@ -132,8 +132,12 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _qua
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._capped import capped
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
-MOST, ROOM_MOVED, ROOM_LEFT = 10_000, 2 << 20, 1 << 20
-"""Entries of a list in the result, and bytes of those of what was moved and of what was not."""
+MOST = 10_000
+"""Entries of a list in the result."""
+ROOM_MOVED = 2 << 20
+"""Bytes of those of what was moved."""
+ROOM_LEFT = 1 << 20
+"""Bytes of those of what was not."""
 TOLD = 3
 """Names that a message has."""
 

@@ -308,10 +308,14 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 
 TOLD = 3
 """Problems that a message names."""
-MOST, ROOM = _verify.IN_FULL, 2 << 20
-"""Problems in the result, and their bytes."""
-MOST_SKIPPED, ROOM_SKIPPED = 1000, 1 << 18
-MOST_CORRUPT, ROOM_CORRUPT = 50_000, 4 << 20
+
+# How many entries of a list are in the result, and of how many bytes.
+MOST = _verify.IN_FULL
+ROOM = 2 << 20
+MOST_SKIPPED = 1000
+ROOM_SKIPPED = 1 << 18
+MOST_CORRUPT = 50_000
+ROOM_CORRUPT = 4 << 20
 MOST_NAMES = 100_000
 
 
