@@ -68,9 +68,9 @@ class Play:
         ]
 
     def messages(self, host: str) -> str:
-        """The messages of the tasks that failed on a host."""
+        """The messages of the tasks that failed on a host, with what did not hold."""
         return "\n".join(
-            str(result.get("msg", ""))
+            " ".join(str(result[key]) for key in ("msg", "assertion") if key in result)
             for task in self.tasks
             for name, result in task["hosts"].items()
             if name == host and (result.get("failed") or result.get("unreachable"))
