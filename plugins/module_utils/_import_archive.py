@@ -22,6 +22,8 @@ PIECE = 1 << 20
 """Bytes of a file that are read at once."""
 LONGEST_TARGET = 4095
 """Bytes of a link's target, by Linux."""
+LONGEST_PATH = 3072
+"""Bytes of a path in an implementation: with 1023 for that of its store, what a system call, and so 0store, takes."""
 
 _KINDS = {b"0": b"f", b"5": b"d", b"2": b"l"}
 _OTHER_KINDS = {b"1": "a hard link", b"3": "a device", b"4": "a device", b"6": "a FIFO"}
@@ -183,6 +185,9 @@ def _names(path: bytes) -> tuple[bytes, ...]:
     shown = readable(path)
     if not {b"", b".", b".."}.isdisjoint(names):
         raise Refused("'%s' is no path of its own in the implementation: '..', '.', '//' and '/' are refused." % shown)
+    if len(path) > LONGEST_PATH:
+        raise Refused("%s… has a path of more than %d bytes, which Zero Install could not read in every store."
+                      % (shown[:100], LONGEST_PATH))
     if b"\n" in path or b"\0" in path:
         raise Refused("%s has a newline or a NUL in its name." % shown)
     try:

@@ -15,13 +15,14 @@ import os
 import re
 import select
 import socket
+import subprocess
 import tarfile
 import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import_boxes
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import_archive, _import_boxes
 from hosts import GUEST, SECOND, SERVICE, TREE, Host, digest, pack
 from zero import File, Folder, Link
 
@@ -164,6 +165,9 @@ ARCHIVES: dict[str, tuple[Callable[[], bytes], str]] = {
     "a newline in a directory's name": (lambda: files(entry("a\nb", D)), "a newline or a NUL"),
     "a name that is not UTF-8": (lambda: header(name=b"\xff\xfe") + END, "not UTF-8"),
     "a name of 300 bytes": (lambda: files(entry("n" * 300)), "cannot be unpacked: File name too long"),
+    "a path that 0store could not read": (
+        lambda: files(*(entry("/".join(["d" * 240] * depth), D) for depth in range(1, 14))),
+        "a path of more than 3072 bytes"),
     "too many directories in each other": (
         lambda: files(*(entry("/".join("d" * depth), D) for depth in range(1, 25))), "more than 20 directories deep"),
     "too many entries": (lambda: files(*(entry(f"f{number}") for number in range(1100))), "more than 1000 files"),
@@ -221,6 +225,22 @@ def test_what_is_sent_with_special_bits_does_not_keep_them(host: Host, folder: P
     assert [answer.status for answer in host.run()] == ["added"]
     assert host.check() == {wanted}
     assert (host.store / wanted / "suid").stat().st_mode & 0o7777 == 0o555
+
+
+def test_zero_install_reads_the_longest_path_that_is_taken(host: Host, folder: Path) -> None:
+    names = [b"d" * 255] * 12
+    node: File | Folder = File(b"deep")
+    for name in reversed(names):
+        node = Folder({name: node})
+    assert isinstance(node, Folder)
+    assert len(b"/".join(names)) == _import_archive.LONGEST_PATH - 1
+    wanted = digest(node, folder)
+    host.put("evil", wanted, pack(node))
+    assert [answer.reason for answer in host.run()] == [""]
+    done = subprocess.run(
+        ["0store", "audit", host.store], env={**os.environ, "HOME": str(folder)}, capture_output=True, text=True
+    )
+    assert "Corrupted or modified implementations: 0" in done.stdout, done
 
 
 IDENTITY = "0123456789abcdef" * 2

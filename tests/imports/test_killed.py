@@ -12,6 +12,7 @@ from __future__ import annotations
 import ctypes
 import os
 import signal
+import subprocess
 import sys
 import tempfile
 import traceback
@@ -132,8 +133,6 @@ def digest_of_nothing(number: int) -> str:
 
 def forget(host: Host, name: str) -> None:
     """Take an implementation out of the store."""
-    import subprocess
-
     subprocess.run(["rm", "-rf", "--", host.store / name], check=True, timeout=HANG)
 
 
