@@ -87,6 +87,7 @@ _value:
     - RV(ignore:machines), with their shares; the names of RV(ignore:groups) and RV(ignore:boxes), both of folders.
     - RV(ignore:refused), a message for each guest that gets nothing because a variable of it is not the inventory's
       word, by the guest's name; and RV(ignore:kept_boxes), the names of the boxes of these guests.
+    - RV(ignore:possible_boxes), the names that the boxes of all other guests have, in whatever mode they are.
   type: dict
 """
 
@@ -110,7 +111,8 @@ def host_arrangement(
             "machines": _modes.machines(guests, _modes.Host(store, kind, groups, boxes, user), host),
             **_modes.folders(guests),
             "refused": refused,
-            "kept_boxes": [_modes.box_name(name) for name in refused],
+            "kept_boxes": _modes.possible_boxes(refused),
+            "possible_boxes": _modes.possible_boxes(guests),
         }
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error

@@ -193,9 +193,15 @@ def relation(path: str, folder: str, mounts: tuple[Mount, ...]) -> str:
 
 
 def shared(folders: Folders, paths: Iterable[str] = ()) -> list[str]:
-    """The folders that no other share should give a guest, with the stores among these paths."""
-    there = [folder for folder in (folders.groups, folders.boxes) if folder and os.path.isdir(folder)]
-    stores = [path for path in paths if _names.is_store_path(path)]
+    """The folders that no other share should give a guest, with the stores among these paths, which are to be shared.
+
+    Those of groups and boxes count where they are, or where something in them is to be shared and they will be.
+    """
+    wanted = list(paths)
+    there = [
+        folder for folder in (folders.groups, folders.boxes)
+        if folder and (os.path.isdir(folder) or any(is_within(path, folder) for path in wanted))]
+    stores = [path for path in wanted if _names.is_store_path(path)]
     return list(dict.fromkeys([*([folders.store] if folders.store else []), *there, *stores]))
 
 

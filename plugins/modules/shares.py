@@ -105,7 +105,8 @@ options:
     default: false
   when_inaccessible:
     description:
-      - What to do where VirtualBox cannot read the settings of a machine that is listed.
+      - What to do where VirtualBox cannot read the settings of a machine that is listed, or with O(whole_host=true)
+        those of any machine.
       - V(fail) does what is wanted of the other machines, and fails. V(report) does the same, and names it in
         RV(inaccessible) instead. V(refuse) changes nothing on any machine, and fails.
     type: str
@@ -362,16 +363,13 @@ def plan(module, virtualbox):
     for machine, _want in listed:
         if uuids.count(machine.uuid) > 1:
             raise Failure("machine %s is listed twice, by name and by UUID: list it once." % machine.label)
-    made.inaccessible = [_shares.inaccessible(machine) for machine, _want in listed if not machine.accessible]
-    if made.inaccessible and params["when_inaccessible"] == "refuse":
-        raise Failure(" ".join(made.inaccessible))
     if params["exclusive"] and params["whole_host"]:
         listed += [(machine, _shares.Wanted(exclusive=True, folders=folders))
                    for machine in machines if machine.uuid not in uuids]
+    made.inaccessible = [_shares.inaccessible(machine) for machine, _want in listed if not machine.accessible]
+    if made.inaccessible and params["when_inaccessible"] == "refuse":
+        raise Failure(" ".join(made.inaccessible))
     made.machines = [(machine, want) for machine, want in listed if machine.accessible]
-    for machine, _want in listed[len(uuids):]:
-        if not machine.accessible:
-            module.warn("nothing is known of the shares of a machine: %s" % _shares.inaccessible(machine))
     look_for_others(module, made, folders, frozenset(uuids))
     return made
 

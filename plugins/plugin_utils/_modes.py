@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
 import typing as t
@@ -298,6 +299,15 @@ def folders(guests: dict[str, dict[str, t.Any]]) -> dict[str, list[str]]:
             str(guests[name]["cache_guest_group"]) for name, mode in modes.items() if _GUESTS in mode.parts}),
         "boxes": sorted(box_name(name) for name, mode in modes.items() if _DROP_BOX in mode.parts),
     }
+
+
+def possible_boxes(names: t.Iterable[str]) -> list[str]:
+    """The names that boxes of these guests have, in whatever mode they are. Whose name is too long can have none."""
+    found = []
+    for name in names:
+        with contextlib.suppress(ValueError):
+            found.append(box_name(name))
+    return found
 
 
 def arrangement(name: str, guest: dict[str, t.Any], sharing: bool, options: t.Sequence[str] = ()) -> dict[str, t.Any]:

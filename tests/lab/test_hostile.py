@@ -205,6 +205,16 @@ def test_unshare_waits_for_no_guest(attack: Attack) -> None:
     assert (play.hosts["vbox"]["failures"], play.status) == (0, 2), play.output
 
 
+def test_a_guest_that_is_lost_in_the_middle_is_named(attack: Attack) -> None:
+    """What was not reached was not undone, though its mounts were let go of."""
+    lost = "{{ 'ssh' if cache_guest_unmounted is defined else 'local' }}"
+    attack.guests["g1"] = {"ansible_connection": lost, "ansible_host": "127.0.0.1", "ansible_port": 1}
+    attack.answer({"changed": False})
+    play = attack.play(UNSHARE, "--limit", "vbox,g1", before="")
+    assert "refused" in play.messages("g1").rpartition("may be left: ")[2], play.output
+    assert play.hosts["vbox"]["failures"] == 0, play.output
+
+
 def test_a_play_whose_variables_are_not_the_inventorys_is_refused(attack: Attack) -> None:
     """Its host cannot know them."""
     guest = {"role": "zeroinstall.virtualbox.cache_guest", "vars": {"cache_guest_group": "other"}}

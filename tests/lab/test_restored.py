@@ -25,7 +25,7 @@ class Host:
         self.fleet = fleet
         self.folder = folder
 
-    def play(self, playbook: str, mode: str = "readonly", **variables: object) -> Play:
+    def play(self, playbook: str, mode: str = "readonly", *options: str, **variables: object) -> Play:
         """The host's part of a playbook."""
         inventory = json.loads(self.fleet.inventory.read_text(encoding="utf-8"))
         children = inventory["all"]["children"]
@@ -35,7 +35,7 @@ class Host:
         children["zeroinstall_guests"] = {"vars": said, "hosts": guests}
         path = self.folder / "inventory.json"
         path.write_text(json.dumps(inventory), encoding="utf-8")
-        return self.fleet.play(playbook, "--limit", "vbox", inventory=path)
+        return self.fleet.play(playbook, "--limit", "vbox", *options, inventory=path)
 
     def shared(self, name: str) -> dict[str, tuple[str, bool]]:
         """What the host shares with a guest: path, and whether it is writable, by name."""
@@ -88,3 +88,36 @@ def test_another_share_of_the_store_is_refused_unless_it_is_meant(host: Host) ->
                for text in result.get("warnings", [])), play.output
     for name, share in (("g1", "cache"), ("g2", "home")):
         host.fleet.vbox("sharedfolder", "remove", name, "--name=" + share)
+
+
+def test_a_first_run_refuses_what_later_runs_do(host: Host) -> None:
+    """The folder of the groups, which the share has in it, is made by the run."""
+    host.fleet.vbox("sharedfolder", "add", "g1", "--name=home", "--hostpath=/root")
+    for option in ("--check", "--diff", "--diff"):
+        play = host.play(SHARE, "guests", option)
+        told = play.messages("vbox")
+        assert play.status and "share 'home'" in told and "cache_host_other_shares: warn" in told, play.output
+        assert host.shared("g1") == {"home": ("/root", True)}, play.output
+    assert set(host.shared("g2")) == {"ZeroInstall", "ZeroInstall-guests-default"}
+    assert play.hosts["vbox"]["changed"] == 0, play.output
+    host.fleet.vbox("sharedfolder", "remove", "g1", "--name=home")
+    assert host.play(UNSHARE).hosts["vbox"]["failures"] == 0 and host.shared("g2") == {}
+
+
+def test_a_machine_that_cannot_be_read_keeps_its_box_and_fails_unshare_at_the_end(host: Host) -> None:
+    """Nothing is known of what it shares, so nothing that it may share is removed by share.yml."""
+    assert host.play(SHARE, "verified").status == 0
+    settings = next(host.fleet.root.glob("root/VirtualBox VMs/g1/g1.vbox"))
+    text = settings.read_text(encoding="utf-8")
+    settings.write_text("", encoding="utf-8")
+    play = host.play(SHARE)
+    assert play.status and "machine g1" in play.messages("vbox"), play.output
+    assert host.shared("g2") == READ_ONLY
+    boxes = host.fleet.root / "var/lib/zeroinstall.virtualbox/boxes"
+    assert sorted(path.name for path in boxes.iterdir()) == ["g1", "g2"]
+    play = host.play(UNSHARE)
+    told = play.messages("vbox")
+    assert "On vbox something may be left: " in told and "machine g1" in told, play.output
+    assert host.shared("g2") == {} and not boxes.exists()
+    settings.write_text(text, encoding="utf-8")
+    assert host.play(UNSHARE).hosts["vbox"]["failures"] == 0 and host.shared("g1") == {}

@@ -148,3 +148,11 @@ def test_folders_that_are_not_there_yet_are_nothing_that_a_share_could_give(tmp_
     folders = k.Folders(store=STORE, groups=str(tmp_path / "none"), boxes=str(tmp_path))
     assert k.shared(folders, ["/a" + END, "/b", "/a" + END]) == [STORE, str(tmp_path), "/a" + END]
     assert k.shared(k.Folders()) == []
+
+
+def test_folders_that_will_be_there_count_before_they_are_made(tmp_path):
+    folders = k.Folders(groups=str(tmp_path / "groups"), boxes=str(tmp_path / "boxes"))
+    group, box = str(tmp_path / "groups/g") + END, str(tmp_path / "boxes/web1")
+    assert k.shared(folders, [group]) == [folders.groups, group]
+    assert k.shared(folders, [box]) == [folders.boxes]
+    assert k.relation(str(tmp_path), folders.groups, ()) == "above"
