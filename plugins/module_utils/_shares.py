@@ -184,8 +184,10 @@ def others(
 ) -> list[_known.Other]:
     """The shares of a machine that give its guest one of these folders, and that stay as they are."""
     names = {share.name for share in wanted.present}
+    own = {live.name for live in machine.shares if live.kind != "global"}
     stay = [live for live in machine.shares
-            if live.name not in names and not (live.ours and live.kind != "global") and not wanted.takes(machine, live)]
+            if (live.name not in own if live.kind == "global"
+                else live.name not in names and not live.ours and not wanted.takes(machine, live))]
     return _known.others(stay, [share.path for share in wanted.present if share.writable], targets, mounts)
 
 

@@ -172,8 +172,11 @@ class _Builder(ElementTree.TreeBuilder):
 
 
 def _tree(text: str | bytes) -> ElementTree.Element:
-    """The top element of a settings file."""
-    return ElementTree.fromstring(text, parser=ElementTree.XMLParser(target=_Builder()))
+    """The top element of a settings file. Failure or ParseError if it cannot be read."""
+    try:
+        return ElementTree.fromstring(text, parser=ElementTree.XMLParser(target=_Builder()))
+    except (ValueError, LookupError) as error:
+        raise Failure("it has an encoding that Python cannot read (%s)" % error) from error
 
 
 def _value(element: ElementTree.Element, name: str, default: str = "") -> str:

@@ -374,6 +374,13 @@ def plan(module, virtualbox):
     return made
 
 
+def removal(machine, share):
+    """The command by which a user removes a share that is not ours. A global one is no machine's."""
+    words = ["VBoxManage", "sharedfolder", "remove", "global" if share.kind == "global" else machine.uuid,
+             "--name=" + share.name, *(["--transient"] if share.kind == "transient" else [])]
+    return " ".join(map(shlex.quote, words))
+
+
 def look_for_others(module, made, folders, listed):
     """Fills in what of the Plan is about other shares, and leaves machines alone where that is to be so."""
     when = module.params["when_shared_otherwise"]
@@ -387,9 +394,8 @@ def look_for_others(module, made, folders, listed):
             text = "machine %s: %s" % (machine.label, other.text)
             if other.refused:
                 left.add(machine.uuid)
-                made.refused.append(text + ", where the guest must not write. Remove it: VBoxManage sharedfolder remove"
-                                    " %s --name=%s" % (machine.uuid, shlex.quote(other.share.name))
-                                    + (" --transient." if other.share.kind == "transient" else "."))
+                made.refused.append("%s, where the guest must not write. As the user who owns the machine, remove it:"
+                                    " %s." % (text, removal(machine, other.share)))
             else:
                 module.warn(text + ". It is left alone; remove it if nobody means it.")
     if made.refused and when == "refuse":

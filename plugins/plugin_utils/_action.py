@@ -52,9 +52,8 @@ class CleanAction(ActionBase):
             if told is None:
                 raise
             return {"failed": True, "msg": told}
-        source = (_MODULES / f"{self.name}.py").read_text(encoding="utf-8")
         try:
-            result = _answers.cleaned(answer, _answers.documented(source))
+            result = _answers.cleaned(answer, self._documented)
         except (_answers.Odd, RecursionError) as error:
             return {"failed": True, "msg": f"The answer of {self.name} is none that this module gives: {error}."}
         if result.get("failed"):
@@ -68,6 +67,11 @@ class CleanAction(ActionBase):
             found = _answers.plain(str(self._discovered_interpreter))
             result["ansible_facts"] = {self._discovered_interpreter_key: found}
         return result
+
+    @property
+    def _documented(self) -> dict[str, _answers.Kind]:
+        """What the module returns."""
+        return _answers.documented((_MODULES / f"{self.name}.py").read_text(encoding="utf-8"))
 
     @property
     def _role(self) -> str:
@@ -91,6 +95,7 @@ class CleanAction(ActionBase):
         streams = {key: str(res.get(key) or "") for key in ("stdout", "stderr")}
         if sum(map(len, streams.values())) > _answers.LONGEST_ANSWER:
             streams = {"stdout": "", "stderr": f"more than {_answers.LONGEST_ANSWER} characters, which are not read"}
-        streams = {"stdout": _answers.plain_json(streams["stdout"]), "stderr": _answers.plain(streams["stderr"])}
+        said = _answers.trimmed(streams["stdout"], self._documented)
+        streams = {"stdout": _answers.plain_json(said), "stderr": _answers.plain(streams["stderr"])}
         kept = {key: value for key, value in res.items() if not key.startswith(("stdout", "stderr"))}
         return super()._parse_returned_data({**kept, **streams}, *rest)

@@ -5,11 +5,14 @@
 
 from __future__ import annotations
 
+import json
 import re
 import typing as t
 
 LONGEST_ANSWER = 32 * 1024 * 1024
-"""Characters of an answer that are read. That of C(store_verify) for 200,000 names has about half as many."""
+"""Characters of an answer that are read."""
+LONGEST_OTHER = 1 << 16
+"""Characters that are read of what is no answer, such as the error of a Python that is not there."""
 MOST_VALUES = 500_000
 """Values in an answer, at any depth."""
 DEEPEST = 50
@@ -21,13 +24,26 @@ MOST = 2**63
 
 STANDARD = ("changed", "failed", "msg", "warnings", "diff", "exception", "invocation", "rc")
 """What an answer may hold of every module, beside what Ansible itself adds to it."""
+FROM_WRAPPER = ("_ansible_suppress_tmpdir_delete",)
+"""What Ansible's wrapper of a module that runs in the background puts into its answer."""
 FROM_ANSIBLE = ("module_stdout", "module_stderr", "ansible_job_id", "results_file", "started", "finished")
 """What Ansible puts into the result of a module that gave no answer, or runs in the background."""
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _ESCAPED = re.compile(
-    r"(\\+)([bfr]|u(?:00(?:0[0-8b-f]|1.|7f|[89].)|061c|200[ef]|202[89a-e]|206[6-9]))", re.IGNORECASE | re.DOTALL)
+    r"(?<!\\)(\\+)([bfr]|u(?:00(?:0[0-8b-f]|1.|7f|[89].)|061c|200[ef]|202[89a-e]|206[6-9]))", re.IGNORECASE | re.DOTALL)
 """The same in JSON, behind backslashes, of which the last belongs to it if there is an odd number of them."""
+
+
+_TYPES: dict[str, t.Any] = {
+    "raw": object, "str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": t.Mapping}
+
+
+class Kind(t.NamedTuple):
+    """The C(type) of a return value and, of a list, that of its C(elements), in the words of the documentation."""
+
+    type: str
+    elements: str = ""
 
 
 class Odd(ValueError):
@@ -52,20 +68,43 @@ def plain_json(text: str) -> str:
     return _ESCAPED.sub(lambda found: found[1] + "\\" * (len(found[1]) % 2) + found[2], text)
 
 
-def documented(source: str) -> frozenset[str]:
-    """The names of a module's return values, from its source text."""
+def documented(source: str) -> dict[str, Kind]:
+    """A module's return values by their names, each with its type, from the module's source text."""
     _before, _found, rest = source.partition('\nRETURN = r"""\n')
-    return frozenset(re.findall(r"^(\w+):", rest.partition('"""')[0], re.MULTILINE))
+    _first, *parts = re.split(r"^(\w+):\n", rest.partition('"""')[0], flags=re.MULTILINE)
+    found = {}
+    for name, text in zip(parts[::2], parts[1::2]):
+        types = dict(re.findall(r"^  (type|elements): (\w+)$", text, re.MULTILINE))
+        found[name] = Kind(types["type"], types.get("elements", ""))
+    return found
 
 
-def cleaned(answer: t.Mapping[str, t.Any], values: t.Iterable[str]) -> dict[str, t.Any]:
-    """The part of an answer that a module with these return values may give. Odd if it is too large or too deep.
+def trimmed(text: str, values: t.Iterable[str]) -> str:
+    """A module's standard output without what Ansible would warn of line by line: other keys, and text around the JSON.
 
-    Its text is plain already (see `plain_json`).
+    What is no answer at all is cut.
+    """
+    start = re.search(r"^[ \t]*(?=\{)", text, re.MULTILINE)
+    try:
+        answer, _end = json.JSONDecoder().raw_decode(text, start.end() if start else 0)
+    except (ValueError, RecursionError):
+        answer = None
+    if not isinstance(answer, dict):
+        return text[:LONGEST_OTHER]
+    known = {*values, *STANDARD, *FROM_ANSIBLE, *FROM_WRAPPER}
+    return json.dumps({key: value for key, value in answer.items() if key in known})
+
+
+def cleaned(answer: t.Mapping[str, t.Any], values: t.Mapping[str, Kind]) -> dict[str, t.Any]:
+    """The part of an answer that a module with these return values may give.
+
+    Odd if it is too large or too deep, or if a value is not of its type. Its text is plain already (see `plain_json`).
     """
     known = {*values, *STANDARD, *FROM_ANSIBLE}
     found = {key: value for key, value in answer.items() if key in known or key.startswith("_ansible_")}
     _Counter().count(found, -1)
+    for key, kind in values.items():
+        _check(key, found.get(key), kind)
     found["warnings"] = _warnings(found.get("warnings"))
     found["diff"] = _diffs(found.get("diff"))
     for key in ("exception", "module_stdout", "module_stderr"):
@@ -74,6 +113,22 @@ def cleaned(answer: t.Mapping[str, t.Any], values: t.Iterable[str]) -> dict[str,
     if "msg" in found and not isinstance(found["msg"], str):
         found["msg"] = str(found["msg"])[:LONGEST_WARNING]
     return {key: value for key, value in found.items() if value or key not in ("warnings", "diff")}
+
+
+def _check(key: str, value: t.Any, kind: Kind) -> None:
+    """Odd if a value, which may be missing, or one in it if it is a list, is of another type than is documented."""
+    if value is None:
+        return
+    if not _is(value, kind.type):
+        raise Odd(f"{key} is no {kind.type}")
+    if kind.elements and not all(_is(each, kind.elements) for each in value):
+        raise Odd(f"{key} has something in it that is no {kind.elements}")
+
+
+def _is(value: t.Any, name: str) -> bool:
+    if isinstance(value, bool):
+        return name == "bool"
+    return isinstance(value, _TYPES[name])
 
 
 class _Counter:
@@ -94,8 +149,13 @@ class _Counter:
 
 
 def _warnings(value: t.Any) -> list[str]:
-    texts = [str(each)[:LONGEST_WARNING] for each in value[: MOST_WARNINGS + 1]] if isinstance(value, list) else []
+    texts = [_warning(each)[:LONGEST_WARNING] for each in value[: MOST_WARNINGS + 1]] if isinstance(value, list) else []
     return texts[:MOST_WARNINGS] + ["and more warnings, which are left out"] * (len(texts) > MOST_WARNINGS)
+
+
+def _warning(value: t.Any) -> str:
+    """A warning's text. Since ansible-core 2.19 it comes as an object, which the controller's Ansible made of it."""
+    return str(getattr(getattr(value, "event", None), "msg", value))
 
 
 def _diffs(value: t.Any) -> list[dict[str, str]] | dict[str, str] | None:

@@ -13,6 +13,7 @@ C(VariableManager) tells whose cache of facts is empty. Seen with ansible-core 2
 
 from __future__ import annotations
 
+import functools
 import typing as t
 
 from ansible import constants
@@ -75,7 +76,6 @@ class Inventory:
 
     def __init__(self, hostvars: t.Any) -> None:
         self._hostvars = hostvars
-        self._names = frozenset(hostvars)
         self._manager: t.Any = None
 
     def said(self, name: str, variables: t.Iterable[str]) -> Said:
@@ -96,6 +96,10 @@ class Inventory:
     def has(self, name: str) -> bool:
         """Whether it has a machine of this name. Ansible itself adds C(localhost) where it has none."""
         return name in self._names
+
+    @functools.cached_property
+    def _names(self) -> frozenset[str]:
+        return frozenset(self._hostvars)
 
     def _written(self, name: str) -> _Written:
         everything = dict(self._hostvars.raw_get(name))

@@ -232,6 +232,7 @@ SHAPES = {
     "no numbers": {"summary": {"implementations": "many"}, "problems": [], "names_digest": "0"},
     "problems": {"summary": {"implementations": 1}, "problems": {"a": 1}, "names_digest": "0"},
     "other problems": {"summary": {"implementations": 1}, "problems": ["x"], "names_digest": 7},
+    "names that are none": {"summary": {}, "problems": [], "names_digest": "0", "names": [*"abc", []]},
     "a million": {"summary": {"implementations": 1}, "problems": ["x"] * 1_000_000, "names_digest": "0"},
 }
 
@@ -264,3 +265,17 @@ def test_a_guest_that_never_answers_ends_at_the_time_out(attack: Attack) -> None
     attack.guests["g1"] = {"cache_guest_timeout": 2}
     attack.run("import time\nwhile True: time.sleep(1)\n")
     assert "Timed out after 2 second" in (told := attack.play(SHARE, "--limit", "g1", before="").messages("g1")), told
+
+
+def test_no_fact_lengthens_a_time_limit(attack: Attack) -> None:
+    """The first answer has the fact, and there is no second one."""
+    attack.guests["g1"] = {"cache_guest_timeout": 2}
+    asked = attack.folder / "asked"
+    answer = {"changed": False, "ansible_facts": {"cache_guest_timeout": 100_000_000}}
+    attack.run(
+        f"import json, os, time\nwhile os.path.exists({str(asked)!r}): time.sleep(1)\n"
+        f"open({str(asked)!r}, 'w').close()\nprint(json.dumps({answer!r}))\n"
+    )
+    play = attack.play(UNSHARE, "--limit", "vbox,g1")
+    assert "Timed out after 2 second" in play.messages("g1"), play.output
+    assert play.hosts["vbox"]["failures"] == 0 and attack.shared("g1") == {}, play.output

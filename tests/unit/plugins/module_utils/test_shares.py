@@ -342,3 +342,11 @@ def test_after_the_calls_nothing_is_left_to_do(live, present, symlinks, marks, r
     untouched = {share for share in before.shares
                  if share.name not in names | absent and not (exclusive and share.ours)}
     assert untouched <= set(after.shares)
+
+
+def test_a_global_share_of_a_wanted_name_counts_until_the_machines_own_hides_it(tmp_path):
+    store = but(STORE, path=str(tmp_path) + "/0install.net/implementations")
+    everybodys = but(store, kind="global", writable=True)
+    found = s.others(machine(everybodys), s.Wanted((store,), ()), [store.path], ())
+    assert [(other.share, other.refused) for other in found] == [(everybodys, True)]
+    assert s.others(machine(everybodys, store), s.Wanted((store,), ()), [store.path], ()) == []

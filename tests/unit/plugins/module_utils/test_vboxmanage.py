@@ -464,3 +464,13 @@ def test_the_program_runs_in_a_utf8_locale(tmp_path, monkeypatch):
         monkeypatch.setenv(name, "de_DE.ISO-8859-1")
     assert v.VBoxManage(str(program)).read("x").splitlines()[1] == "C.UTF-8|C.UTF-8||"
     assert os.environ["LANG"] == "de_DE.ISO-8859-1"
+
+
+@pytest.mark.parametrize("encoding", ["Shift_JIS", "bogus", "base64", "utf-7", "idna", "punycode"])
+def test_an_encoding_that_python_cannot_read_is_the_fault_of_its_machine_alone(tmp_path, encoding):
+    text = settings("").replace('version="1.0"', f'version="1.0" encoding="{encoding}"', 1)
+    (tmp_path / "m.vbox").write_text(text, encoding="ascii")
+    found = v.VBoxManage._from_file("u", str(tmp_path / "m.vbox"))
+    assert (found.accessible, found.state) == (False, "inaccessible") and "encoding" in found.problem
+    with pytest.raises((Failure, v.ElementTree.ParseError)):
+        v.parse_registry(text.encode())

@@ -199,3 +199,10 @@ def test_a_guest_that_may_write_the_store_is_only_told_of_another_way(tmp_path):
     module.registered = [dataclasses.replace(ONE, shares=(Share("home", str(tmp_path), writable=True),))]
     made = module.plan()
     assert (made.refused, len(made.machines), len(module.warnings)) == ([], 1, 1)
+
+
+@pytest.mark.parametrize(("kind", "words"), [
+    ("machine", "remove 00-1 '--name=two words'"), ("transient", "remove 00-1 '--name=two words' --transient"),
+    ("global", "remove global '--name=two words'")])
+def test_the_command_that_removes_anothers_share_can_be_typed(kind, words):
+    assert shares.removal(ONE, Share("two words", "/srv", kind)) == "VBoxManage sharedfolder " + words

@@ -14,7 +14,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _act
 
 def cleaned(**answer):
     """What is left of an answer of a module that documents C(guest)."""
-    return _answers.cleaned(answer, ["guest"])
+    return _answers.cleaned(answer, {"guest": _answers.Kind("raw"), "names": _answers.Kind("list", "str")})
 
 
 def test_facts_and_whatever_else_is_not_documented_is_left_out():
@@ -81,3 +81,51 @@ def test_every_module_has_its_return_values_and_runs_through_the_action():
     for file in modules.glob("*.py"):
         assert _answers.documented(file.read_text(encoding="utf-8")), file
         assert (modules.parent / "action" / file.name).is_file()
+
+
+@pytest.mark.parametrize(("value", "words"), [
+    ("x", "names is no list"), ({}, "names is no list"), (["a", []], "names has something in it that is no str"),
+    (["a", True], "no str"), ([None], "no str")])
+def test_a_value_of_another_type_is_refused_before_anything_is_made_of_it(value, words):
+    with pytest.raises(_answers.Odd, match=words):
+        cleaned(names=value)
+    assert cleaned(names=["a"]) == {"names": ["a"]} and cleaned(names=None) == {"names": None}
+
+
+@pytest.mark.parametrize(("value", "name", "fits"), [
+    (True, "bool", True), (True, "int", False), (1, "bool", False), (1, "int", True), (1, "float", True),
+    (1.5, "int", False), ([], "dict", False), ({}, "dict", True)])
+def test_a_yes_is_no_number(value, name, fits):
+    assert _answers._is(value, name) == fits
+
+
+def test_types_are_the_documented_ones():
+    source = (Path(_action.__file__).parents[1] / "modules" / "store_verify.py").read_text(encoding="utf-8")
+    found = _answers.documented(source)
+    assert (found["names"], found["summary"]) == (_answers.Kind("list", "str"), _answers.Kind("dict"))
+
+
+def test_of_an_answer_only_what_is_known_reaches_ansible():
+    answer = {"changed": True, "guest": {"a": 1}, **{f"_ansible_k{number}": 1 for number in range(9)}, "z": 1}
+    text = "banner {\n" + json.dumps(answer) + "\njunk\n" * 9
+    assert json.loads(_answers.trimmed(text, ["guest"])) == {"changed": True, "guest": {"a": 1}}
+
+
+@pytest.mark.parametrize("text", [
+    "x" * 100_000, "{" * 100_000, "[1]" + "x" * 99_997, '{"a": ' + "9" * 100_000, "{\n" * 50_000])
+def test_what_is_no_answer_is_cut(text):
+    assert _answers.trimmed(text, []) == text[:_answers.LONGEST_OTHER]
+
+
+def test_an_answer_of_backslashes_is_read_in_no_time():
+    """Were the work quadratic, this would not end."""
+    text = json.dumps({"msg": "\\" * 3_000_000})
+    assert _answers.plain_json(text) == text
+
+
+def test_a_warning_that_ansible_made_an_object_of_is_text():
+    try:
+        from ansible.module_utils._internal._messages import Event, WarningSummary
+    except ImportError:
+        pytest.skip("before ansible-core 2.19 warnings are texts")
+    assert cleaned(warnings=[WarningSummary(event=Event(msg="look")), "here"])["warnings"] == ["look", "here"]

@@ -1,0 +1,68 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The filter that keeps a variable what the admin said."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
+
+DOCUMENTATION = r"""
+name: without_facts
+short_description: A variable as the admin set it, whatever facts say
+version_added: 0.2.0
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+description:
+  - Facts are what a machine says of itself, and Ansible prefers them to the variables of the inventory. Where facts
+    have a say in a variable, its value is the inventory's or the default. Otherwise it stays as it is.
+positional: _input, variable
+extends_documentation_fragment:
+  - zeroinstall.virtualbox.hostvars
+options:
+  _input:
+    description: The variable's value.
+    type: raw
+    required: true
+  variable:
+    description: The variable's name.
+    type: str
+    required: true
+  name:
+    description: Inventory name of the machine.
+    type: str
+    required: true
+  default:
+    description: The value where the inventory has none.
+    type: raw
+    required: true
+"""
+
+EXAMPLES = r"""
+- name: Wait no longer than the admin wants
+  ansible.builtin.ping:
+  timeout: "{{ site_timeout | zeroinstall.virtualbox.without_facts('site_timeout', hostvars=hostvars,
+    name=inventory_hostname, default=60) }}"
+"""
+
+RETURN = r"""
+_value:
+  description: The value.
+  type: raw
+"""
+
+
+def without_facts(value: t.Any, variable: str, hostvars: t.Any, name: str, default: t.Any) -> t.Any:
+    """The value of a variable, unless facts have a say in it; then that of the inventory, or the default."""
+    said = Inventory(hostvars).said(name, [variable])
+    return said.values.get(variable, default) if variable in said.refused else value
+
+
+class FilterModule:
+    """The collection's filter."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Name and function."""
+        return {"without_facts": without_facts}
