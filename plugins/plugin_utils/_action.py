@@ -13,7 +13,7 @@ import functools
 import typing as t
 from pathlib import Path
 
-from ansible.errors import AnsibleError
+from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _words
 
@@ -47,6 +47,8 @@ class CleanAction(ActionBase):
         variables = options.get("task_vars") or {}
         try:
             answer = self._execute_module(module_name=module, **options)
+        except AnsibleConnectionFailure:
+            raise
         except AnsibleError as error:
             told = self._no_user(str(error))
             if told is None:
@@ -62,7 +64,8 @@ class CleanAction(ActionBase):
             if told is not None:
                 return {"failed": True, "msg": told}
             words = functools.partial(self._value, variables)
-            result["msg"] = _words.of_role(self._role, str(result.get("msg", "")), words)
+            message = str(result.get("msg", ""))
+            result["msg"] = _words.of_role(self._role, message, words, self._task.args, variables)
         if self._discovered_interpreter_key:
             found = _answers.plain(str(self._discovered_interpreter))
             result["ansible_facts"] = {self._discovered_interpreter_key: found}

@@ -16,7 +16,6 @@ _HOST = (
     (r"\bset become_user\b", "set {cache_host_user}"),
     (r"\bRun as the user who\b", "Set {cache_host_user} to the user who"),
     (r"\bbecome_user\b", "{cache_host_user}"),
-    (r"\bthe option 'vboxmanage'", "{cache_host_vboxmanage}"),
     (r"\bVBOX_USER_HOME\b(?! in the play)", "VBOX_USER_HOME in the play's 'environment'"),
 )
 _ROLES: dict[str, tuple[tuple[str, str], ...]] = {
@@ -25,23 +24,47 @@ _ROLES: dict[str, tuple[tuple[str, str], ...]] = {
     "cache_guest": (
         (r"^(?=option '[^']*' of a vboxsf mount)", "{cache_guest_mount_options}: "),
         (r"^(?=path \S+: )", "{cache_guest_path}: "),
-        (r"\bminimum_version\b", "{cache_guest_minimum_version}"),
     ),
 }
-_NO_USER = re.compile(r"unknown user|invalid user|no such user|does not exist|no passwd entry|not found", re.IGNORECASE)
+# What sudo, su, runuser, doas and chown say of a user who is not there.
+_NO_USER = (
+    r"(?:unknown user|invalid user|no such user|no passwd entry for(?: user)?):?\s+['\"\u2018]?{name}(?![\w.-])"
+    r"|user\s+['\"\u2018]?{name}['\"\u2019]?\s+(?:does not exist|not found)"
+)
 
 
-def of_role(role: str, message: str, value: t.Callable[[str], object]) -> str:
-    """A module's message as a user of the role reads it. ``value`` gives that of a variable."""
+def of_role(
+    role: str,
+    message: str,
+    value: t.Callable[[str], object],
+    options: t.Iterable[str] = (),
+    known: t.Container[str] = (),
+) -> str:
+    """A module's message as a user of the role reads it. ``value`` gives that of a variable.
+
+    An option of the module for which the role has a variable of the same name, with the role's before it, is that
+    variable. An option that is an ordinary word is one where the message calls it so.
+    """
+    for option in options:
+        name = f"{role}_{option}"
+        if name in known:
+            pattern = rf"(?<![\w.]){option}(?!\w|\.\w)" if "_" in option else rf"\b(?:the )?option '{option}'"
+            message = _replaced(pattern, f"{{{name}}}", message, value)
     for pattern, words in _ROLES.get(role, ()):
-        told = re.sub(r"\{(\w+)\}", lambda found: f"{found[1]} (now {value(found[1])!r})", words)
-        message = re.sub(pattern, lambda _found, told=told: told, message)  # type: ignore[misc]
+        message = _replaced(pattern, words, message, value)
     return message
+
+
+def _replaced(pattern: str, words: str, message: str, value: t.Callable[[str], object]) -> str:
+    def told(_found: re.Match[str]) -> str:
+        return re.sub(r"\{(\w+)\}", lambda found: f"{found[1]} (now {value(found[1])!r})", words)
+
+    return re.sub(pattern, told, message)
 
 
 def no_user(role: str, user: str, module: str, said: str) -> str | None:
     """What it means that a module could not be run as a user, or None where that user is not the reason."""
-    if not user or user not in said or not _NO_USER.search(said):
+    if not user or not re.search(_NO_USER.format(name=re.escape(user)), said, re.IGNORECASE):
         return None
     name = USER.get(role, "become_user")
     return (

@@ -17,7 +17,7 @@ def said(role, act):
     """What a user of the role reads when this fails."""
     with pytest.raises(Failure) as raised:
         act()
-    return _words.of_role(role, str(raised.value), VALUES.get), str(raised.value)
+    return _words.of_role(role, str(raised.value), VALUES.get, ["vboxmanage"], VALUES), str(raised.value)
 
 
 def test_options_become_the_variables_of_the_role_with_their_values():
@@ -60,3 +60,31 @@ def test_a_user_who_is_not_there_is_named_by_the_variable(words):
     assert _words.no_user("cache_host", "other", "shares", words) is None
     assert _words.no_user("cache_host", "", "shares", words) is None
     assert _words.no_user("cache_host", "ghost", "shares", "ghost: a password is required") is None
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "/bin/sh: 1: /home/ghost/venv/bin/python3: not found",
+        "ghost: /root does not exist",
+        "sudo: unknown user ghostly",
+        "chown: invalid user: 'ghost.x'",
+    ],
+)
+def test_what_else_is_not_there_is_no_user(words):
+    assert _words.no_user("cache_host", "ghost", "shares", words) is None
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        ("Power it off, or set when_busy to 'later'.", "Power it off, or set cache_host_when_busy (now 1) to 'later'."),
+        ("Wait, or raise lock_timeout.", "Wait, or raise cache_host_lock_timeout (now 1)."),
+        ("name it with the option 'vboxmanage'.", "name it with cache_host_vboxmanage (now 1)."),
+        ("VBoxManage machines: no shares, x.when_busy, cache_host_when_busy", None),
+    ],
+)
+def test_an_option_for_which_the_role_has_a_variable_is_that_variable(message, words):
+    options = ("machines", "when_busy", "lock_timeout", "vboxmanage", "shares")
+    known = {"cache_host_when_busy", "cache_host_lock_timeout", "cache_host_vboxmanage", "cache_host_shares"}
+    assert _words.of_role("cache_host", message, lambda _name: 1, options, known) == (words or message)
