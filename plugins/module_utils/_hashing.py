@@ -128,9 +128,8 @@ def _weigh(store: Open, name: str) -> tuple[int, int] | None:
     except Problem:
         return 0, 0
     try:
-        with _store.recorded_manifest(root) as file:
-            _store.check_manifest(file.fileno(), os.fstat(file.fileno()))
-            text = file.read(WEIGHED + 1)
+        with _store.recorded_manifest(root) as recorded:
+            text = recorded.read(WEIGHED + 1)
     except (Problem, OSError):
         return None
     finally:

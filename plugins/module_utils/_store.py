@@ -154,25 +154,47 @@ def open_implementation(store: Open, name: str) -> int:
         raise _tree.unreadable(b"", error) from error
 
 
+class Recorded:
+    """A recorded manifest that is open. No more of it is read than it had when it was opened, whoever adds to it."""
+
+    def __init__(self, file: Any, size: int) -> None:
+        self._file = file
+        self._left = size
+
+    def read(self, most: int) -> bytes:
+        """At most so many bytes of what was not read yet."""
+        return self._taken(self._file.read(min(most, self._left)))
+
+    def lines(self) -> Iterator[bytes]:
+        """The lines that were not read yet, cut where they are too long for memory."""
+        while self._left:
+            line = self._taken(self._file.readline(min(LONGEST, self._left)))
+            if not line:
+                return
+            yield line
+
+    def _taken(self, text: bytes) -> bytes:
+        self._left -= len(text)
+        return text
+
+
 @contextlib.contextmanager
-def recorded_manifest(root: int) -> Iterator[Any]:
+def recorded_manifest(root: int) -> Iterator[Recorded]:
     """The recorded manifest of an implementation, open for reading.
 
-    `Problem`: there is none, or it cannot be read.
+    `Problem`: there is none, it has holes, or it cannot be read. That is looked at each time it is opened: whoever
+    writes the store may have put another there.
     """
     try:
         fd = os.open(_tree.MANIFEST, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=root)
     except OSError as error:
         raise _tree.unreadable(b"/" + _tree.MANIFEST, error) from error
     with os.fdopen(fd, "rb") as file:
-        if not stat.S_ISREG(os.fstat(fd).st_mode):
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode):
             raise _tree.changed(b"/" + _tree.MANIFEST)
-        yield file
-
-
-def _bounded(file: Any) -> Iterator[bytes]:
-    """The lines of a file, cut where they are too long for memory."""
-    return iter(lambda: file.readline(LONGEST), b"")
+        check_manifest(fd, status)
+        yield Recorded(file, status.st_size)
 
 
 def _reason(name: str, actual: str, recorded: str | None) -> tuple[str, str]:
@@ -289,8 +311,8 @@ class _Whole(Look):
         if recorded != self._name:
             raise _cannot_be_sound(path, 0, count, "its .manifest does not match its name")
         try:
-            with recorded_manifest(self._root) as file:
-                self._sizes = _manifest.sizes(_bounded(file), FEW_HOLES, MOST_SIZES)
+            with recorded_manifest(self._root) as manifest:
+                self._sizes = _manifest.sizes(manifest.lines(), FEW_HOLES, MOST_SIZES)
         except OSError as error:
             raise _tree.unreadable(b"/" + _tree.MANIFEST, error) from error
 
@@ -370,9 +392,9 @@ class Judge:
     def _compared(self, root: int, algorithm: Algorithm, verdict: Verdict) -> Verdict:
         """The verdict with the lines that differ, as far as they can be told."""
         try:
-            with recorded_manifest(root) as file:
+            with recorded_manifest(root) as recorded:
                 generated = _tree.lines(root, algorithm, self._reader, _tree.Totals())
-                found = _manifest.differences(_bounded(file), generated, self._most)
+                found = _manifest.differences(recorded.lines(), generated, self._most)
         except (Problem, OSError):
             return verdict
         if found is None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Callable
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 import zero
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _holes, _manifest, _tree, _verify
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _holes, _manifest, _store, _tree, _verify
 from damages import BASE, TIME, timed
 from labkit.waiting import HANG
 from zero import File, Folder
@@ -113,6 +114,50 @@ def test_it_holds_up_no_other(folder: Path, damage: Callable[[Path], None], work
     damage(item)
     report = _verify.verify([str(item.parent)], _verify.Options(workers=workers))
     assert [(verdict.status, verdict.reason) for _path, _name, verdict in report.problems] == [DAMAGES[damage]]
+
+
+def bytes_read() -> int:
+    """The bytes that this process has read so far, in whatever way."""
+    found = re.search(r"rchar: (\d+)", Path("/proc/self/io").read_text(encoding="ascii"))
+    assert found
+    return int(found[1])
+
+
+@pytest.mark.parametrize("size", [10 << 20, 0], ids=["for its sizes", "for what differs"])
+def test_a_manifest_that_is_exchanged_for_a_hole_is_not_read(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, size: int
+) -> None:
+    """It is opened twice: for its digest, and then for what it says."""
+    item = forged(folder / "store", size)
+    sparse(folder / "hole", 256 << 20)
+    recorded_digest = _store.recorded_digest
+
+    def then_exchanged(*arguments: Any) -> Any:
+        found = recorded_digest(*arguments)
+        if (folder / "hole").exists():
+            (folder / "hole").rename(item / ".manifest")
+        return found
+
+    monkeypatch.setattr(_store, "recorded_digest", then_exchanged)
+    before = bytes_read()
+    verdict = _verify.verify_one(str(item.parent), item.name)
+    assert bytes_read() - before < 64 << 20
+    assert (verdict.status, verdict.reason) == ("corrupt", "manifest" if size else "contents"), verdict
+
+
+def test_no_more_of_a_manifest_is_read_than_it_had_when_it_was_opened(folder: Path) -> None:
+    item = forged(folder / "store", 0)
+    text = (item / ".manifest").read_bytes()
+    root = os.open(item, os.O_RDONLY)
+    try:
+        for read in (lambda recorded: list(recorded.lines()), lambda recorded: [recorded.read(1 << 20)]):
+            with _store.recorded_manifest(root) as recorded:
+                with (item / ".manifest").open("ab") as file:
+                    file.write(b"more\n" * 100)
+                assert read(recorded) == [text]
+            (item / ".manifest").write_bytes(text)
+    finally:
+        os.close(root)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
