@@ -230,9 +230,9 @@ def rename_new(name: str, folder: int, new_name: str, new_folder: int) -> None:
 
     OSError: nothing was renamed; FileExistsError where the new name is taken.
     """
-    import ctypes  # where it is needed: it is slow to load, and may be missing
+    with contextlib.suppress(ImportError, AttributeError):
+        import ctypes  # where it is needed: it is slow to load, and may be missing
 
-    with contextlib.suppress(AttributeError):
         renameat2 = ctypes.CDLL(None, use_errno=True).renameat2
         if renameat2(folder, os.fsencode(name), new_folder, os.fsencode(new_name), ctypes.c_uint(NO_REPLACE)) == 0:
             return

@@ -233,3 +233,18 @@ def test_a_file_that_cannot_be_replaced_in_an_open_folder_is_as_it_was(tmp_path,
     finally:
         os.close(folder)
     assert os.listdir(str(tmp_path)) == ["f"] and (tmp_path / "f").read_text() == "old"
+
+
+@pytest.mark.parametrize("there", [True, False])
+def test_a_rename_needs_no_ctypes(tmp_path, monkeypatch, there):
+    (tmp_path / "old").mkdir()
+    if not there:
+        monkeypatch.setitem(sys.modules, "ctypes", None)
+    folder = os.open(str(tmp_path), os.O_RDONLY)
+    try:
+        _files.rename_new("old", folder, "new", folder)
+        with pytest.raises(FileNotFoundError):
+            _files.rename_new("old", folder, "newer", folder)
+    finally:
+        os.close(folder)
+    assert os.listdir(str(tmp_path)) == ["new"]
