@@ -98,6 +98,11 @@ def check(request: Request) -> None:
     _names.check_store_path(request.store, "path")
     if not request.folder.startswith("/"):
         raise Failure(f"'{request.folder}' is not an absolute path. Correct folder.")
+    if request.folder != default_folder(request.store) and not _is_plain(request.folder):
+        raise Failure(
+            f"'{request.folder}' is no plain path of a folder: it must end in a name, and have no '.', '..' or '//' in"
+            " it. Correct folder."
+        )
     for name in request.names:
         if "/" in name or "\0" in name or not _manifest.claims_to_be_name(name):
             raise Failure(
@@ -107,6 +112,11 @@ def check(request: Request) -> None:
     inner, outer = os.path.realpath(request.folder), os.path.realpath(request.store)
     if (inner + "/").startswith(outer + "/"):
         raise _in_the_store(request.folder)
+
+
+def _is_plain(path: str) -> bool:
+    """Whether an absolute path leads down from the root by names alone."""
+    return {"", ".", ".."}.isdisjoint(path.rstrip("/").split("/")[1:] or [""])
 
 
 def _in_the_store(folder: str) -> Failure:

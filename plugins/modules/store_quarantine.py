@@ -47,6 +47,7 @@ options:
     description:
       - Where they are moved to, on the same file system as the store but not in it. It must be no symbolic link, belong
         to root or to the user of the module, and be writable by nobody else. It is created with the mode 0700.
+      - A plain absolute path, which ends in a name and has no C(.), C(..) or C(//) in it.
       - By default C(implementations.quarantine) beside the store.
     type: path
 attributes:

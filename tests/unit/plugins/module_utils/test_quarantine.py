@@ -387,6 +387,24 @@ def test_a_folder_in_the_store_is_refused(store, tmp_path):
             store.run(A, folder=folder)
 
 
+@pytest.mark.parametrize("folder", ["/", "//", "{0}/..", "{0}/../q", "{0}/.", "{0}/./q", "{0}//q", "{0}/q/../"])
+def test_a_folder_is_named_by_names_alone(store, tmp_path, folder):
+    folder = folder.format(tmp_path)
+    before = store.all()
+    for dry in (True, False):
+        with pytest.raises(Failure, match=f"'{folder}' is no plain path of a folder: .* Correct folder"):
+            store.run(A, folder=folder, dry=dry)
+    assert store.all() == before
+    assert store.run(A, folder=f"{tmp_path}/q/") == [(A, A)]
+
+
+def test_the_default_folder_is_that_of_the_store_however_its_path_is_written(store):
+    odd = f"{store.path.parent.parent}/../{store.path.parent.parent.name}/0install.net/implementations"
+    moved = []
+    assert _quarantine.run(Request(odd, [A], _quarantine.default_folder(odd)), moved) == []
+    assert names(store.aside) == [A]
+
+
 def test_a_folder_is_absolute_and_has_one_above_it(store, tmp_path):
     with pytest.raises(Failure, match="not an absolute path"):
         store.run(A, folder="q")
