@@ -160,7 +160,7 @@ def _run(options: Options, store: _store.Open, tell: Callable[[Answer], None], d
             for box, found in sweeps.items():
                 for name in found.requests:
                     tell(_outlook(Request.of(box, name), store, options.limits))
-            return Result(warnings, sum(len(found.old) for found in sweeps.values()))
+            return Result(warnings, sum(map(_to_be_removed, sweeps.values())))
         _import_room.read_and_write_last()
         path = staging_folder(options.store)
         with contextlib.ExitStack() as stack:
@@ -190,6 +190,11 @@ def _open_staging(path: str, store: _store.Open) -> int:
         f"The folder {path} must belong to user {os.geteuid()}, have the mode 0700, and be on the file system of the"
         " store. Correct it, or move it away."
     )
+
+
+def _to_be_removed(found: Sweep) -> int:
+    """How many old things a pass will remove, as far as their names tell: an earlier one could not remove junk."""
+    return sum(not name.endswith(_import_boxes.JUNK) for name in found.old)
 
 
 def _sweep(box: Box, warnings: list[str]) -> Sweep:
@@ -313,22 +318,21 @@ class _Pass:
     def _tidy(self) -> None:
         """Remove what does not belong into boxes any more."""
         for box in self._boxes.values():
-            old = _sweep(box, self._warnings).old
-            self._removed += len(old)
-            for name in old:
-                self._discard(box, name)
+            self._removed += sum(self._discard(box, name) for name in _sweep(box, self._warnings).old)
 
-    def _discard(self, box: Box, name: str) -> None:
-        self._try(_import_boxes.discard, box, name, self._budgets[box.name])
+    def _discard(self, box: Box, name: str) -> bool:
+        """Remove something from a box, or move it out of the way; whether it was removed."""
+        return bool(self._try(_import_boxes.discard, box, name, self._budgets[box.name]))
 
-    def _try(self, do: Callable[..., object], *arguments: Any) -> None:
-        """Do something that others do not have to wait for if it fails, in whatever way."""
+    def _try(self, do: Callable[..., object], *arguments: Any) -> object:
+        """Do something that others do not have to wait for if it fails, in whatever way; what it returned, or None."""
         try:
-            do(*arguments)
+            return do(*arguments)
         except FileNotFoundError:
             pass
         except Exception as error:
             _warn(self._warnings, trouble(error))
+        return None
 
     def _refuse_surplus(self, waiting: dict[str, list[Request]]) -> None:
         most = self._limits.max_waiting

@@ -198,8 +198,8 @@ def answer(request: Request, status: str, reason: str) -> None:
             raise
 
 
-def discard(box: Box, name: str, budget: _import_tree.Budget) -> None:
-    """Remove something from a box; what cannot be removed gets a name that is none of a request.
+def discard(box: Box, name: str, budget: _import_tree.Budget) -> bool:
+    """Remove something from a box; whether it was. What cannot be removed gets a name that is none of a request.
 
     A folder costs as much of the budget as is in it.
     """
@@ -208,9 +208,11 @@ def discard(box: Box, name: str, budget: _import_tree.Budget) -> None:
             os.unlink(name, dir_fd=box.fd)
         except IsADirectoryError:
             _import_tree.remove(name, box.fd, budget)
+        return True
     except FileNotFoundError:
-        return
+        return False
     except Exception:
         with contextlib.suppress(OSError):
             if not name.endswith(JUNK):
                 os.rename(name, secrets.token_hex(16) + JUNK, src_dir_fd=box.fd, dst_dir_fd=box.fd)
+        return False

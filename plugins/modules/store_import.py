@@ -131,7 +131,10 @@ answers_left_out:
   type: int
   sample: 0
 removed:
-  description: How many other things were removed from boxes, such as half a request that is more than an hour old.
+  description:
+    - How many other things were removed from boxes, such as half a request that is more than an hour old.
+    - What cannot be removed, such as a folder of a guest's with something in it, gets a name that ends in C(.junk), and
+      is not counted.
   returned: when the run came to its end
   type: int
   sample: 0

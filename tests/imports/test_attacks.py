@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import_archive, _import_boxes
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import, _import_archive, _import_boxes
 from hosts import GUEST, SECOND, SERVICE, TREE, Host, digest, pack
 from zero import File, Folder, Link
 
@@ -482,6 +482,11 @@ def test_a_guest_can_neither_open_its_box_to_others_nor_reach_those_of_others(ho
         assert host.as_guest(refused), attempt
 
 
+def removed(host: Host, dry: bool = False) -> int:
+    """How many things a pass says that it removed."""
+    return _import.run(host.options, lambda answer: None, dry).removed
+
+
 def test_what_is_old_is_removed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """Half a request, an answer that nobody fetched, and what has no business there; what is young stays."""
 
@@ -494,8 +499,11 @@ def test_what_is_old_is_removed(host: Host, monkeypatch: pytest.MonkeyPatch) -> 
     host.run()
     assert len(os.listdir(host.boxes / "evil")) == 5
     monkeypatch.setattr(_import_boxes, "OLD", -1)
-    host.run()
+    assert removed(host) == 4
     # What is in a folder of another user cannot be removed; then it has a name that is none of a request.
     (left,) = os.listdir(host.boxes / "evil")
     assert left.endswith(".junk")
+    # That is told only of what is gone, or whoever runs it would see a change for ever.
+    assert (removed(host), removed(host, dry=True)) == (0, 0)
+    assert os.listdir(host.boxes / "evil") == [left]
     host.is_served("evil", 2)
