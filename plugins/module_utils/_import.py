@@ -268,7 +268,7 @@ class _Pass:
         self._alone: set[tuple[str, str]] = set()
         self._answers = dict.fromkeys(self._boxes, 0)
         self._removed = 0
-        self._budgets = {name: _import_tree.Budget(_import_boxes.BUDGET) for name in self._boxes}
+        self._budgets = {name: _import_tree.Removals(_import_boxes.BUDGET) for name in self._boxes}
         self._left_room = _import_room.Room(staging, options.limits, self._workers)
         self._turns = _import_turns.Turns.for_size(options.limits.max_size)
         self._warnings: list[str] = []

@@ -198,7 +198,7 @@ def answer(request: Request, status: str, reason: str) -> None:
             raise
 
 
-def discard(box: Box, name: str, budget: _import_tree.Budget) -> bool:
+def discard(box: Box, name: str, budget: _import_tree.Removals) -> bool:
     """Remove something from a box; whether it was. What cannot be removed gets a name that is none of a request.
 
     A folder costs as much of the budget as is in it.

@@ -169,14 +169,14 @@ def make_manifest(root: int, algorithm: Algorithm, tick: Callable[[], None] = la
     return algorithm.implementation(hash_.digest())
 
 
-class Budget:
+class Removals:
     """How much more may be removed."""
 
     def __init__(self, entries: int) -> None:
         self.entries = entries
 
 
-def remove(name: str | bytes, folder: int, budget: Budget | None = None, depth: int = DEEPEST + 1) -> None:
+def remove(name: str | bytes, folder: int, budget: Removals | None = None, depth: int = DEEPEST + 1) -> None:
     """Remove a file, link or directory with all that is in it, by its name in an open directory.
 
     OSError: it cannot be removed whole, or it is more than the budget allows.

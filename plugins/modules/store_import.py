@@ -100,7 +100,8 @@ EXAMPLES = r"""
 RETURN = r"""
 answers:
   description:
-    - What was answered, in this order, the first 1000. Bytes that cannot be printed appear as backslash escapes.
+    - What was answered, in this order, the first 1000, and at most two megabytes as JSON.
+    - Bytes that cannot be printed appear as backslash escapes.
   returned: always
   type: list
   elements: dict
@@ -149,11 +150,14 @@ left:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._capped import capped
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_tree import Limits
 
 MOST_ANSWERS = 1000
 """Answers that are told."""
+ROOM_ANSWERS = 2 << 20
+"""Bytes of these."""
 
 
 def main():
@@ -172,30 +176,27 @@ def main():
     options = _import.Options(
         params["store"], params["boxes"], Limits(*(params[name] for name in limits)), params["workers"]
     )
-    answers = []
-    left_out = 0
-
-    def tell(answer):
-        nonlocal left_out
-        if len(answers) == MOST_ANSWERS:
-            left_out += 1
-            return
-        answers.append({name: getattr(answer, name) for name in ("box", "digest", "status", "reason")})
-
+    given = []
     try:
-        result = _import.run(options, tell, module.check_mode)
+        result = _import.run(options, given.append, module.check_mode)
     except Failure as failure:
-        changed = bool(answers) and not module.check_mode
-        module.fail_json(msg=str(failure), changed=changed, answers=answers, answers_left_out=left_out)
+        module.fail_json(msg=str(failure), changed=bool(given) and not module.check_mode, **told(given))
     for warning in result.warnings:
         module.warn(warning)
     module.exit_json(
-        changed=bool(answers or result.removed),
-        answers=answers,
-        answers_left_out=left_out,
-        removed=result.removed,
-        left=result.left,
+        changed=bool(given or result.removed), removed=result.removed, left=result.left, **told(given)
     )
+
+
+def told(given):
+    """The answers that are told, which guests can make only so many and so long, and how many more there are."""
+    kept = capped(given, MOST_ANSWERS, ROOM_ANSWERS, as_told)
+    return {"answers": kept, "answers_left_out": len(given) - len(kept)}
+
+
+def as_told(answer):
+    """An answer as it is returned."""
+    return {name: getattr(answer, name) for name in ("box", "digest", "status", "reason")}
 
 
 if __name__ == "__main__":

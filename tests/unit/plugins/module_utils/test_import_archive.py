@@ -155,7 +155,7 @@ def test_what_is_removed_and_what_is_too_much(tmp_path, root):
     (deep / "link").symlink_to(tmp_path)
     (deep / "er").chmod(0o555)
     with pytest.raises(OSError, match="too much is in it"):
-        _import_tree.remove("deep", root, _import_tree.Budget(3))
+        _import_tree.remove("deep", root, _import_tree.Removals(3))
     with pytest.raises(OSError, match="it is too deep"):
         _import_tree.remove("deep", root, depth=1)
     _import_tree.remove("deep", root)

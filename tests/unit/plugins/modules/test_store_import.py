@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
 from ansible.module_utils import basic
@@ -62,6 +64,14 @@ def test_of_many_answers_the_first_are_told_with_the_number_of_the_others(call):
     answer, _calls = call(answers=[ADDED._replace(digest=str(number)) for number in range(1234)], store=STORE)
     assert [told["digest"] for told in answer["answers"]] == [str(number) for number in range(1000)]
     assert answer["answers_left_out"] == 234
+
+
+def test_long_answers_make_no_long_result(call):
+    long = ADDED._replace(box="\\x01" * 250, digest="\\x01" * 100, reason="\u2026" * 300)
+    answer, _calls = call(answers=[long] * 1000, store=STORE)
+    assert len(json.dumps(answer)) < 3 << 20
+    assert 0 < len(answer["answers"]) < 1000
+    assert len(answer["answers"]) + answer["answers_left_out"] == 1000
 
 
 def test_warnings_are_told(call):
