@@ -379,6 +379,40 @@ def message(problems, total):
     )
 
 
+def refusal(options):
+    """Why options are not such as can be worked with, empty if they are."""
+    for name in ("workers", "max_details", "max_holes", "progress"):
+        if options[name] < 0:
+            return f"{name} is {options[name]}: it cannot be less than 0."
+    return "" if options["path"] else "path is empty: name at least one store."
+
+
+def chosen(options, keep):
+    """How to verify, by the module's options."""
+    return _verify.Options(
+        names=options["names"],
+        workers=options["workers"],
+        records=options["record"] if options["mode"] == "changed" else "",
+        keep=keep,
+        most=options["max_details"],
+        progress=teller(options["progress_file"]),
+        holes=options["max_holes"],
+    )
+
+
+def answer(report, return_names):
+    """The result."""
+    names = report.names[:MOST_NAMES]
+    listed = {"names": names, "names_left_out": len(report.names) - len(names)} if return_names else {}
+    return {
+        "changed": False,
+        "summary": report.summary,
+        **lists(report),
+        "names_digest": report.names_digest,
+        **listed,
+    }
+
+
 def main():
     """Verify."""
     module = AnsibleModule(
@@ -398,37 +432,16 @@ def main():
         supports_check_mode=True,
     )
     options = module.params
-    for name, least in (("workers", 0), ("max_details", 0), ("max_holes", 0), ("progress", 0)):
-        if options[name] < least:
-            module.fail_json(msg=f"{name} is {options[name]}: it cannot be less than {least}.")
-    if not options["path"]:
-        module.fail_json(msg="path is empty: name at least one store.")
+    refused = refusal(options)
+    if refused:
+        module.fail_json(msg=refused)
     try:
-        report = _verify.verify(
-            options["path"],
-            _verify.Options(
-                names=options["names"],
-                workers=options["workers"],
-                records=options["record"] if options["mode"] == "changed" else "",
-                keep=not module.check_mode,
-                most=options["max_details"],
-                progress=teller(options["progress_file"]),
-                holes=options["max_holes"],
-            ),
-        )
+        report = _verify.verify(options["path"], chosen(options, not module.check_mode))
     except Failure as error:
         module.fail_json(msg=str(error))
     for warning in report.warnings:
         module.warn(warning)
-    result = {
-        "changed": False,
-        "summary": report.summary,
-        **lists(report),
-        "names_digest": report.names_digest,
-    }
-    if options["return_names"]:
-        result["names"] = report.names[:MOST_NAMES]
-        result["names_left_out"] = len(report.names) - len(result["names"])
+    result = answer(report, options["return_names"])
     if report.problems and options["fail_on_problem"]:
         module.fail_json(msg=message(result["problems"], len(report.problems)), **result)
     module.exit_json(**result)
