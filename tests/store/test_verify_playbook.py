@@ -258,6 +258,18 @@ def test_each_of_several_stores_has_its_own_quarantine(fleet: Fleet) -> None:
         assert len(entries(store)) == 3
 
 
+def test_a_store_is_found_again_however_its_path_is_written(fleet: Fleet) -> None:
+    """The module expands it."""
+    stores = [fleet.host("one"), fleet.host("two")]
+    names = [damaged(store) for store in stores]
+    written = ["~/../one/0install.net/implementations", f"{stores[1]}//"]
+    fleet.inventory["zeroinstall_hosts"]["hosts"] = {"metal": {"cache_verify_stores": written}}
+    status, output = fleet.run(cache_verify_quarantine=True)
+    assert status == 2 and "2 implementations moved aside" in messages(output)["metal"], output
+    for store, name in zip(stores, names, strict=True):
+        assert entries(store.with_name("implementations.quarantine")) == {name}
+
+
 def test_guests_are_compared_with_their_hosts(fleet: Fleet) -> None:
     store = fleet.host("metal1")
     other = fleet.host("metal2")
