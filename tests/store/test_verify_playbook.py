@@ -302,6 +302,16 @@ def test_a_guest_is_not_told_to_miss_what_was_moved_aside_just_now(fleet: Fleet)
     assert status == 2 and list(messages(output)) == ["metal1"], output
 
 
+def test_where_more_was_moved_aside_than_is_named_a_guest_is_not_compared(fleet: Fleet) -> None:
+    """In check mode nothing was moved."""
+    store = fleet.host("metal1", cache_verify_moved_more=1)
+    fleet.guest("web1", "metal1", store)
+    status, output = fleet.run(PLAYBOOK, "--check", cache_verify_guests=True)
+    assert status == 0, output
+    status, output = fleet.run(cache_verify_guests=True)
+    assert status == 2 and "had more of them moved aside just now" in messages(output)["web1"], output
+
+
 def test_problems_are_selected_by_the_documented_example(fleet: Fleet) -> None:
     store = fleet.host("metal1")
     names = [damaged(store, "sha1="), damaged(store, "sha256new_")]
