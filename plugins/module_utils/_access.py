@@ -16,11 +16,13 @@ FILE_SYSTEMS = (*_record.FILE_SYSTEMS, "tmpfs", "overlay", "zfs", "bcachefs", "j
 ACCOUNTS = 1000
 """Users below are the system's: a store of theirs is for all users."""
 CAPABILITY, ACL = "security.capability", "system.posix_acl_access"
-AGAIN = "or quarantine it, so that Zero Install fetches it anew"
 
 
 class Finding(NamedTuple):
-    """What lets others change or abuse something: a code, what it is, and what to do."""
+    """What lets others change or abuse something: a code, what it is, and the command that takes it away.
+
+    The command has a ``%s`` in place of the quoted path of the implementation.
+    """
 
     reason: str
     what: str
@@ -28,8 +30,9 @@ class Finding(NamedTuple):
 
 
 class Access(NamedTuple):
-    """The users who may own what is in a store, and the groups that may write it."""
+    """The owner of a store, the users who may own what is in it, and the groups that may write it."""
 
+    owner: int
     owners: frozenset[int]
     groups: frozenset[int]
 
@@ -37,14 +40,17 @@ class Access(NamedTuple):
         """What is wrong with the owner, the mode and the extended attributes of a file or directory."""
         mode = stat.S_IMODE(status.st_mode)
         if mode & stat.S_IWOTH:
-            return Finding("writable", "can be written by everybody (mode %04o)" % mode, "chmod -R o-w")
+            return Finding("writable", "can be written by everybody (mode %04o)" % mode, "chmod -R o-w %s")
         if mode & stat.S_IWGRP and (status.st_gid not in self.groups or ACL in attributes):
             who = "those whom its ACL names" if ACL in attributes else "group %d" % status.st_gid
-            return Finding("writable", "can be written by %s (mode %04o)" % (who, mode), "setfacl -Rb and chmod -R g-w")
+            # In a file with an ACL, it is the mask that loses the bit.
+            return Finding("writable", "can be written by %s (mode %04o)" % (who, mode), "chmod -R g-w %s")
         if status.st_uid not in self.owners:
-            return Finding("owner", "belongs to user %d, who can change it" % status.st_uid, "chown -R")
+            what = "belongs to user %d, who can change it" % status.st_uid
+            return Finding("owner", what, "chown -hR %d %%s" % self.owner)
         if CAPABILITY in attributes:
-            return Finding("capabilities", "gives capabilities to whoever runs it", "setcap -r")
+            remedy = "find %s -type f -execdir setcap -q -r {} ';'"
+            return Finding("capabilities", "gives capabilities to whoever runs it", remedy)
         return None
 
 
@@ -60,7 +66,7 @@ def access_of(store: int) -> Access | None:
         owners |= _members(status.st_gid)
     elif status.st_uid >= ACCOUNTS:
         groups.add(_own_group(status))
-    return Access(frozenset(owners), frozenset(groups))
+    return Access(status.st_uid, frozenset(owners), frozenset(groups))
 
 
 def attributes_of(fd: int) -> Sequence[str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import shlex
 import stat
 from typing import Any, Callable, Iterator, NamedTuple, Sequence
 
@@ -364,13 +365,13 @@ class Judge:
             return Verdict.of(problem, name)
         try:
             self._reader.look = look = _Whole(self.access(store), self._take, root, name)
-            return self._verify(root, name, look)
+            return self._verify(store, root, name, look)
         except Problem as problem:
             return Verdict.of(problem, name)
         finally:
             os.close(root)
 
-    def _verify(self, root: int, name: str, look: Look) -> Verdict:
+    def _verify(self, store: Open, root: int, name: str, look: Look) -> Verdict:
         algorithm = _manifest.required_algorithm(name)
         stamp = Stamp() if self._stamped else None
         totals, hash_ = _tree.Totals(), algorithm.hash()
@@ -383,7 +384,7 @@ class Judge:
         )
         if actual == name and recorded in (None, name):
             if look.exposed:
-                return _exposed(sound, *look.exposed)
+                return _exposed(sound, os.path.join(store.path, name), *look.exposed)
             return sound._replace(stamp=stamp.value() if stamp else None)
         reason, detail = _reason(name, actual, recorded)
         verdict = sound._replace(status="corrupt", reason=reason, detail=detail)
@@ -403,10 +404,12 @@ class Judge:
         return verdict._replace(changes=lines, changes_left_out=found.left_out)
 
 
-def _exposed(sound: Verdict, path: bytes, finding: Finding) -> Verdict:
-    detail = "Its contents are right now, but %s %s. Take that away with %s, %s." % (
-        _tree.place(path), finding.what, finding.remedy, _access.AGAIN
-    )
+def _exposed(sound: Verdict, path: str, place: bytes, finding: Finding) -> Verdict:
+    remedy = finding.remedy % shlex.quote(path if path.isprintable() else shown(path))
+    detail = "Its contents are right now, but %s %s. Take that away with `%s`, or move it aside with the module" \
+        " store_quarantine, so that Zero Install fetches it anew. cache_verify_quarantine leaves it where it is." % (
+            _tree.place(place), finding.what, remedy
+        )
     return sound._replace(status="exposed", reason=finding.reason, detail=detail)
 
 

@@ -109,6 +109,25 @@ def test_a_damage_has_the_verdict_of_0store(item: Item, kind: str) -> None:
         assert reason not in ("contents", "manifest", "renamed", "contents_and_manifest", "no_manifest")
 
 
+EXPOSED = [kind for kind in DAMAGES if DAMAGES[kind].reason_for("sha256new") in ("writable", "owner", "capabilities")]
+
+
+@pytest.mark.parametrize("kind", EXPOSED)
+@pytest.mark.parametrize("algorithm", ["sha256new"])
+def test_what_exposes_an_implementation_is_taken_away_by_the_commands_that_are_told(item: Item, kind: str) -> None:
+    """As they stand, whatever the store's path is."""
+    DAMAGES[kind].do(item)
+    store = item.path.parent.rename(item.path.parent.with_name("it's $HOME, a store"))
+    commands: list[str] = []
+    while (verdict := _verify.verify_one(str(store), item.path.name)).status == "exposed":
+        assert verdict.detail and "cache_verify_quarantine leaves it where it is" in verdict.detail
+        (command,) = re.findall("`(.*)`", verdict.detail)
+        assert command not in commands, "it does not help"
+        subprocess.run(["sh", "-c", command], check=True, timeout=HANG, cwd="/")
+        commands.append(command)
+    assert verdict.status == "ok" and commands
+
+
 def test_the_exceptions_are_of_known_kinds() -> None:
     assert STRICTER.keys() <= DAMAGES.keys()
     assert len(DAMAGES) >= 60

@@ -104,3 +104,12 @@ def test_a_user_without_an_account_is_one_too(access, monkeypatch):
     found = access(0o755, 64_999, 64_999)
     assert reason(found, FILE | 0o664, 64_999, 64_999) == ""
     assert reason(found, FILE | 0o444, USER, USER) == "owner"
+
+
+def test_what_to_do_is_a_command_with_the_owner_of_the_store(access):
+    found = access(0o755, SYSTEM, SYSTEM)
+    assert found.finding(state(FILE | 0o444, USER, USER), ()).remedy % "P" == "chown -hR 105 P"
+    assert found.finding(state(FILE | 0o446, SYSTEM, SYSTEM), ()).remedy % "P" == "chmod -R o-w P"
+    assert found.finding(state(FILE | 0o464, SYSTEM, SYSTEM), [_access.ACL]).remedy % "P" == "chmod -R g-w P"
+    capable = found.finding(state(FILE | 0o444, SYSTEM, SYSTEM), [_access.CAPABILITY])
+    assert capable.remedy % "P" == "find P -type f -execdir setcap -q -r {} ';'"
