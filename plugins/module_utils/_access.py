@@ -5,6 +5,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import stat
 from typing import NamedTuple, Sequence
@@ -35,6 +37,11 @@ class Access(NamedTuple):
     owner: int
     owners: frozenset[int]
     groups: frozenset[int]
+
+    def fingerprint(self) -> str:
+        """What tells it from others: a change of who is in a group shows here."""
+        found = [self.owner, sorted(self.owners), sorted(self.groups)]
+        return hashlib.sha256(json.dumps(found).encode()).hexdigest()
 
     def finding(self, status: os.stat_result, attributes: Sequence[str]) -> Finding | None:
         """What is wrong with the owner, the mode and the extended attributes of a file or directory."""

@@ -133,25 +133,26 @@ def write_back(fd: int) -> bool:
         return False
 
 
-def encode(store: os.stat_result, booted: str, known: dict[str, Known]) -> str:
-    """A record's text: a line with a hash, and what it hashes."""
+def encode(store: os.stat_result, booted: str, access: str, known: dict[str, Known]) -> str:
+    """A record's text: a line with a hash, and what it hashes. ``access``: who may change what is in the store."""
     body = json.dumps(
-        {**_header(store, booted), "implementations": known},
+        {**_header(store, booted, access), "implementations": known},
         sort_keys=True, separators=(",", ":"),
     )
     return hashlib.sha256(body.encode()).hexdigest() + "\n" + body + "\n"
 
 
-def _header(store: os.stat_result, booted: str) -> dict[str, Any]:
-    """What a record is of. What is sound depends on who owns the store, and who may write it."""
-    access = [store.st_uid, store.st_gid, stat.S_IMODE(store.st_mode)]
-    return {"format": FORMAT, "device": store.st_dev, "inode": store.st_ino, "boot": booted, "access": access}
+def _header(store: os.stat_result, booted: str, access: str) -> dict[str, Any]:
+    """What a record is of. What is sound depends on who owns the store, and on who may write it: groups change, too."""
+    who = [store.st_uid, store.st_gid, stat.S_IMODE(store.st_mode), access]
+    return {"format": FORMAT, "device": store.st_dev, "inode": store.st_ino, "boot": booted, "access": who}
 
 
-def decode(text: str, store: os.stat_result, booted: str) -> dict[str, Known]:
+def decode(text: str, store: os.stat_result, booted: str, access: str) -> dict[str, Known]:
     """What a record's text tells of this store.
 
-    ValueError: it is damaged. It is empty where the record is of another store, boot or format.
+    ValueError: it is damaged. It is empty where the record is of another store, boot or format, or where others may
+    change the store now.
     """
     hash_, _newline, body = text.partition("\n")
     if hashlib.sha256(body[:-1].encode("utf-8", "surrogateescape")).hexdigest() != hash_ or body[-1:] != "\n":
@@ -160,7 +161,7 @@ def decode(text: str, store: os.stat_result, booted: str) -> dict[str, Known]:
         record: Any = json.loads(body)
     except RecursionError as error:
         raise ValueError("it is nested too deeply") from error
-    wanted = _header(store, booted)
+    wanted = _header(store, booted, access)
     if not isinstance(record, dict) or any(record.get(key) != value for key, value in wanted.items()) or not booted:
         return {}
     known = record.get("implementations")
@@ -181,7 +182,9 @@ def _is_known(entry: Any) -> bool:
 class Record:
     """The record of one store, a file in a folder that only its owner, root or this user, can read or write."""
 
-    def __init__(self, folder: str, path: str, fd: int) -> None:
+    def __init__(self, folder: str, path: str, fd: int, access: str) -> None:
+        """``access``: what tells who may change what is in the store."""
+        self._access = access
         self._folder = folder
         self._store = os.fstat(fd)
         self._boot = boot()
@@ -213,7 +216,7 @@ class Record:
                 raise ValueError("others than user %d can read or write it" % os.geteuid())
             if status.st_size > LARGEST:
                 raise ValueError("it is too large")
-            return decode(file.read(LARGEST).decode("utf-8"), self._store, self._boot)
+            return decode(file.read(LARGEST).decode("utf-8"), self._store, self._boot, self._access)
 
     def _open_folder(self) -> int:
         """The folder, in which alone files are opened and made from then on, wherever its path leads.
@@ -254,4 +257,4 @@ class Record:
                 before = {}
             both = {name: entry for name, entry in before.items() if name not in forgotten}
             both.update(known)
-            _files.replace_within(folder, self._path, encode(self._store, self._boot, both), 0o600)
+            _files.replace_within(folder, self._path, encode(self._store, self._boot, self._access, both), 0o600)

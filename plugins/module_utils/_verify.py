@@ -176,7 +176,8 @@ class _Run:
         for store in self._stores:
             kind = _record.file_system(store.fd)
             if kind in _record.FILE_SYSTEMS:
-                record = Record(self._options.records, store.path, store.fd)
+                access = _access.access_of(store.fd)
+                record = Record(self._options.records, store.path, store.fd, access.fingerprint() if access else "")
                 self._records.append(record)
                 self._known_before.append(record.read())
                 self._warnings += filter(None, [record.warning])

@@ -202,14 +202,14 @@ def sign(body: str) -> str:
 def good_record(known: dict[str, _record.Known]) -> None:
     """What is written is read."""
     with contextlib.suppress(UnicodeEncodeError):
-        assert _record.decode(_record.encode(STATUS, "boot", known), STATUS, "boot") == known
+        assert _record.decode(_record.encode(STATUS, "boot", "who", known), STATUS, "boot", "who") == known
         COUNT["records read"] += 1
 
 
 @given(st.data(), KNOWN)
 def damaged_record(data: st.DataObject, known: dict[str, _record.Known]) -> None:
     """A record that was changed anywhere is refused."""
-    text = _record.encode(STATUS, "boot", known).encode()
+    text = _record.encode(STATUS, "boot", "who", known).encode()
     other = data.draw(damaged(text))
     assume(other != text)
     try:
@@ -217,7 +217,7 @@ def damaged_record(data: st.DataObject, known: dict[str, _record.Known]) -> None
     except UnicodeDecodeError:
         return
     try:
-        _record.decode(decoded, STATUS, "boot")
+        _record.decode(decoded, STATUS, "boot", "who")
     except ValueError as error:
         check_clear(error)
     else:
@@ -228,10 +228,9 @@ def damaged_record(data: st.DataObject, known: dict[str, _record.Known]) -> None
 def signed_record(body: Any, fits: bool) -> None:
     """A record with the right hash holds what one holds, or is refused."""
     if fits and isinstance(body, dict):
-        wanted = {"format": _record.FORMAT, "device": STATUS.st_dev, "inode": STATUS.st_ino, "boot": "boot"}
-        body = {**body, **wanted}
+        body = {**body, **_record._header(STATUS, "boot", "who")}
     try:
-        found = _record.decode(sign(json.dumps(body)), STATUS, "boot")
+        found = _record.decode(sign(json.dumps(body)), STATUS, "boot", "who")
     except ValueError as error:
         check_clear(error)
         return
@@ -247,7 +246,7 @@ def file(text: bytes) -> None:
         os.chmod(folder, 0o700)
         fd = os.open(folder, os.O_RDONLY)
         try:
-            record = _record.Record(folder, folder, fd)
+            record = _record.Record(folder, folder, fd, "who")
         finally:
             os.close(fd)
         with open(os.open(record._path, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as written:

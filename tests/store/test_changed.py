@@ -23,7 +23,7 @@ from typing import Any
 import pytest
 import zero
 from aging import age
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _record, _tree, _verify
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _access, _manifest, _record, _tree, _verify
 from damages import BASE, DAMAGES, TIME, Item
 from labkit.waiting import HANG
 from zero import File, Folder
@@ -101,7 +101,12 @@ def record_of(records: Path) -> Path:
 
 def recorded(store: Path, records: Path) -> set[str]:
     """The names in the record."""
-    return set(_record.decode(record_of(records).read_text(encoding="utf-8"), store.stat(), _record.boot()))
+    fd = os.open(store, os.O_RDONLY)
+    access = _access.access_of(fd)
+    os.close(fd)
+    assert access
+    text = record_of(records).read_text(encoding="utf-8")
+    return set(_record.decode(text, store.stat(), _record.boot(), access.fingerprint()))
 
 
 def test_the_record_is_for_its_owner_only(store: Path, records: Path) -> None:
@@ -482,6 +487,7 @@ RECORDS: dict[str, Callable[[Path], None]] = {
     "stamps of nothing": entries(["", 1, 1]),
     "other format": changed_body(lambda body: {**body, "format": body["format"] + 1}),
     "format as text": changed_body(lambda body: {**body, "format": str(body["format"])}),
+    "other members": changed_body(lambda body: {**body, "access": [*body["access"][:-1], "0" * 64]}),
     "other boot": changed_body(lambda body: {**body, "boot": "0"}),
     "other inode": changed_body(lambda body: {**body, "inode": body["inode"] + 1}),
     "other device": changed_body(lambda body: {**body, "device": body["device"] + 1}),
@@ -583,6 +589,21 @@ def test_a_record_is_of_who_owns_the_store(known: Path, records: Path) -> None:
     for path in next(known.glob("sha256=*")).rglob("a"):
         os.chown(path, zero.NOBODY, -1)
     assert list(problems(look(known, records)).values()) == ["owner"]
+
+
+def test_a_record_is_of_who_may_write_the_store_as_a_member_of_its_group(
+    known: Path, records: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has left the group may own nothing there any more."""
+    members = {zero.NOBODY}
+    monkeypatch.setattr(_access, "_members", lambda group: set(members))
+    known.chmod(0o775)
+    os.chown(next(known.glob("sha256=*")) / "a", zero.NOBODY, -1)
+    age()
+    assert [look(known, records).summary[number] for number in ("ok", "unchanged")] == [4, 4]
+    members.clear()
+    report = look(known, records)
+    assert (list(problems(report).values()), report.summary["unchanged"], report.warnings) == (["owner"], 0, [])
 
 
 def test_the_record_of_another_store_is_not_believed(known: Path, records: Path, place: Path) -> None:

@@ -113,3 +113,12 @@ def test_what_to_do_is_a_command_with_the_owner_of_the_store(access):
     assert found.finding(state(FILE | 0o464, SYSTEM, SYSTEM), [_access.ACL]).remedy % "P" == "chmod -R g-w P"
     capable = found.finding(state(FILE | 0o444, SYSTEM, SYSTEM), [_access.CAPABILITY])
     assert capable.remedy % "P" == "find P -type f -execdir setcap -q -r {} ';'"
+
+
+def test_a_fingerprint_tells_who_is_in_the_group(access, monkeypatch):
+    before = access(0o2775, ROOT, 50)
+    assert before.fingerprint() == access(0o2775, ROOT, 50).fingerprint()
+    others = [access(0o755, ROOT, 50), access(0o2775, SYSTEM, 50), access(0o2775, ROOT, USER)]
+    monkeypatch.setattr(pwd, "getpwall", list)
+    others.append(access(0o2775, ROOT, 50))
+    assert len({found.fingerprint() for found in (before, *others)}) == 5
