@@ -263,8 +263,9 @@ class Look:
         """The problem of more holes than may be read."""
         return Problem(
             "error", "sparse",
-            "%s has holes of %d bytes, and was not read: a run reads as many bytes of holes as max_holes says, which"
-            " was not enough. Set that higher to verify it." % (_tree.place(path), count),
+            "%s has holes of %d bytes, and was not read: a run reads as many bytes of holes as max_holes says (in the"
+            " role cache_verify: cache_verify_max_holes), which was not enough. Set that higher to verify it."
+            % (_tree.place(path), count),
         )
 
     def _check_size(self, path: bytes, size: int, count: int) -> None:

@@ -169,7 +169,9 @@ def test_what_could_be_right_is_read_up_to_a_bound_over_all(folder: Path, worker
     found = [verdict.reason for _path, _name, verdict in report.problems]
     # Two looks at each that is wrong: one at its contents, one for what differs.
     assert len(found) == 7 and found.count("sparse") >= 3 and 1 <= found.count("contents") <= 4, found
-    assert {verdict.status for _path, _name, verdict in report.problems if verdict.reason == "sparse"} == {"error"}
+    sparse_ones = [verdict for _path, _name, verdict in report.problems if verdict.reason == "sparse"]
+    assert {verdict.status for verdict in sparse_ones} == {"error"}
+    assert all("cache_verify_max_holes" in (verdict.detail or "") for verdict in sparse_ones)
 
 
 @pytest.mark.parametrize("workers", [1, 2])
