@@ -17,7 +17,10 @@ _COUNTER = struct.Struct("=Q")
 
 
 def holes(file: int, status: os.stat_result) -> int:
-    """Bytes of an open file that take no room on disk because they were never written; not what compression saves."""
+    """Bytes of an open file that take no room on disk because they were never written.
+
+    What a file system saves by compression is none of it, but for ZFS, which stores long runs of zeros as holes.
+    """
     missing = status.st_size - status.st_blocks * _BLOCK
     if missing <= 0:
         return 0

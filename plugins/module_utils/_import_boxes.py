@@ -165,7 +165,8 @@ def open_request(request: Request, limits: _import_tree.Limits) -> int:
 def check_holes(fd: int, start: int, end: int) -> None:
     """`Refused` where a part of an open file has a hole, which costs its sender nothing, and the host real room.
 
-    It is not read for that. What a file system saves by compression is no hole.
+    It is not read for that. What a file system saves by compression is no hole, but for ZFS, which stores long runs of
+    zeros as holes.
     """
     if start >= end:
         return
@@ -174,7 +175,10 @@ def check_holes(fd: int, start: int, end: int) -> None:
     except OSError:  # the file is shorter by now, or the file system does not tell
         return
     if hole < end:
-        raise Refused("Its archive has holes: sparse files are refused.")
+        raise Refused(
+            "Its archive has holes: sparse files are refused. If its sender made none, the boxes are on a file system"
+            " that makes them, such as ZFS with compression: the host has to put them on another."
+        )
 
 
 def answer(request: Request, status: str, reason: str) -> None:
