@@ -26,7 +26,7 @@ options:
     required: true
   names:
     description:
-      - Names of implementations, as RV(zeroinstall.virtualbox.store_verify#module:problems) has them. Each must begin
+      - Names of implementations, as RV(zeroinstall.virtualbox.store_verify#module:corrupt) has them. Each must begin
         as the name of an implementation does, but need not be a valid one.
       - Two names in a store never have the same form there, so each is moved by its own.
       - Each is moved or not by itself. What is not moved is in RV(not_moved), and is a failure.
@@ -74,7 +74,7 @@ EXAMPLES = r"""
 - name: Move what is corrupt aside
   zeroinstall.virtualbox.store_quarantine:
     path: /var/cache/0install.net/implementations
-    names: "{{ verified.problems | selectattr('status', 'eq', 'corrupt') | map(attribute='name') }}"
+    names: "{{ verified.corrupt['/var/cache/0install.net/implementations'] | default([]) }}"
 
 - name: Move one back
   zeroinstall.virtualbox.store_quarantine:
@@ -85,7 +85,8 @@ EXAMPLES = r"""
 
 RETURN = r"""
 moved:
-  description: What was moved, at most the first two megabytes of it. In check mode what would be.
+  description:
+    - What was moved, at most the first 10000, and at most two megabytes as JSON. In check mode what would be.
   returned: always
   type: list
   elements: dict
@@ -109,7 +110,8 @@ moved_left_out:
   type: int
   sample: 0
 not_moved:
-  description: What was asked for and could not be moved, at most the first megabyte of it.
+  description:
+    - What was asked for and could not be moved, at most the first 10000, and at most one megabyte as JSON.
   returned: always
   type: list
   elements: dict

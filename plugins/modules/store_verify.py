@@ -125,7 +125,7 @@ EXAMPLES = r"""
 
 - name: Name the corrupt ones
   ansible.builtin.debug:
-    msg: "{{ result.problems | community.general.json_query('[?status==`corrupt`].name') }}"
+    msg: "{{ result.corrupt['/var/cache/0install.net/implementations'] | default([]) }}"
 """
 
 RETURN = r"""
@@ -255,7 +255,8 @@ problems:
 corrupt:
   description:
     - The names of what is corrupt, for each store that has any, as M(zeroinstall.virtualbox.store_quarantine) takes
-      them. At most 50000, and at most four megabytes as JSON, those with the names of implementations first.
+      them. Stores have the paths of O(path), expanded and without a slash at their end.
+    - At most 50000, and at most four megabytes as JSON, those with the names of implementations first.
       RV(summary.corrupt) is their number.
   returned: when the stores could be opened
   type: dict

@@ -324,6 +324,7 @@ def test_problems_are_selected_by_the_documented_example(fleet: Fleet) -> None:
     assert {problem["name"] for problem in shown[1]} >= set(names)
     assert all(line[0] in "+-" for problem in shown[1] for line in problem["changes"])
     assert shown[2] == 0
+    assert set(shown[3]) == {*names, "sha1new=" + "0" * 40}
 
 
 def test_a_long_run_tells_how_far_it_is(fleet: Fleet, slow_disk: SlowDisk) -> None:

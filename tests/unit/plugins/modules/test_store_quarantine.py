@@ -84,3 +84,11 @@ def test_the_result_is_as_documented(call):
     assert set(documented) == set(answer) - {"changed", "diff"}
     assert set(documented["moved"]["contains"]) == set(answer["moved"][0])
     assert set(documented["not_moved"]["contains"]) == set(_quarantine.Left._fields)
+    for cut in ("moved", "not_moved"):
+        assert str(store_quarantine.MOST) in "".join(documented[cut]["description"])
+
+
+def test_the_example_moves_all_that_is_corrupt():
+    """The list of problems is cut long before that of what is corrupt."""
+    moves = yaml.safe_load(store_quarantine.EXAMPLES)[1]["zeroinstall.virtualbox.store_quarantine"]
+    assert f"verified.corrupt['{moves['path']}']" in moves["names"]
