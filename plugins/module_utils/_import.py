@@ -10,6 +10,7 @@ store by one rename. Whenever the pass is killed, the store has whole implementa
 
 from __future__ import annotations
 
+import codecs
 import contextlib
 import importlib
 import json
@@ -537,6 +538,7 @@ def _become(owner: os.stat_result) -> None:
     for module in ("ctypes", "tempfile"):  # needed later, when this user may not read where they are
         with contextlib.suppress(ImportError):
             importlib.import_module(module)
+    codecs.lookup("unicode_escape")  # so does showing a name
     try:
         group = pwd.getpwuid(owner.st_uid).pw_gid
     except KeyError:
