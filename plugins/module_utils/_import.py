@@ -16,6 +16,7 @@ import importlib
 import json
 import os
 import pwd
+import resource
 import secrets
 import sys
 import time
@@ -154,6 +155,7 @@ def _make_staging(store: str, owner: os.stat_result) -> None:
 
 def _run(options: Options, store: _store.Open, tell: Callable[[Answer], None], dry: bool) -> Result:
     warnings: list[str] = []
+    _allow_many_boxes()
     boxes = _import_boxes.open_boxes(options.boxes, warnings)
     try:
         if dry:
@@ -172,6 +174,13 @@ def _run(options: Options, store: _store.Open, tell: Callable[[Answer], None], d
     finally:
         for box in boxes:
             os.close(box.fd)
+
+
+def _allow_many_boxes() -> None:
+    """Have as many files open as the system lets this process: each box is one."""
+    _soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with contextlib.suppress(OSError, ValueError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
 
 
 def _open_staging(path: str, store: _store.Open) -> int:
@@ -291,8 +300,16 @@ class _Pass:
                 break
         if any(self._answers.values()):
             self._save_turns()
-        left = sum(len(_sweep(box, warnings).requests) for box in self._boxes.values())
-        return Result(warnings, self._removed, left)
+        return Result(warnings, self._removed, sum(map(self._left, self._boxes.values())))
+
+    def _left(self, box: Box) -> int:
+        """How many requests are left in a box. Names that were not looked at count as one: there may be requests."""
+        found = _sweep(box, self._warnings)
+        if found.more:
+            most = 2 * _import_boxes.MOST_NAMES
+            text = f"The box {box.name!a} has more than {most} names, which are all that are looked at. What its guest"
+            _warn(self._warnings, f"{text} sends may not be found among them: remove what is in the box, as root.")
+        return len(found.requests) + found.more
 
     def _waiting(self) -> dict[str, list[Request]]:
         """The requests of each box that are to be answered."""

@@ -22,6 +22,8 @@ PIECE = 1 << 20
 """Bytes of a file that are read at once."""
 LONGEST_TARGET = 4095
 """Bytes of a link's target, by Linux."""
+LONGEST_SHOWN = 100
+"""Characters of a path in a message."""
 LONGEST_PATH = 3072
 """Bytes of a path in an implementation: with 1023 for that of its store, what a system call, and so 0store, takes."""
 
@@ -38,6 +40,12 @@ class Refused(Exception):
     """Why a request is not granted, for the guest."""
 
 
+def shown(path: bytes) -> str:
+    """A path for messages, of which it leaves room for the reason."""
+    text = readable(path[: LONGEST_SHOWN + 1])
+    return text if len(text) <= LONGEST_SHOWN else text[:LONGEST_SHOWN] + "\u2026"
+
+
 class Member(NamedTuple):
     """An entry: its kind (``f``, ``d`` or ``l``), the names on its path, size, time in seconds, a link's target."""
 
@@ -50,8 +58,8 @@ class Member(NamedTuple):
 
     @property
     def shown(self) -> str:
-        """Its path, for people."""
-        return readable(b"/" + b"/".join(self.path))
+        """Its path for messages."""
+        return shown(b"/" + b"/".join(self.path))
 
 
 class Archive:
@@ -182,18 +190,21 @@ def _number(text: bytes | None, form: re.Pattern[bytes], otherwise: int) -> int:
 def _names(path: bytes) -> tuple[bytes, ...]:
     """The names on a path, each such as an implementation may have."""
     names = tuple(path.split(b"/"))
-    shown = readable(path)
     if not {b"", b".", b".."}.isdisjoint(names):
-        raise Refused("'%s' is no path of its own in the implementation: '..', '.', '//' and '/' are refused." % shown)
+        raise Refused(
+            "'%s' is no path of its own in the implementation: '..', '.', '//' and '/' are refused." % shown(path)
+        )
     if len(path) > LONGEST_PATH:
-        raise Refused("%s… has a path of more than %d bytes, which Zero Install could not read in every store."
-                      % (shown[:100], LONGEST_PATH))
+        raise Refused(
+            "%s has a path of more than %d bytes, which Zero Install could not read in every store."
+            % (shown(path), LONGEST_PATH)
+        )
     if b"\n" in path or b"\0" in path:
-        raise Refused("%s has a newline or a NUL in its name." % shown)
+        raise Refused("%s has a newline or a NUL in its name." % shown(path))
     try:
         path.decode()
     except UnicodeDecodeError:
-        raise Refused("%s has a name that is not UTF-8." % shown) from None
+        raise Refused("%s has a name that is not UTF-8." % shown(path)) from None
     if names == (MANIFEST,):
         raise Refused("The archive has a .manifest: the host makes its own.")
     return names
@@ -217,4 +228,4 @@ def _check_target(member: Member) -> None:
     elif b".." in names[ups:]:
         what = "with '..' after a name in its target"
     if what:
-        raise Refused("%s is a symbolic link %s: %s." % (member.shown, what, readable(target[:200])))
+        raise Refused("%s is a symbolic link %s: %s." % (member.shown, what, shown(target)))

@@ -111,30 +111,33 @@ def _open_box(name: str, folder: int) -> int:
 
 
 class Sweep(NamedTuple):
-    """What is in a box: the names of requests, and of what does not belong there any more."""
+    """What is in a box: the names of requests, and of what does not belong there any more; whether more is there."""
 
     requests: list[str]
     old: list[str]
+    more: bool = False
 
 
 def sweep(box: Box) -> Sweep:
     """Look through a box."""
-    found = Sweep([], [])
+    requests: list[str] = []
+    old: list[str] = []
+    more = False
     before = time.time() - OLD
     with os.scandir(box.fd) as entries:
         for count, entry in enumerate(entries):
-            if count >= 2 * MOST_NAMES:
+            more = count >= 2 * MOST_NAMES
+            if more:
                 break
             if count >= MOST_NAMES:
-                found.old.append(entry.name)
+                old.append(entry.name)
             elif entry.name.endswith(REQUEST):
-                found.requests.append(entry.name)
+                requests.append(entry.name)
             else:
                 with contextlib.suppress(OSError):
                     if entry.stat(follow_symlinks=False).st_ctime < before:
-                        found.old.append(entry.name)
-    found.requests.sort()
-    return found
+                        old.append(entry.name)
+    return Sweep(sorted(requests), old, more)
 
 
 def open_request(request: Request, limits: _import_tree.Limits) -> int:

@@ -13,6 +13,7 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterable
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import (
     _import_archive,
@@ -95,7 +96,7 @@ class Unpacking:
 
     def finish(self) -> None:
         """Take its result, or end it if its time is over."""
-        late = not select.select([self._pipe], [], [], 0)[0]
+        late = not _readable([self._pipe], 0)
         if late:
             os.kill(self._pid, signal.SIGKILL)
         with os.fdopen(self._pipe, "rb") as pipe:
@@ -203,10 +204,18 @@ def unpack_all(unpackings: list[Unpacking], workers: int) -> None:
             waiting.clear()
 
 
+def _readable(pipes: Iterable[int], seconds: float) -> list[int]:
+    """Those of these pipes that can be read within so many seconds, whatever their numbers: select ends at 1023."""
+    waiting = select.poll()
+    for pipe in pipes:
+        waiting.register(pipe, select.POLLIN)
+    return [pipe for pipe, _event in waiting.poll(1000 * seconds)]
+
+
 def _finish_some(running: dict[int, Unpacking]) -> None:
     """Wait for the next that ends, or whose time is over."""
     patience = max(0.0, min(unpacking.seconds_left for unpacking in running.values()))
-    ready = select.select(list(running), [], [], patience)[0]
+    ready = _readable(running, patience)
     ready = ready or [pipe for pipe, unpacking in running.items() if unpacking.seconds_left <= 0]
     for pipe in ready:
         unpacking = running.pop(pipe)

@@ -54,7 +54,7 @@ def unpack(file: Any, root: int, limits: Limits, tick: Callable[[], None] = lamb
             if count > limits.max_entries:
                 raise Refused("It has more than %d files, directories and links." % limits.max_entries)
             if len(member.path) > limits.max_depth:
-                raise Refused("%s is more than %d directories deep." % (member.shown[:200], limits.max_depth))
+                raise Refused("%s is more than %d directories deep." % (member.shown, limits.max_depth))
             try:
                 _make(member, archive, folders, tick)
             except (OSError, OverflowError) as error:
@@ -68,7 +68,7 @@ def _why(member: Member, error: Exception) -> str:
         return "%s is in the archive twice." % member.shown
     if number in _NO_ROOM:
         return "The host's disk has no room for it."
-    return "%s cannot be unpacked: %s." % (member.shown[:1000], getattr(error, "strerror", None) or error)
+    return "%s cannot be unpacked: %s." % (member.shown, getattr(error, "strerror", None) or error)
 
 
 class _Folders:

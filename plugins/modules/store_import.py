@@ -142,7 +142,7 @@ removed:
 left:
   description:
     - How many requests are left, because they could not be removed, guests sent too many, or ten minutes were over.
-      Run again.
+      A box with more names than are looked at counts as one. Run again.
   returned: when the run came to its end
   type: int
   sample: 0

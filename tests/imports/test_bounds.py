@@ -8,6 +8,7 @@ A figure here that is named is in docs/verified.md, too.
 from __future__ import annotations
 
 import os
+import resource
 import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -24,7 +25,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import (
 )
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_archive import Refused
-from hosts import SERVICE, TREE, Host, digest, named, pack
+from hosts import GUEST, SERVICE, TREE, Host, digest, named, pack
 from labkit.waiting import HANG
 from zero import File, Folder
 
@@ -187,6 +188,39 @@ def test_folders_in_a_box_cost_a_pass_only_so_much_however_many_there_are(
     host.run()
     assert before > left() >= before - 100
     host.is_served("good", 1)
+
+
+def junk(box: Path, number: int) -> None:
+    """Folders that the service can neither enter nor remove."""
+    for count in range(number):
+        (box / f"{count:032x}.junk" / "x").mkdir(parents=True)
+
+
+def test_names_that_are_not_looked_at_are_left_and_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
+    """So that whoever starts the service at every request makes a pause."""
+    monkeypatch.setattr(_import_boxes, "MOST_NAMES", 10)
+    host.as_guest(lambda: junk(host.boxes / "evil", 30))
+    for _pass in range(2):
+        result = _import.run(host.options, lambda _answer: None)
+        assert result.left == 1 and "The box 'evil' has more than 20 names" in result.warnings[0], result
+    host.is_served("good", 1)
+
+
+def test_a_host_has_as_many_boxes_as_it_has_guests(host: Host, folder: Path) -> None:
+    """Each is open while a pass goes on: more than a process may have open by default, and than select takes."""
+    for number in range(1100):
+        path = host.boxes / f"guest{number}"
+        path.mkdir()
+        os.chown(path, SERVICE, GUEST)
+        path.chmod(0o770)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+    try:
+        wanted = digest(TREE, folder)
+        host.put("guest1099", wanted, pack(TREE))
+        assert [(answer.box, answer.status) for answer in host.run()] == [("guest1099", "added")]
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
 def large(number: int) -> Folder:
