@@ -204,10 +204,9 @@ class Guest:
 
     def live(self) -> list[dict[str, Any]]:
         """The visible vboxsf mounts, and whether each answers."""
-        mounts = self.mounts()
         found = []
-        for mount in mounts:
-            if mount.type == _mounts.TYPE and _mounts.stack(mounts, mount.path)[-1:] == [mount]:
+        for mount in _mounts.visible(self.mounts()):
+            if mount.type == _mounts.TYPE:
                 error = silence(self.at(mount.path))
                 found.append(
                     {

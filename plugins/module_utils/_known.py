@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _mounts, _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import OWNER_KEY, Machine, Share
 
 DEFAULT_NAME = "ZeroInstall"
@@ -41,14 +41,6 @@ class Form(NamedTuple):
     base: str
     kind: str
     group: str = ""
-
-
-class Mount(NamedTuple):
-    """Something mounted: at C(point), the folder C(root) of the file system C(device)."""
-
-    point: str
-    device: str
-    root: str
 
 
 @dataclasses.dataclass(frozen=True)
@@ -141,34 +133,23 @@ def _fits(form: Form, path: str, folders: Folders, known: bool) -> bool:
 # --- places -------------------------------------------------------------------------------------------------------
 
 
-def parse_mounts(text: str) -> tuple[Mount, ...]:
-    """What C(/proc/self/mountinfo) says."""
-    mounts = []
-    for line in text.splitlines():
-        words = [re.sub(r"\\([0-7]{3})", lambda found: chr(int(found[1], 8)), word) for word in line.split(" ")]
-        if len(words) > 4:
-            mounts.append(Mount(words[4], words[2], words[3]))
-    return tuple(mounts)
-
-
-def read_mounts() -> tuple[Mount, ...]:
-    """What is mounted on this host; nothing where that is not told."""
+def read_mounts() -> list[_mounts.Live]:
+    """What is mounted on this host where a path leads to it; nothing where that is not told."""
     try:
-        with open(MOUNTS, encoding="utf-8", errors="surrogateescape") as file:
-            return parse_mounts(file.read())
+        return _mounts.visible(_mounts.parse_mountinfo(_files.read(MOUNTS) or ""))
     except OSError:
-        return ()
+        return []
 
 
-def places(path: str, mounts: tuple[Mount, ...]) -> list[tuple[str, str]]:
-    """Where a folder is, and what is mounted in it: file systems, each with the path in it."""
-    covering = Mount("/", "", "/")
+def places(path: str, mounts: Sequence[_mounts.Live]) -> list[tuple[str, str]]:
+    """Where a folder is, and what is mounted in it: file systems, each with the path in it. C(mounts): visible ones."""
+    device, root, point = "", "/", "/"
     for mount in mounts:
-        if is_within(path, mount.point) and len(mount.point) >= len(covering.point):
-            covering = mount
-    inside = os.path.normpath("%s/%s" % (covering.root, os.path.relpath(path, covering.point)))
-    below = [(mount.device, mount.root) for mount in mounts if mount.point != path and is_within(mount.point, path)]
-    return [(covering.device, "/" + inside.lstrip("/")), *below]
+        if is_within(path, mount.path) and len(mount.path) >= len(point):
+            device, root, point = mount.device, mount.root, mount.path
+    inside = os.path.normpath("%s/%s" % (root, os.path.relpath(path, point)))
+    below = [(mount.device, mount.root) for mount in mounts if mount.path != path and is_within(mount.path, path)]
+    return [(device, "/" + inside.lstrip("/")), *below]
 
 
 def _is_inside(place: tuple[str, str], other: tuple[str, str]) -> bool:
@@ -179,7 +160,7 @@ def _overlap(some: Iterable[tuple[str, str]], others: Sequence[tuple[str, str]])
     return any(_is_inside(one, other) or _is_inside(other, one) for one in some for other in others)
 
 
-def relation(path: str, folder: str, mounts: tuple[Mount, ...]) -> str:
+def relation(path: str, folder: str, mounts: Sequence[_mounts.Live]) -> str:
     """Whether a path leads C(at), C(above) or C(in) a folder, or empty if it leads elsewhere."""
     here, *mounted = places(os.path.realpath(path), mounts)
     there, *parts = places(os.path.realpath(folder), mounts)
@@ -206,7 +187,7 @@ def shared(folders: Folders, paths: Iterable[str] = ()) -> list[str]:
 
 
 def others(
-    shares: Iterable[Share], own: Iterable[str], targets: Iterable[str], mounts: tuple[Mount, ...]
+    shares: Iterable[Share], own: Iterable[str], targets: Iterable[str], mounts: Sequence[_mounts.Live]
 ) -> list[Other]:
     """Those of these shares that give a guest one of the target folders, each with the worst that it gives.
 

@@ -117,7 +117,10 @@ class Line(NamedTuple):
 
 
 class Live(NamedTuple):
-    """A mount as the kernel has it. `flags` are those of the mount, `details` those of the file system."""
+    """A mount as the kernel has it: at `path`, the folder `root` of the file system that is on `device`.
+
+    `flags` are those of the mount, `details` those of the file system.
+    """
 
     id: int
     parent: int
@@ -126,6 +129,8 @@ class Live(NamedTuple):
     type: str
     source: str
     details: tuple[str, ...]
+    device: str
+    root: str
 
     @property
     def readonly(self) -> bool:
@@ -419,6 +424,8 @@ def parse_mountinfo(text: str) -> list[Live]:
                     last[0],
                     unescape(last[1]),
                     tuple(unescape(last[2]).split(",")),
+                    first[2],
+                    unescape(first[3]),
                 )
             )
     return mounts
@@ -442,6 +449,12 @@ def stack(mounts: Sequence[Live], path: str) -> list[Live]:
             return [mount for mount in way if mount.path == path]
         way.append(min(below, key=lambda mount: len(mount.path)))
         below = [mount for mount in mounts if mount.parent == way[-1].id]
+
+
+def visible(mounts: Sequence[Live]) -> list[Live]:
+    """The mounts that a path leads to, one at each mount point, in their order."""
+    tops = {path: stack(mounts, path)[-1:] for path in {mount.path for mount in mounts}}
+    return [mount for mount in mounts if tops[mount.path] == [mount]]
 
 
 def above(mounts: Sequence[Live], path: str) -> Live | None:

@@ -9,7 +9,7 @@ import dataclasses
 import os
 from collections.abc import Iterable, Mapping, Sequence
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _known, _names
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _known, _mounts, _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import (
     OWNER_KEY,
@@ -180,7 +180,7 @@ def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> li
 
 
 def others(
-    machine: Machine, wanted: Wanted, targets: Iterable[str], mounts: tuple[_known.Mount, ...]
+    machine: Machine, wanted: Wanted, targets: Iterable[str], mounts: Sequence[_mounts.Live]
 ) -> list[_known.Other]:
     """The shares of a machine that give its guest one of these folders, and that stay as they are."""
     names = {share.name for share in wanted.present}

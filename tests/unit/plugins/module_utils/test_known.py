@@ -117,10 +117,17 @@ MOUNTINFO = """\
 2 1 8:2 / /home rw - ext4 /dev/sda2 rw
 3 1 8:1 /var/cache /srv/bind rw - ext4 /dev/sda1 rw
 4 1 8:3 / /srv/boxes/g rw - ext4 /dev/sda3 rw
-5 1 8:1 /var/cache/0install.net/implementations /home/u/a\\040b rw - ext4 /dev/sda1 rw
+5 7 8:1 /var/cache/0install.net/implementations /home/u/a\\040b rw - ext4 /dev/sda1 rw
 6 1 8:3 /x /mnt/x rw - ext4 /dev/sda3 rw
-7 1 8:2 / /home rw - ext4 /dev/sda2 rw
+7 2 8:2 / /home rw - ext4 /dev/sda2 rw
 """
+
+
+def mounted(monkeypatch, tmp_path, text):
+    """The mounts of a host where the kernel says this of them."""
+    (tmp_path / "mountinfo").write_bytes(text.encode("utf-8", "surrogateescape"))
+    monkeypatch.setattr(k, "MOUNTS", str(tmp_path / "mountinfo"))
+    return k.read_mounts()
 
 
 @pytest.mark.parametrize(("path", "folder", "how"), [
@@ -129,10 +136,30 @@ MOUNTINFO = """\
     ("/home", "/home/u", "above"), ("/srv/bind/other", STORE, ""), ("/mnt/x", "/srv/boxes", "in"),
     ("/mnt/x", "/srv/boxes/g/y", ""), ("/srv/boxes/g/x", "/mnt/x", "at"), ("/mnt", "/srv/boxes", "above"),
     ("/", "/home/u", "above"), ("/home/u", "/home/u", "at"), ("/opt", "/home/u", "")])
-def test_a_folder_is_found_by_what_is_mounted(path, folder, how):
-    mounts = k.parse_mounts(MOUNTINFO)
-    assert mounts[4].point == "/home/u/a b"
-    assert k.relation(path, folder, mounts) == how
+def test_a_folder_is_found_by_what_is_mounted(path, folder, how, monkeypatch, tmp_path):
+    assert k.relation(path, folder, mounted(monkeypatch, tmp_path, MOUNTINFO)) == how
+
+
+@pytest.mark.parametrize("odd", ["\x0c", "\x1c", "\x85", "\u2028", "\r", "\udcff"])
+def test_the_kernel_ends_a_line_with_a_newline_alone(odd, monkeypatch, tmp_path):
+    text = f"9 1 8:4 /a{odd}b /mnt/x{odd}y rw - ext4 /dev/x rw\n"
+    mounts = mounted(monkeypatch, tmp_path, MOUNTINFO + text)
+    assert k.places(f"/mnt/x{odd}y/z", mounts) == [("8:4", f"/a{odd}b/z")]
+
+
+def test_what_another_mount_hides_is_no_place_of_a_folder(monkeypatch, tmp_path):
+    """A bind mount of the store, under a disk that was mounted over the folder above it later."""
+    text = MOUNTINFO + "8 1 8:1 /var/cache /media/old/b rw - ext4 /dev/sda1 rw\n"
+    assert k.relation("/media", STORE, mounted(monkeypatch, tmp_path, text)) == "above"
+    text += "9 1 8:9 / /media rw - ext4 /dev/sdb rw\n"
+    mounts = mounted(monkeypatch, tmp_path, text)
+    assert k.relation("/media", STORE, mounts) == ""
+    assert k.relation("/media/old/b/0install.net/implementations", STORE, mounts) == ""
+
+
+def test_a_host_that_does_not_tell_its_mounts_has_none(monkeypatch):
+    monkeypatch.setattr(k, "MOUNTS", "/no/such/file")
+    assert k.read_mounts() == []
 
 
 def test_a_folder_is_found_through_links(tmp_path):
