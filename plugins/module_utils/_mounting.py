@@ -437,8 +437,10 @@ class _Survey:
             live = _mounts.above(self.mounts, failure.way)
             if live is None:
                 raise
-            ours = live.path in self.record.mounts or any(
-                line.entry and line.entry.ours and _mounts.same_place(line.entry, live.path) for line in self.lines
+            entries = [line.entry for line in self.lines if line.entry and _mounts.same_place(line.entry, live.path)]
+            ours = live.type == _mounts.TYPE and live.source in (
+                self.record.mounts.get(live.path),
+                *(entry.source for entry in entries if entry.ours),
             )
             raise Failure(f"path {path}: {_mounts.dead(live, failure.error, self.lines, ours)}") from failure
 

@@ -474,7 +474,10 @@ def dead(live: Live, error: str, lines: Sequence[Line] = (), ours: bool = False)
     line = f", and take line {numbers[0]} out of fstab, which mounts it at the next boot" if numbers else ""
     why = " The host took the share away or changed it." if live.type == TYPE else ""
     if ours:
-        way = "This collection mounted it: have it unmounted with state: absent for its path, or with exclusive: true."
+        way = (
+            "The module mounts mounted it, and unmounts it with 'state: absent' for that path, or with "
+            "'exclusive: true', as the role cache_guest does."
+        )
     else:
         way = f"Unmount it with 'umount {live.path}', or 'umount -l {live.path}' if it is busy{line}. Then run again."
     return f"{what} is mounted at {live.path} and does not answer: {error}.{why} {way}"

@@ -410,7 +410,8 @@ def test_a_mount_of_ours_above_that_is_not_wanted_any_more_is_put_right(place, m
     place.run(place.mount("old", outer), exclusive=True)
     if not alive:
         die(monkeypatch, place, outer)
-        with pytest.raises(Failure, match=f"share old is mounted at {outer} .* exclusive: true"):
+        words = f"share old is mounted at {outer} .* 'exclusive: true', as the role cache_guest does"
+        with pytest.raises(Failure, match=words):
             place.survey(place.mount())
     plan = place.run(place.mount(), exclusive=True)
     assert [source for source, _options in place.live()][-1] == "cache"
@@ -418,6 +419,18 @@ def test_a_mount_of_ours_above_that_is_not_wanted_any_more_is_put_right(place, m
     assert plan.reports[outer]["changes"][-1] == "unmounted"
     place.run(exclusive=True)
     assert not os.path.exists(outer)
+
+
+@in_namespace
+def test_a_dead_mount_of_somebody_else_is_not_ours_by_its_place(place, monkeypatch):
+    outer = os.path.dirname(place.path)
+    place.run(place.mount("old", outer), exclusive=True)
+    place.by_hand("umount", outer)
+    place.fstab.write_text("")
+    place.by_hand("mount", "-t", "tmpfs", "Packages", outer)
+    die(monkeypatch, place, outer)
+    with pytest.raises(Failure, match=f"share Packages is mounted at {outer} .* Unmount it with 'umount {outer}'"):
+        place.survey(place.mount(), exclusive=True)
 
 
 @in_namespace
