@@ -277,10 +277,13 @@ def parse_fstab(text: str) -> list[Line]:
 
 
 _BLOCK_WORDS = (("begin", ("end",)), ("start", ("end", "stop")), ("open", ("close",)), (">>>", ("<<<",)))
+_IN_CAPITALS = re.compile(
+    "(?<![A-Za-z0-9])(?:%s)(?![A-Za-z0-9])" % "|".join(opening.upper() for opening, _closings in _BLOCK_WORDS)
+)
 
 
 def _marks(line: Line) -> tuple[list[str], list[str], bool]:
-    """The names of blocks that a comment may open and close, and whether it is meant to be read by a program."""
+    """The names of blocks that a comment may open and close, and whether it says so as programs do: in capitals."""
     text = " ".join(line.text.split())
     if not text.startswith("#"):
         return [], [], False
@@ -290,8 +293,7 @@ def _marks(line: Line) -> tuple[list[str], list[str], bool]:
         for word, found in [(opening, opens), *((closing, closes) for closing in closings)]:
             name, count = re.subn(f"(?<![A-Za-z0-9]){word}(?![A-Za-z0-9])", opening + " …", text, flags=re.IGNORECASE)
             found += [name.lower()] * (count == 1)
-    loud = any(word in text for opening, _closings in _BLOCK_WORDS for word in [opening.upper()])
-    return ([], [], False) if opens and closes else (opens, closes, loud)
+    return ([], [], False) if opens and closes else (opens, closes, bool(_IN_CAPITALS.search(text)))
 
 
 def blocks(lines: Sequence[Line]) -> list[tuple[int, int]]:
@@ -304,15 +306,15 @@ def blocks(lines: Sequence[Line]) -> list[tuple[int, int]]:
     opened: dict[str, tuple[int, bool]] = {}
     closed: dict[str, int] = {}
     for position, line in enumerate(lines):
-        opens, closes, loud = _marks(line)
+        opens, closes, by_program = _marks(line)
         for name in closes:
             closed[name] = position
             if name in opened:
                 found.append((opened.pop(name)[0], position + 1))
         for name in opens:
-            opened.setdefault(name, (position, loud))
-    for name, (position, loud) in opened.items():
-        if loud:
+            opened.setdefault(name, (position, by_program))
+    for name, (position, by_program) in opened.items():
+        if by_program:
             found.append((min(position, closed.get(name, position)), len(lines) + 1))
     return found
 

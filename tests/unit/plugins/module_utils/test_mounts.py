@@ -209,7 +209,9 @@ def test_a_block_that_is_half_open_loses_nothing(begin, end):
 
 def test_what_reads_like_a_mark_is_none():
     prose = "# Disks are mounted at the start.\n# begin with the root\n# END\n# all between BEGIN and END is mine\n"
-    for text in (prose + LINE + VAGRANT, "# BEGIN one\n# END one\n" + LINE + "# BEGIN two\n# END two\n"):
+    inside = "# RESTART the array before the start\n# BEGINNER's guide: open the disk\n"
+    closed = "# BEGIN one\n# END one\n" + LINE + "# BEGIN two\n# END two\n"
+    for text in (prose + LINE + VAGRANT, inside + LINE + VAGRANT, closed):
         assert change(text, WANTED).changed is False
     crossed = "# BEGIN one\n# BEGIN two\n# END one\n" + LINE + "# END two\n"
     assert change(crossed, WANTED).text == crossed.replace(LINE, "") + LINE
