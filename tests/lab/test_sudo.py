@@ -34,7 +34,9 @@ def test_a_drop_in_that_sudo_does_not_read_is_no_sharing(fleet: Fleet, tmp_path:
     assert before.count(LINE) == 1
     cases = {
         LINE + "ALL ALL=(ALL) ALL\n": "asks for one, and the last one counts",
+        LINE + "ALL ALL=(ALL) /usr/bin/*\n": "give zeroinstall a name that comes after that of the other one",
         LINE + "ALL ALL=(ALL) !ALL\n": "although /etc/sudoers.d/zeroinstall says so",
+        LINE + "ALL ALL=(ALL) NOPASSWD: !/usr/bin/0store*\n": "although /etc/sudoers.d/zeroinstall says so",
         "": "/etc/sudoers has no line '@includedir /etc/sudoers.d'",
     }
     for lines, words in cases.items():
@@ -47,6 +49,23 @@ def test_a_drop_in_that_sudo_does_not_read_is_no_sharing(fleet: Fleet, tmp_path:
         assert words in fleet.play(SHARE, *options).messages("vbox")
     sudoers.write_text(before, encoding="utf-8")
     play = fleet.play(SHARE)
+    assert (play.status, play.changed) == (0, 0), play.output
+
+
+@pytest.mark.parametrize(
+    "rules",
+    [
+        "ALL ALL=(zeroinst) TIMEOUT=5s NOPASSWD: /usr/bin/0store-secure-add\n",
+        "ALL ALL=(%zeroinst) NOPASSWD: /usr/bin/\n",
+        "Defaults !authenticate\nALL ALL=(ALL) ALL\n",
+    ],
+)
+def test_another_rule_may_let_users_share_as_well(fleet: Fleet, rules: str) -> None:
+    sudoers = fleet.root / "etc/sudoers"
+    before = sudoers.read_text(encoding="utf-8")
+    sudoers.write_text(before.replace(LINE, rules), encoding="utf-8")
+    play = fleet.play(SHARE)
+    sudoers.write_text(before, encoding="utf-8")
     assert (play.status, play.changed) == (0, 0), play.output
 
 
