@@ -54,6 +54,11 @@ class CleanAction(ActionBase):
             if told is None:
                 raise
             return {"failed": True, "msg": told}
+        except BaseException as error:  # Ansible's class for the end of a task's time is none of its errors
+            told = self._too_long(error, variables)
+            if told is None:
+                raise
+            return {"failed": True, "msg": told}
         try:
             result = _answers.cleaned(answer, self._documented)
         except (_answers.Odd, RecursionError) as error:
@@ -85,6 +90,13 @@ class CleanAction(ActionBase):
     def _no_user(self, said: str) -> str | None:
         user = self._task.become_user if self._task.become else None
         return _words.no_user(self._role, str(user or ""), self.name, _answers.plain(said))
+
+    def _too_long(self, error: BaseException, variables: t.Mapping[str, t.Any]) -> str | None:
+        if type(error).__name__ != "TaskTimeoutError":
+            return None
+        templated: t.Callable[[t.Any], t.Any] = self._templar.template
+        limit = int(self._task.timeout)
+        return _words.too_long(self._role, self.name, limit, lambda name: templated(variables.get(name, "")))
 
     def _value(self, variables: t.Mapping[str, t.Any], name: str) -> t.Any:
         """A variable's value; of a template, what came of it in the task."""

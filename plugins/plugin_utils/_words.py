@@ -11,6 +11,13 @@ import typing as t
 USER = {"cache_host": "cache_host_user", "cache_import": "cache_host_user", "cache_verify": "cache_host_user"}
 """The variable of a role that names the user as whom its modules run."""
 
+LIMITS = {
+    "cache_guest": ("cache_guest_timeout", 0),
+    "cache_verify": ("cache_verify_guest_timeout", 0),
+    "guest_additions": ("guest_additions_timeout", 600),
+}
+"""The variable of a role that limits its tasks, and how many seconds more they have."""
+
 # What a module says, and what it is in a role. A variable in braces is named with its value.
 _HOST = (
     (r"\bset become_user\b", "set {cache_host_user}"),
@@ -60,6 +67,17 @@ def _replaced(pattern: str, words: str, message: str, value: t.Callable[[str], o
         return re.sub(r"\{(\w+)\}", lambda found: f"{found[1]} (now {value(found[1])!r})", words)
 
     return re.sub(pattern, told, message)
+
+
+def too_long(role: str, module: str, seconds: int, value: t.Callable[[str], object]) -> str | None:
+    """What it means that Ansible ended a task after so many seconds, or None where no variable of the role says so."""
+    name, more = LIMITS.get(role, ("", 0))
+    if not name or str(value(name)) != str(seconds - more):
+        return None
+    return (
+        f"Timed out after {seconds} seconds: the module {module} had not ended by then. Where it needs longer, raise "
+        f"{name} (now {seconds - more}). If nothing at all answers there, see what that machine does."
+    )
 
 
 def no_user(role: str, user: str, module: str, said: str) -> str | None:

@@ -264,7 +264,27 @@ def test_no_control_character_of_an_answer_reaches_the_terminal(attack: Attack) 
 def test_a_guest_that_never_answers_ends_at_the_time_out(attack: Attack) -> None:
     attack.guests["g1"] = {"cache_guest_timeout": 2}
     attack.run("import time\nwhile True: time.sleep(1)\n")
-    assert "Timed out after 2 second" in (told := attack.play(SHARE, "--limit", "g1", before="").messages("g1")), told
+    told = attack.play(SHARE, "--limit", "g1", before="").messages("g1")
+    assert "Timed out after 2 second" in told and "raise cache_guest_timeout (now 2)" in told, told
+
+
+def test_a_package_manager_that_never_ends_has_a_limit_of_its_own(attack: Attack) -> None:
+    """The first module that is run in the guest reads it, the next one is apt."""
+    guest = {
+        "virtualbox": {"guest": True, "product": "VirtualBox"},
+        "additions": {"problem": None},
+        "zero_install": {"0install": None, "0store": None, "package": "0install-core"},
+        "fstab": {"entries": []},
+        "sharing": {"sudo": True},
+    }
+    attack.guests["g1"] = {"cache_guest_packages_timeout": 2}
+    attack.run(
+        f"import json, os, time\nasked = {str(attack.folder / 'asked')!r}\nwhile os.path.exists(asked): time.sleep(1)\n"
+        f"open(asked, 'w').close()\nprint(json.dumps({({**ANSWERS, 'guest': guest})!r}))\n"
+    )
+    told = attack.play(SHARE, "--limit", "g1", before="").messages("g1")
+    assert "0install-core cannot be installed on g1: " in told, told
+    assert "Timed out after 2 second" in told and "raise cache_guest_packages_timeout (now 2)" in told, told
 
 
 def test_no_fact_lengthens_a_time_limit(attack: Attack) -> None:

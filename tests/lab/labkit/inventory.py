@@ -42,8 +42,10 @@ def write(lab: Run, names: Sequence[str]) -> Path:
                         "ansible_pipelining": True,
                         "cache_guest_host": "vbox",
                         "cache_guest_timeout": int(HANG),
+                        "cache_guest_packages_timeout": int(HANG),
                         "cache_verify_guest_timeout": int(HANG),
                         "guest_additions_timeout": int(HANG),
+                        "guest_additions_packages_timeout": int(HANG),
                     },
                     "hosts": {
                         name: {"cache_guest_machine": name, "lab_guest": str(guests.folder(lab, name))}

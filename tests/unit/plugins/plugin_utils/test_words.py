@@ -43,6 +43,20 @@ def test_a_variable_is_named_where_the_folder_of_settings_is_not_found():
     )
 
 
+def test_a_time_limit_is_named_by_the_variable():
+    values = {"cache_guest_timeout": 2, "guest_additions_timeout": "1800"}
+    told = _words.too_long("cache_guest", "guest_info", 2, values.get)
+    assert told.startswith("Timed out after 2 seconds: the module guest_info had not ended by then.")
+    assert "raise cache_guest_timeout (now 2)" in told
+    assert "guest_additions_timeout (now 1800)" in _words.too_long("guest_additions", "guest_info", 2400, values.get)
+
+
+def test_a_time_limit_that_no_variable_of_the_role_sets_is_ansibles():
+    assert _words.too_long("cache_guest", "guest_info", 5, {"cache_guest_timeout": 2}.get) is None
+    assert _words.too_long("cache_verify", "store_verify", 5, {}.get) is None
+    assert _words.too_long("", "guest_info", 5, {}.get) is None
+
+
 @pytest.mark.parametrize(
     "words",
     [

@@ -1,0 +1,47 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The action of every module: what it makes of the end of a task's time, which Ansible raises in the midst of it."""
+
+from __future__ import annotations
+
+import types
+
+import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.action import guest_info
+
+
+class TaskTimeoutError(BaseException):
+    """As Ansible's own class of this name, which is internal."""
+
+
+def action(raised, role="cache_guest", limit=2):
+    """An action in whose module this is raised."""
+    task = types.SimpleNamespace(
+        action="zeroinstall.virtualbox.guest_info",
+        timeout=limit,
+        _role=types.SimpleNamespace(get_name=lambda: f"zeroinstall.virtualbox.{role}"),
+    )
+    made = guest_info.ActionModule.__new__(guest_info.ActionModule)
+    made._task = task
+    made._templar = types.SimpleNamespace(template=lambda value: {"{{ mine }}": 2}.get(value, value))
+
+    def run(**_options):
+        raise raised
+
+    made._execute_module = run
+    return made
+
+
+@pytest.mark.parametrize("value", [2, "2", "{{ mine }}"])
+def test_the_end_of_a_tasks_time_names_the_variable(value):
+    found = action(TaskTimeoutError())._execute_clean("m", task_vars={"cache_guest_timeout": value})
+    assert found["failed"] and "raise cache_guest_timeout (now 2)" in found["msg"]
+
+
+@pytest.mark.parametrize(
+    ("raised", "role"), [(KeyboardInterrupt(), "cache_guest"), (SystemExit(1), "cache_guest"), (TaskTimeoutError(), "")]
+)
+def test_whatever_else_ends_a_task_is_left_to_ansible(raised, role):
+    with pytest.raises(type(raised)):
+        action(raised, role)._execute_clean("m", task_vars={"cache_guest_timeout": 2})
