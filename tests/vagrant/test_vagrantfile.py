@@ -394,12 +394,59 @@ def test_a_vagrantfile_that_is_not_valid_is_not_left_behind(role: Role, own: byt
     (folder / "Vagrantfile").write_bytes(own)
     before = files(folder)
     message = role.message(path=str(folder / "Vagrantfile"))
-    assert str(folder / "Vagrantfile") in message and "it is as it was before" in message
+    assert str(folder / "Vagrantfile") in message and "is as it was before" in message
     assert all(word in message for word in words), message
     assert ("not to blame" in message) == (words != ["guest path is used multiple times"]), message
     assert "probe" not in message
     assert files(folder) == before
     assert not [path for path in folder.iterdir() if path.name != "Vagrantfile"]
+
+
+@pytest.mark.parametrize("variables", [{}, {"share": "Other"}], ids=["nothing to write", "another part"])
+def test_a_part_of_an_earlier_run_that_breaks_the_file_is_to_blame(role: Role, variables: dict[str, str]) -> None:
+    """The user's lines came to contradict it; it stays, and the message says so, with the way out."""
+    folder = project(role.folder / "p")
+    path = str(folder / "Vagrantfile")
+    role.run(path=path)
+    taken = f"Vagrant.configure('2') {{ |c| c.vm.synced_folder '.', '{STORE}', name: 'mine' }}\n"
+    with (folder / "Vagrantfile").open("a", encoding="utf-8") as file:
+        file.write(taken)
+    before = files(folder)
+    message = role.message(path=path, **variables)
+    assert "guest path is used multiple times" in message, message
+    assert f"{path} on localhost cannot be used with the Zero Install part in it. {path} is as it was" in message
+    assert "with the part that an earlier run wrote: tasks_from: absent takes it out." in message
+    assert files(folder) == before
+    (folder / "Vagrantfile").write_bytes((folder / "Vagrantfile").read_bytes() + b"raise 'not today'\n")
+    before = files(folder)
+    message = role.message(path=path, **variables)
+    assert "not to blame" in message and "with the part that an earlier run wrote" in message, message
+    assert files(folder) == before
+
+
+@pytest.mark.parametrize("placement", ["file", "home"])
+@pytest.mark.parametrize("breaks", ["sharedfolder", "Vagrant"], ids=["the part", "everything"])
+def test_what_breaks_without_a_project_is_told_as_well(role: Role, placement: str, breaks: str) -> None:
+    """The program before Vagrant reads no Vagrantfile that has this word in it."""
+    program = role.folder / "vagrant"
+    program.write_text(
+        f"""#!/bin/sh
+        case "$*" in
+        *validate*)
+            if grep -q {breaks} "$ZEROINSTALL_LOAD" ~/.vagrant.d/Vagrantfile; then echo 'not today' >&2; exit 1; fi
+        esac
+        exec vagrant "$@"
+        """,
+        encoding="utf-8",
+    )
+    program.chmod(0o755)
+    (role.folder / "p").mkdir()
+    path = "" if placement == "home" else str(role.folder / "p/Vagrantfile")
+    message = role.message(placement=placement, path=path, vagrant=str(program))
+    assert "not today" in message, message
+    assert ("not to blame" in message) == (breaks == "Vagrant"), message
+    assert ("An empty Vagrantfile" in message) == (breaks == "Vagrant" and placement == "file"), message
+    assert not list((role.folder / "p").iterdir()) and not (role.folder / ".vagrant.d/Vagrantfile").exists()
 
 
 BOX = b"Vagrant.configure('2') do |config|\n  config.vm.box = 'x/y'\nend\n"
@@ -428,7 +475,7 @@ def test_a_part_that_has_no_effect_is_refused_with_the_reason(role: Role, own: b
     (folder / "Vagrantfile").write_bytes(own)
     before = files(folder)
     message = role.message(path=str(folder / "Vagrantfile"))
-    assert "it is as it was before" in message and "has no effect" in message and reason in message, message
+    assert "is as it was before" in message and "has no effect" in message and reason in message, message
     assert files(folder) == before
 
 
