@@ -317,7 +317,7 @@ def test_a_system_without_virtualbox_is_refused_and_nothing_is_changed(fleet: Fl
         (("-e", "cache_host_path=/srv/link/0install.net/implementations"), ("reached through a symlink", "/srv/real")),
         (("-e", "cache_host_path=/srv/file/0install.net/implementations"), ("is not a directory",)),
         (("-e", "cache_host_vboxmanage=/no/such/VBoxManage"), ("VBoxManage was not found as '/no/such/VBoxManage'",)),
-        (("-e", "cache_host_user=nobody"), ("settings folder", "cache_host_user (now 'nobody')")),
+        (("-e", "cache_host_user=nobody"), ("has no home folder", "cache_host_user (now 'nobody')")),
         (("-e", "cache_guest_share='two words'"), ("'two words'", "white space")),
         (("-e", "cache_guest_machine=nosuch"), ("guests 'g1' and 'g2' name the same machine 'nosuch'",)),
         (("-e", "cache_host_when_busy=perhaps"), ("cache_host_when_busy", "perhaps")),
