@@ -68,12 +68,14 @@ class Play:
         ]
 
     def messages(self, host: str) -> str:
-        """The messages of the tasks that failed on a host, with what did not hold."""
+        """The messages of the tasks that failed on a host, and of their items, with what did not hold."""
         return "\n".join(
-            " ".join(str(result[key]) for key in ("msg", "assertion") if key in result)
+            " ".join(str(one[key]) for key in ("msg", "assertion") if key in one)
             for task in self.tasks
             for name, result in task["hosts"].items()
-            if name == host and (result.get("failed") or result.get("unreachable"))
+            if name == host
+            for one in (result, *(item for item in result.get("results", ()) if isinstance(item, dict)))
+            if one.get("failed") or one.get("unreachable")
         )
 
 
