@@ -154,7 +154,7 @@ def test_what_is_told_of_an_answer_is_short_however_long_its_names_are(host: Hos
     host.limits = host.limits._replace(max_depth=1)
     host.put("evil", numbered(1), pack(entries))
     (box,) = [host.boxes / "evil"]
-    host.as_guest(lambda: (box / ("\U0001f600" * 60 + ".tar")).touch())
+    host.as_guest((box / ("\U0001f600" * 60 + ".tar")).touch)
     for answer in host.run():
         assert answer.status == "refused" and 0 < len(answer.reason) <= _import.LONGEST_REASON + 1
 

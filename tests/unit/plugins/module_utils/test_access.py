@@ -56,7 +56,7 @@ def reason(found, *arguments, attributes=()):
 @pytest.mark.parametrize("owner", [ROOT, SYSTEM])
 def test_in_a_store_of_the_system_root_and_its_owner_may(access, owner):
     found = access(0o755, owner, owner)
-    for user in {ROOT, owner}:
+    for user in (ROOT, owner):
         for mode in (0o444, 0o555, 0o644, 0o755, 0o700):
             assert reason(found, FILE | mode, user, user) == reason(found, FOLDER | mode, user, user) == ""
     for user in {ROOT, SYSTEM, USER} - {ROOT, owner}:
