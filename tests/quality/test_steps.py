@@ -320,6 +320,34 @@ def _link(path: Path) -> bytes:
         return b""
 
 
+def test_an_interruption_in_the_middle_of_subprocess_leaves_no_lock_held(tmp_path: Path) -> None:
+    """The place where it comes is where Python's own ``poll`` holds the lock that ``wait`` asks for."""
+    code = (
+        "import os, pathlib, signal, subprocess, sys\n"
+        "from steps import Command, Step, carry_out, must\n"
+        "folder, real = pathlib.Path(sys.argv[1]), subprocess.Popen.poll\n"
+        "def poll(process):\n"
+        "    with process._waitpid_lock: pass\n"
+        "    if (folder / 'begun').exists() and not (folder / 'came').exists():\n"
+        "        process._waitpid_lock.acquire()\n"
+        "        (folder / 'came').touch()\n"
+        "        os.kill(os.getpid(), signal.SIGINT)\n"
+        "        process._waitpid_lock.release()\n"
+        "    return real(process)\n"
+        "subprocess.Popen.poll = poll\n"
+        "script = 'trap \"touch ended; exit\" TERM; touch begun; while :; do sleep 0.1; done'\n"
+        "work = lambda: must(Command(['sh', '-c', script], folder / 'logs' / 'log', folder=folder))\n"
+        "carry_out([Step('it', 'doing it', work)], 1)\n"
+    )
+    variables = {**os.environ, "PYTHONPATH": str(Path(steps.__file__).parent)}
+    with subprocess.Popen([sys.executable, "-c", code, tmp_path], env=variables, stderr=subprocess.DEVNULL) as process:
+        try:
+            assert process.wait(HANG) == -signal.SIGINT
+        finally:
+            process.kill()
+    assert (tmp_path / "ended").exists()
+
+
 def test_an_interruption_lets_programs_clean_up(tmp_path: Path) -> None:
     code = (
         "import functools, pathlib, signal, sys\n"

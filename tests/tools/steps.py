@@ -16,7 +16,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
 
 ADOPT = Path(__file__).with_name("adopt.py")
@@ -26,6 +26,7 @@ QUIET = 30.0
 PAUSE = 0.1
 LOCKS: set[int] = set()
 """Descriptors of locks that are held: by the programs of steps, too, so that a lock is never free while one goes on."""
+INTERRUPTIONS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LAST_LINES = 15
 FULL = "No space left on device"
 CUT_OFF = re.compile(r"Temporary failure (?:in name resolution|resolving)|Failed to establish a new connection")
@@ -193,6 +194,29 @@ def _end(running: Sequence[_Running]) -> None:
         raise
 
 
+@contextlib.contextmanager
+def interruptions_later() -> Iterator[Callable[[], None]]:
+    """Have interruptions wait until the function is called that this gives; it does what they do at other times.
+
+    An exception that a signal raises in the middle of ``subprocess`` can leave a lock of it held for good.
+    """
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in INTERRUPTIONS}
+    raising = {number: handler for number, handler in handlers.items() if callable(handler)}
+
+    def look() -> None:
+        for number in came[:1]:
+            raising[number](number, None)
+
+    try:
+        for number in raising:
+            signal.signal(number, lambda number, _frame: came.append(number))
+        yield look
+    finally:
+        for number, handler in raising.items():
+            signal.signal(number, handler)
+
+
 def carry_out(steps: Sequence[Step], at_once: int, stop_at_failure: bool = False) -> dict[str, str]:
     """Carry out steps, up to ``at_once`` of them side by side.
 
@@ -205,7 +229,9 @@ def carry_out(steps: Sequence[Step], at_once: int, stop_at_failure: bool = False
     waiting, done, failed = list(enumerate(steps, 1)), set[str](), dict[str, str]()
     known = {step.name for step in steps}
     running: list[_Running] = []
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(_end, running)
+        look = stack.enter_context(interruptions_later())
         while waiting or running:
             for number, step in list(waiting):
                 if lost := [name for name in step.after if name in failed]:
@@ -227,7 +253,6 @@ def carry_out(steps: Sequence[Step], at_once: int, stop_at_failure: bool = False
                     if stop_at_failure:
                         raise StepError(failed[one.step.name]) from error
                 running.remove(one)
+            look()
             time.sleep(PAUSE)
-    finally:
-        _end(running)
     return failed
