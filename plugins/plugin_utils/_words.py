@@ -80,11 +80,22 @@ def too_long(role: str, module: str, seconds: int, value: t.Callable[[str], obje
     )
 
 
+_NOT_HANDED_OVER = re.compile(r"Failed to (?:set permissions on|change ownership of) the temporary files")
+"""What Ansible says where it cannot hand a module to the user who is to run it, without pipelining."""
+
+
 def no_user(role: str, user: str, module: str, said: str) -> str | None:
     """What it means that a module could not be run as a user, or None where that user is not the reason."""
-    if not user or not re.search(_NO_USER.format(name=re.escape(user)), said, re.IGNORECASE):
-        return None
     name = USER.get(role, "become_user")
+    missing = user and re.search(_NO_USER.format(name=re.escape(user)), said, re.IGNORECASE)
+    if user and not missing and _NOT_HANDED_OVER.search(said):
+        return (
+            f"{module} could not be handed to the user {user!r} ({name}). Either that user does not exist on this "
+            "machine, or Ansible, which does not connect as root, needs the package acl there, or pipelining = true in "
+            f"the section [connection] of ansible.cfg. Ansible said: {' '.join(said.split())[:300]}"
+        )
+    if not missing:
+        return None
     return (
         f"{name}: {user!r} is no user of this machine, so {module} could not be run as that user. Correct the name, or "
         f"create the user. The machine said: {' '.join(said.split())[:300]}"

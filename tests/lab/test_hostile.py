@@ -23,6 +23,8 @@ SHARE, UNSHARE, VERIFY = (f"zeroinstall.virtualbox.{name}" for name in ("share",
 READ_ONLY = {"ZeroInstall": (STORE, False)}
 OWN = "/root/.cache/0install.net/implementations"
 GROUPS = "/root/.local/share/zeroinstall.virtualbox/groups"
+FOREVER = "import os, time\nwhile os.path.exists(__file__): time.sleep(1)\n"
+"""A program that answers nothing, as long as it is there."""
 ANSWERS = {"changed": False, "paths": {}, "guest": {}}
 
 
@@ -89,9 +91,12 @@ def fleet() -> Iterator[Fleet]:
 
 
 @pytest.fixture
-def attack(fleet: Fleet, tmp_path: Path, environment: Path) -> Attack:
-    """An attack on the host."""
-    return Attack(fleet, tmp_path, environment)
+def attack(fleet: Fleet, tmp_path: Path, environment: Path) -> Iterator[Attack]:
+    """An attack on the host. What goes on in the hostile guest at its end ends, too."""
+    made = Attack(fleet, tmp_path, environment)
+    yield made
+    for path in (made.python, tmp_path / "asked"):
+        path.unlink(missing_ok=True)
 
 
 def cases(table: Mapping[str, Any], often: str) -> list[Any]:
@@ -197,7 +202,7 @@ def test_unshare_waits_for_no_guest(attack: Attack) -> None:
     attack.play(SHARE, "--limit", "vbox", before="")
     unreachable = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     attack.guests = {"g1": {"cache_guest_timeout": 2}, "g2": unreachable}
-    attack.run("import time\nwhile True: time.sleep(1)\n")
+    attack.run(FOREVER)
     play = attack.play(UNSHARE, before="")
     assert attack.shared("g1") == attack.shared("g2") == {}, play.output
     assert "Timed out after 2 second" in play.messages("g1") and "may be left: " in play.messages("g2"), play.output
@@ -263,7 +268,7 @@ def test_no_control_character_of_an_answer_reaches_the_terminal(attack: Attack) 
 
 def test_a_guest_that_never_answers_ends_at_the_time_out(attack: Attack) -> None:
     attack.guests["g1"] = {"cache_guest_timeout": 2}
-    attack.run("import time\nwhile True: time.sleep(1)\n")
+    attack.run(FOREVER)
     told = attack.play(SHARE, "--limit", "g1", before="").messages("g1")
     assert "Timed out after 2 second" in told and "raise cache_guest_timeout (now 2)" in told, told
 
@@ -279,7 +284,7 @@ def test_a_package_manager_that_never_ends_has_a_limit_of_its_own(attack: Attack
     }
     attack.guests["g1"] = {"cache_guest_packages_timeout": 2}
     attack.run(
-        f"import json, os, time\nasked = {str(attack.folder / 'asked')!r}\nwhile os.path.exists(asked): time.sleep(1)\n"
+        f"import json\nasked = {str(attack.folder / 'asked')!r}\n{FOREVER.replace('__file__', 'asked')}"
         f"open(asked, 'w').close()\nprint(json.dumps({({**ANSWERS, 'guest': guest})!r}))\n"
     )
     told = attack.play(SHARE, "--limit", "g1", before="").messages("g1")
@@ -293,8 +298,8 @@ def test_no_fact_lengthens_a_time_limit(attack: Attack) -> None:
     asked = attack.folder / "asked"
     answer = {"changed": False, "ansible_facts": {"cache_guest_timeout": 100_000_000}}
     attack.run(
-        f"import json, os, time\nwhile os.path.exists({str(asked)!r}): time.sleep(1)\n"
-        f"open({str(asked)!r}, 'w').close()\nprint(json.dumps({answer!r}))\n"
+        f"import json\nasked = {str(asked)!r}\n{FOREVER.replace('__file__', 'asked')}"
+        f"open(asked, 'w').close()\nprint(json.dumps({answer!r}))\n"
     )
     play = attack.play(UNSHARE, "--limit", "vbox,g1")
     assert "Timed out after 2 second" in play.messages("g1"), play.output

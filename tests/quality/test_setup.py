@@ -342,3 +342,9 @@ def test_what_needs_something_that_could_not_be_set_up_is_not_run(
     number = part.not_run.total()
     assert told == f"NOT RUN tests/lab/test_systemd.py, {number} tests: making guests: no room"
     assert last == f"0 passed, {number} failed, 0 skipped"
+
+
+def test_a_python_that_could_not_make_environments_is_found_by_the_same_path_once_it_can() -> None:
+    """Else the second run on a fresh machine would make them anew."""
+    ((version, path),) = tool.own_python().items()
+    assert pythons.find_pythons({"PATH": os.path.dirname(path)})[version] == path

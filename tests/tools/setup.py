@@ -252,6 +252,11 @@ class Missing:
         return steps
 
 
+def own_python() -> dict[Version, str]:
+    """This Python, by the path by which `find_pythons` finds it once it can make environments: so they are kept."""
+    return {sys.version_info[:2]: os.path.realpath(sys.executable)}
+
+
 def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
     """Make what is missing of what these needs take, with ``everything`` for each Python and Ansible.
 
@@ -264,7 +269,7 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
     if choose(pythons)[0] is None:
         packages.append("python3-venv")
         # That of Debian, which has what makes environments then.
-        pythons |= {sys.version_info[:2]: sys.executable}
+        pythons |= own_python()
     environments = environments_for(pythons, cache, everything)
     oldest = environments["oldest"].path
     commands = frozenset(needs & parts.ANSIBLE_TEST)
