@@ -318,7 +318,8 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
 def tell_plan(steps: Sequence[Step]) -> None:
     """Say what will be done."""
     if steps:
-        say(f"What is missing is set up in {len(steps)} steps, up to {AT_ONCE} at once, and kept for the next run:")
+        how = "1 step" if len(steps) == 1 else f"{len(steps)} steps, up to {AT_ONCE} at once"
+        say(f"What is missing is set up in {how}, and kept for the next run:")
         for number, step in enumerate(steps, 1):
             say(f"  {number}. {step.title}" + (f", about {step.seconds} s" if step.seconds else ""))
 

@@ -156,9 +156,9 @@ class _Running:
                     say(f"{self.label}   {line.removeprefix(self.command.shown)[:WIDTH]}")
                     self.heard = now
         if now - self.heard > QUIET:
-            about = f" of about {self.step.seconds}" if self.step.seconds else ""
+            about = f", usually about {self.step.seconds} s" if self.step.seconds else ""
             last = last_lines(self.command.log).rpartition("\n")[2].strip().removeprefix(self.command.shown or "")
-            say(f"{self.label}   still at it, {now - self.began:.0f}{about} s: {last[:WIDTH]}")
+            say(f"{self.label}   still at it for {now - self.began:.0f} s{about}: {last[:WIDTH]}")
             self.heard = now
 
     def interrupt(self) -> None:
