@@ -7,13 +7,14 @@ A box is written by the user GUEST, as whom VirtualBox would run, and the pass i
 
 from __future__ import annotations
 
+import contextlib
 import io
 import os
 import secrets
 import shutil
 import subprocess
 import tarfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -185,3 +186,16 @@ def digest(tree: Folder, folder: Path, algorithm: str = "sha256new") -> str:
     path = folder / f"tree-{secrets.token_hex(4)}"
     zero.build(os.fsencode(path), tree)
     return zero.digest(path, algorithm)
+
+
+@contextlib.contextmanager
+def disk_of_24_mb(folder: Path, *options: str) -> Iterator[Path]:
+    """A folder that is a file system of its own, made with these options of mkfs.ext4."""
+    image, disk = folder / "image", folder / "disk"
+    disk.mkdir()
+    with image.open("wb") as file:
+        file.truncate(24 << 20)
+    subprocess.run(["mkfs.ext4", "-q", "-m", "0", *options, image], check=True, timeout=HANG)
+    subprocess.run(["mount", "-o", "loop", image, disk], check=True, timeout=HANG)
+    yield disk
+    subprocess.run(["umount", "--lazy", disk], check=True, timeout=HANG)

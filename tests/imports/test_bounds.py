@@ -25,8 +25,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import (
 )
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_archive import Refused
-from hosts import GUEST, SERVICE, TREE, Host, digest, named, pack
-from labkit.waiting import HANG
+from hosts import GUEST, SERVICE, TREE, Host, digest, disk_of_24_mb, named, pack
 from zero import File, Folder
 
 ERRORS = [
@@ -370,14 +369,8 @@ def test_a_pass_reads_and_writes_when_nobody_else_does(host: Host, monkeypatch: 
 @pytest.fixture
 def small_disk(folder: Path) -> Iterator[Path]:
     """A folder on a file system of 24 MB and 6144 inodes, where each directory takes 4 KiB."""
-    image, disk = folder / "image", folder / "disk"
-    disk.mkdir()
-    with image.open("wb") as file:
-        file.truncate(24 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", "-b", "4096", "-N", "6144", image], check=True, timeout=HANG)
-    subprocess.run(["mount", "-o", "loop", image, disk], check=True, timeout=HANG)
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True, timeout=HANG)
+    with disk_of_24_mb(folder, "-b", "4096", "-N", "6144") as disk:
+        yield disk
 
 
 class Watch:

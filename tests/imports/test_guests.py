@@ -19,7 +19,7 @@ import pytest
 import zero
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import, _import_turns
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from hosts import GUEST, PYTHON, SECURE_ADD, SERVICE, TREE, Host, digest, named, pack
+from hosts import GUEST, PYTHON, SECURE_ADD, SERVICE, TREE, Host, digest, disk_of_24_mb, named, pack
 from labkit.waiting import HANG, until
 from zero import File, Folder, Link
 
@@ -405,14 +405,8 @@ def test_limits_of_time_and_memory_end_only_the_one_request(
 @pytest.fixture
 def small_disk(folder: Path) -> Iterator[Path]:
     """A folder on a file system of 24 MB."""
-    image, disk = folder / "image", folder / "disk"
-    disk.mkdir()
-    with image.open("wb") as file:
-        file.truncate(24 << 20)
-    subprocess.run(["mkfs.ext4", "-q", "-m", "0", image], check=True, timeout=HANG)
-    subprocess.run(["mount", "-o", "loop", image, disk], check=True, timeout=HANG)
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True, timeout=HANG)
+    with disk_of_24_mb(folder) as disk:
+        yield disk
 
 
 def test_a_full_disk(small_disk: Path, tmp_path: Path) -> None:

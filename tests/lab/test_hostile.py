@@ -76,17 +76,14 @@ class Attack:
             self.fleet.vbox("sharedfolder", "remove", "g1", "--name=" + name)
 
     def shared(self, name: str) -> dict[str, tuple[str, bool]]:
-        """What the host shares with a guest: path, and whether it is writable, by name."""
-        return {name: (one["path"], one["writable"]) for name, one in vagrants.shares(self.fleet, name).items()}
+        """What the host shares with a guest."""
+        return vagrants.shared(self.fleet, name)
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
     """A host with a store and two machines. In between the tests, g1 has nothing, and g2 may have its share."""
-    with Fleet("hostile", ()).running(quiet=True) as made:
-        for name in ("g1", "g2"):
-            made.vbox("createvm", "--name", name, "--register")
-        made.add_package("hello")
+    with vagrants.machines_without_guests("hostile") as made:
         yield made
 
 

@@ -38,17 +38,14 @@ class Host:
         return self.fleet.play(playbook, "--limit", "vbox", *options, inventory=path)
 
     def shared(self, name: str) -> dict[str, tuple[str, bool]]:
-        """What the host shares with a guest: path, and whether it is writable, by name."""
-        return {name: (one["path"], one["writable"]) for name, one in vagrants.shares(self.fleet, name).items()}
+        """What the host shares with a guest."""
+        return vagrants.shared(self.fleet, name)
 
 
 @pytest.fixture(scope="module")
 def fleet() -> Iterator[Fleet]:
     """A host with a store and two machines."""
-    with Fleet("restored", ()).running(quiet=True) as made:
-        for name in ("g1", "g2"):
-            made.vbox("createvm", "--name", name, "--register")
-        made.add_package("hello")
+    with vagrants.machines_without_guests("restored") as made:
         yield made
 
 

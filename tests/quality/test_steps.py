@@ -320,6 +320,12 @@ def _link(path: Path) -> bytes:
         return b""
 
 
+def run(code: str, folder: Path) -> subprocess.Popen[bytes]:
+    """Start a program that has the module ``steps``, with the folder as its argument."""
+    variables = {**os.environ, "PYTHONPATH": str(Path(steps.__file__).parent)}
+    return subprocess.Popen([sys.executable, "-c", code, folder], env=variables, stderr=subprocess.DEVNULL)
+
+
 def test_an_interruption_in_the_middle_of_subprocess_leaves_no_lock_held(tmp_path: Path) -> None:
     """The place where it comes is where Python's own ``poll`` holds the lock that ``wait`` asks for."""
     code = (
@@ -339,8 +345,7 @@ def test_an_interruption_in_the_middle_of_subprocess_leaves_no_lock_held(tmp_pat
         "work = lambda: must(Command(['sh', '-c', script], folder / 'logs' / 'log', folder=folder))\n"
         "carry_out([Step('it', 'doing it', work)], 1)\n"
     )
-    variables = {**os.environ, "PYTHONPATH": str(Path(steps.__file__).parent)}
-    with subprocess.Popen([sys.executable, "-c", code, tmp_path], env=variables, stderr=subprocess.DEVNULL) as process:
+    with run(code, tmp_path) as process:
         try:
             assert process.wait(HANG) == -signal.SIGINT
         finally:
@@ -357,8 +362,7 @@ def test_an_interruption_lets_programs_clean_up(tmp_path: Path) -> None:
         "work = lambda: must(Command(['sh', '-c', script], folder / 'logs' / 'log', folder=folder))\n"
         "carry_out([Step('it', 'doing it', work)], 1)\n"
     )
-    variables = {**os.environ, "PYTHONPATH": str(Path(steps.__file__).parent)}
-    with subprocess.Popen([sys.executable, "-c", code, tmp_path], env=variables, stderr=subprocess.DEVNULL) as process:
+    with run(code, tmp_path) as process:
         until((tmp_path / "begun").exists, "it has not begun")
         process.send_signal(signal.SIGINT)
         process.wait(HANG)

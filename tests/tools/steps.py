@@ -201,8 +201,7 @@ def interruptions_later() -> Iterator[Callable[[], None]]:
     An exception that a signal raises in the middle of ``subprocess`` can leave a lock of it held for good.
     """
     came: list[int] = []
-    handlers = {number: signal.getsignal(number) for number in INTERRUPTIONS}
-    raising = {number: handler for number, handler in handlers.items() if callable(handler)}
+    raising = {number: handler for number in INTERRUPTIONS if callable(handler := signal.getsignal(number))}
 
     def look() -> None:
         for number in came[:1]:

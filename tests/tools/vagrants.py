@@ -116,6 +116,21 @@ def uuid_of(fleet: Fleet, name: str) -> str:
     return next(line.split('"')[1] for line in lines if line.startswith("UUID="))
 
 
+def shared(fleet: Fleet, name: str) -> dict[str, tuple[str, bool]]:
+    """What the host shares with a machine: path, and whether it is writable, by the share's name."""
+    return {share: (one["path"], one["writable"]) for share, one in shares(fleet, name).items()}
+
+
+@contextlib.contextmanager
+def machines_without_guests(name: str) -> Iterator[Fleet]:
+    """A host of this run with a package in its store and the machines g1 and g2, which have no disks."""
+    with Fleet(name, ()).running(quiet=True) as made:
+        for machine in ("g1", "g2"):
+            made.vbox("createvm", "--name", machine, "--register")
+        made.add_package("hello")
+        yield made
+
+
 def shares(fleet: Fleet, name: str) -> Mapping[str, dict[str, Any]]:
     """The shares of a machine, as the module machine_info tells them."""
     play = fleet.play(str(SCRIPTS / "machines.yml"))
