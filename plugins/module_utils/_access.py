@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Who may change or abuse what is in a store, besides those whom the store's own owner and mode let in."""
+"""Who may change or abuse what is in a store, beside the users that the store's own owner and mode admit."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ class Access(NamedTuple):
         if mode & stat.S_IWOTH:
             return Finding("writable", "can be written by everybody (mode %04o)" % mode, "chmod -R o-w %s")
         if mode & stat.S_IWGRP and (status.st_gid not in self.groups or ACL in attributes):
-            who = "those whom its ACL names" if ACL in attributes else "group %d" % status.st_gid
+            who = "users or groups in its ACL" if ACL in attributes else "group %d" % status.st_gid
             # In a file with an ACL, it is the mask that loses the bit.
             return Finding("writable", "can be written by %s (mode %04o)" % (who, mode), "chmod -R g-w %s")
         if status.st_uid not in self.owners:

@@ -52,7 +52,7 @@ class Said(NamedTuple):
 
 
 def names_of(user: str) -> frozenset[str]:
-    """What sudo's rules may call the user as whom something is run."""
+    """The names that a rule of sudo may use for the user that runs the program."""
     try:
         account = pwd.getpwnam(user)
     except KeyError:
@@ -84,7 +84,7 @@ def _is_of(command: str, program: str) -> bool:
 def listed(text: str, program: str, names: Collection[str]) -> str | None:
     """What the list of `sudo -l` says of a program: `ALLOWED`, with a `PASSWORD`, or `REFUSED`. The last match counts.
 
-    None: no rule in it is known to be of the program. `names`: those of the user as whom it is run.
+    None: no known rule names the program. `names`: those of the user that runs it.
     """
     found = None
     always_free = _NO_PASSWORDS.search(text) is not None
@@ -145,7 +145,7 @@ def cause(rule: Rule, asked: str, said: str, sudoers: str | None) -> str:
 
 
 def somebody() -> list[str]:
-    """Users for whom the drop-in is meant: one without any rights, and the first one who may log in."""
+    """Users that the drop-in is for: one without any rights, and the first one that may log in."""
     accounts = sorted(pwd.getpwall(), key=lambda one: one.pw_uid)
     plain = [one for one in accounts if 1000 <= one.pw_uid < 60000 and not one.pw_shell.endswith(("nologin", "false"))]
     return [one.pw_name for one in [*(one for one in accounts if one.pw_name == "nobody"), *plain[:1]]]

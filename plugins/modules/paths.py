@@ -70,8 +70,8 @@ options:
   sudo:
     description:
       - A program that every user is to be allowed to run as another one by sudo, without a password.
-      - Once everything is in place, sudo itself is asked, for users for whom it is meant. If it does not allow it, the
-        module fails, and says why.
+      - Once everything is in place, the module asks sudo itself, for users that the drop-in is for. If sudo does not
+        allow it, the module fails, and says why.
     type: dict
     suboptions:
       program:
@@ -79,7 +79,7 @@ options:
         type: str
         required: true
       user:
-        description: The user as whom it is to run.
+        description: The user that runs the program.
         type: str
         required: true
       file:

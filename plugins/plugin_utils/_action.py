@@ -76,7 +76,7 @@ class CleanAction(ActionBase):
             result["ansible_facts"] = {self._discovered_interpreter_key: found}
         return result
 
-    @property
+    @functools.cached_property
     def _documented(self) -> dict[str, _answers.Kind]:
         """What the module returns."""
         return _answers.documented((_MODULES / f"{self.name}.py").read_text(encoding="utf-8"))

@@ -9,7 +9,7 @@ import re
 import typing as t
 
 USER = {"cache_host": "cache_host_user", "cache_import": "cache_host_user", "cache_verify": "cache_host_user"}
-"""The variable of a role that names the user as whom its modules run."""
+"""By role, the variable that names the user that runs its modules."""
 
 LIMITS = {
     "cache_guest": ("cache_guest_timeout", 0),

@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The real sudo on a host with the real VirtualBox: drop-ins that it does not read, and users whom it does not know."""
+"""The real sudo on a host with the real VirtualBox: drop-ins that it does not read, and users that it does not know."""
 
 from __future__ import annotations
 
