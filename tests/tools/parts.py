@@ -69,7 +69,7 @@ ANSIBLE_TEST = frozenset({"sanity", "pylint", "units"})
 NEEDS: Mapping[str, Need] = {
     **{name: Need() for name in sorted(ANSIBLE_TEST)},
     "gates": Need(("git", "shellcheck")),
-    "zero-install": Need(("0install-core", "acl", "attr", "e2fsprogs", "locales", "util-linux")),
+    "zero-install": Need(("0install-core", "acl", "attr", "e2fsprogs", "libcap2-bin", "locales", "util-linux")),
     # The package of dropbear has no service that would start by itself.
     "ssh": Need(("dropbear-bin", "openssh-client", "openssh-sftp-server")),
     "vagrant": Need(("vagrant",)),
