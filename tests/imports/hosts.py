@@ -197,5 +197,7 @@ def disk_of_24_mb(folder: Path, *options: str) -> Iterator[Path]:
         file.truncate(24 << 20)
     subprocess.run(["mkfs.ext4", "-q", "-m", "0", *options, image], check=True, timeout=HANG)
     subprocess.run(["mount", "-o", "loop", image, disk], check=True, timeout=HANG)
-    yield disk
-    subprocess.run(["umount", "--lazy", disk], check=True, timeout=HANG)
+    try:
+        yield disk
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True, timeout=HANG)
