@@ -15,7 +15,7 @@ import typing as t
 
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
 from ansible.utils.display import Display
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._progress import Progress
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.progress import Progress
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._action import COLLECTION, CleanAction
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import number
 

@@ -116,15 +116,15 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _proof
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_versions, mount_probe
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
 
 
 def main():
     """Check."""
     module = AnsibleModule(
         argument_spec={
-            "minimum_version": {"type": "str", "default": _additions.MINIMUM},
+            "minimum_version": {"type": "str", "default": additions_versions.MINIMUM},
             "bad_versions": {"type": "list", "elements": "str", "default": []},
             "host_version": {"type": "str"},
             "path": {"type": "list", "elements": "path", "default": []},
@@ -134,8 +134,8 @@ def main():
     )
     options = module.params
     try:
-        limits = _additions.limits(options["minimum_version"], options["bad_versions"])
-        host = _additions.required(options["host_version"], "host_version") if options["host_version"] else None
+        limits = additions_versions.limits(options["minimum_version"], options["bad_versions"])
+        host = additions_versions.required(options["host_version"], "host_version") if options["host_version"] else None
     except ValueError as error:
         module.fail_json(msg=str(error))
     additions = Guest().additions(limits)
@@ -143,11 +143,11 @@ def main():
         module.warn(additions["restart"])
     problems = [additions["problem"]]
     if host:
-        problems.append(_additions.distance(_additions.parse(additions["full"] or ""), additions["origin"], host))
+        problems.append(additions_versions.distance(additions_versions.parse(additions["full"] or ""), additions["origin"], host))
     proof = []
     for path in options["path"] if not module.check_mode else []:
         try:
-            proof += _proof.prove(path)
+            proof += mount_probe.prove(path)
         except OSError as error:
             problems.append(f"Nothing can be proved on {path}: {error.strerror}.")
     problems += [f"{finding.path}: {finding.detail}" for finding in proof if finding.required and not finding.kept]

@@ -122,9 +122,12 @@ import contextlib
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _installer
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
+    additions_installer,
+    additions_versions,
+)
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
 
 
 def main():
@@ -133,7 +136,7 @@ def main():
         argument_spec={
             "image": {"type": "path"},
             "sha256": {"type": "str"},
-            "minimum_version": {"type": "str", "default": _additions.MINIMUM},
+            "minimum_version": {"type": "str", "default": additions_versions.MINIMUM},
             "bad_versions": {"type": "list", "elements": "str", "default": []},
             "timeout": {"type": "int", "default": 1800},
         },
@@ -142,7 +145,7 @@ def main():
     )
     options = module.params
     try:
-        limits = _additions.limits(options["minimum_version"], options["bad_versions"])
+        limits = additions_versions.limits(options["minimum_version"], options["bad_versions"])
         result, warnings = install(Guest(), options, limits, module.check_mode)
     except (Failure, ValueError) as error:
         module.fail_json(msg=str(error))
@@ -157,9 +160,9 @@ def install(guest, options, limits, check_mode):
     """The module's result, and what to warn of."""
     machine = os.uname().machine
     if options["image"]:
-        source = contextlib.nullcontext(_installer.from_file(options["image"], options["sha256"], machine))
+        source = contextlib.nullcontext(additions_installer.from_file(options["image"], options["sha256"], machine))
     else:
-        source = _installer.from_drive(guest, machine)
+        source = additions_installer.from_drive(guest, machine)
     with source as found:
         if found is None:
             raise Failure(
@@ -167,7 +170,7 @@ def install(guest, options, limits, check_mode):
                 "'VBoxManage storageattach MACHINE --storagectl CONTROLLER --port PORT --device DEVICE --type dvddrive "
                 "--medium additions', or name an image."
             )
-        problem = _additions.problem(found.version, _additions.ORACLE, limits)
+        problem = additions_versions.problem(found.version, additions_versions.ORACLE, limits)
         if problem:
             raise Failure(f"{found.name}: {problem}")
         return bring(guest, found, options["timeout"], check_mode)
@@ -175,14 +178,14 @@ def install(guest, options, limits, check_mode):
 
 def bring(guest, source, timeout, check_mode):
     """Bring a guest to the version of an installer: the result, and what to warn of."""
-    before = _installer.look(guest)
-    operation = _installer.operation(source.version, before)
+    before = additions_installer.look(guest)
+    operation = additions_installer.operation(source.version, before)
     result = {
-        "changed": operation != _installer.NOTHING,
+        "changed": operation != additions_installer.NOTHING,
         "operation": operation,
         "version": source.version.text,
         "previous": before.record,
-        "restart": _additions.restart(before.loaded, before.installed),
+        "restart": additions_versions.restart(before.loaded, before.installed),
         "missing": [],
         "unmounted": [],
     }
@@ -190,23 +193,23 @@ def bring(guest, source, timeout, check_mode):
         result["diff"] = {
             "before": "Guest Additions: {}\n".format(before.record or "none of Oracle's"),
             "after": "Guest Additions: {}{}\n".format(
-                source.version.text, ", drivers built for this kernel" if operation == _installer.SETUP else ""
+                source.version.text, ", drivers built for this kernel" if operation == additions_installer.SETUP else ""
             ),
         }
-        if operation == _installer.INSTALL:
-            _installer.check_foreign(guest)
-        result["missing"] = _installer.missing(guest)
+        if operation == additions_installer.INSTALL:
+            additions_installer.check_foreign(guest)
+        result["missing"] = additions_installer.missing(guest)
     if not result["changed"] or check_mode:
         return result, [text for text in [result["restart"]] if text]
     if result["missing"]:
         raise Failure(" ".join(result["missing"]))
-    mounted = _installer.shared_folders(guest)
-    setting_up = operation == _installer.SETUP
-    ran = _installer.set_up(timeout) if setting_up else _installer.install(source, timeout)
-    outcome = _installer.judge(
-        source.version, _installer.look(guest), ran.status, ran.output, guest.virtualbox()["guest"]
+    mounted = additions_installer.shared_folders(guest)
+    setting_up = operation == additions_installer.SETUP
+    ran = additions_installer.set_up(timeout) if setting_up else additions_installer.install(source, timeout)
+    outcome = additions_installer.judge(
+        source.version, additions_installer.look(guest), ran.status, ran.output, guest.virtualbox()["guest"]
     )
-    still = _installer.shared_folders(guest)
+    still = additions_installer.shared_folders(guest)
     result.update(
         restart=outcome.restart,
         unmounted=[path for path in mounted if path not in still],

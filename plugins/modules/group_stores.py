@@ -83,8 +83,9 @@ user_group:
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _groups, _paths
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import group_stores
 
 
 def main():
@@ -102,16 +103,16 @@ def main():
         if not os.path.isabs(path) or os.path.normpath(path) != path or path == "/":
             raise Failure("path '%s' is not absolute and normalised: write it from '/' on, without '..', '.', doubled "
                           "or trailing slashes." % path)
-        plan = _groups.survey(path, module.params["names"], module.params["exclusive"])
+        plan = group_stores.survey(path, module.params["names"], module.params["exclusive"])
         if not module.check_mode:
-            _groups.carry_out(plan)
+            group_stores.carry_out(plan)
     except Failure as failure:
         module.fail_json(msg=str(failure))
     module.exit_json(
         changed=bool(plan.make or plan.remove),
         path=path,
         stores=[store._asdict() for store in plan.stores],
-        user_group=_paths.group_name(os.getegid()),
+        user_group=inspecting.group_name(os.getegid()),
         diff={
             "before": "".join("%s\n" % folder for folder in sorted(plan.remove)),
             "after": "".join("%s\n" % folder for folder, _mode in plan.make),

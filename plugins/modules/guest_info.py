@@ -321,15 +321,15 @@ guest:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_versions
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
 
 
 def main():
     """Read the guest."""
     module = AnsibleModule(
         argument_spec={
-            "minimum_version": {"type": "str", "default": _additions.MINIMUM},
+            "minimum_version": {"type": "str", "default": additions_versions.MINIMUM},
             "bad_versions": {"type": "list", "elements": "str", "default": []},
             "tools": {"type": "bool", "default": True},
             "fstab": {"type": "path", "default": "/etc/fstab"},
@@ -340,7 +340,7 @@ def main():
     )
     options = module.params
     try:
-        refused = _additions.limits(options["minimum_version"], options["bad_versions"])
+        refused = additions_versions.limits(options["minimum_version"], options["bad_versions"])
     except ValueError as error:
         module.fail_json(msg=str(error))
     guest = Guest().everything(

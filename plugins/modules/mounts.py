@@ -175,10 +175,11 @@ import contextlib
 import pwd
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _mounting
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._mounts import Gone, Mount
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import mounting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.fstab import Gone, Mount
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
 
 MOUNT = {
     "share": {"type": "str"},
@@ -212,7 +213,7 @@ def request(params, check_mode=False):
         raise Failure("There is no user '%s', to whom a mount is to belong. Create the user first." % missing[0])
     warnings = ["There is no user '%s' yet, whose numbers the options of a mount will have." % name
                 for name in dict.fromkeys(missing)]
-    return _mounting.Request(
+    return mounting.Request(
         [
             Mount(entry["share"], entry["path"], entry["writable"], (*entry["options"], *owner), entry["store"])
             for entry, owner in zip(entries, owners)
@@ -245,13 +246,13 @@ def main():
     guest = Guest()
     commands = []
     try:
-        with contextlib.nullcontext() if module.check_mode else _files.locked(_mounting.LOCK):
+        with contextlib.nullcontext() if module.check_mode else replacing.locked(mounting.LOCK):
             asked, warnings = request(module.params, module.check_mode)
-            plan = _mounting.survey(guest, asked)
+            plan = mounting.survey(guest, asked)
             commands = plan.commands
             if plan.changed and not module.check_mode:
                 commands = []
-                _mounting.Run(guest, plan, commands).carry_out()
+                mounting.Run(guest, plan, commands).carry_out()
     except Failure as failure:
         module.fail_json(msg=str(failure), commands=commands)
     for warning in warnings + plan.warnings:

@@ -151,8 +151,8 @@ kept:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _placing, _sudo
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import placing, sudo
 
 PRESENT = {
     "path": {"type": "str", "required": True},
@@ -175,8 +175,8 @@ def wanted(params):
     """What is to be at each path."""
     present = [{**item, "content": item["content"] or "", "validate": tuple(item["validate"])}
                for item in params["present"]]
-    return [_placing.Wanted(**item) for item in present] + [
-        _placing.Wanted(path, "absent") for path in params["absent"]
+    return [placing.Wanted(**item) for item in present] + [
+        placing.Wanted(path, "absent") for path in params["absent"]
     ]
 
 
@@ -198,14 +198,14 @@ def main():
     )
     kept = []
     try:
-        changes = _placing.plan(wanted(module.params), module.check_mode)
-        diff = [_placing.difference(change) for change in changes]
+        changes = placing.plan(wanted(module.params), module.check_mode)
+        diff = [placing.difference(change) for change in changes]
         if not module.check_mode:
-            kept = _placing.carry_out(changes, module.run_command, module.backup_local)
+            kept = placing.carry_out(changes, module.run_command, module.backup_local)
     except Failure as failure:
         module.fail_json(msg=str(failure))
     if module.params["sudo"] and not (changes and module.check_mode):
-        problem = _sudo.problem(_sudo.Rule(**module.params["sudo"]))
+        problem = sudo.problem(sudo.Rule(**module.params["sudo"]))
         if problem:
             module.fail_json(msg=problem, changed=bool(changes), diff=diff)
     module.exit_json(

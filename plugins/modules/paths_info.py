@@ -60,7 +60,7 @@ paths:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _paths
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting
 
 
 def main():
@@ -74,7 +74,7 @@ def main():
         if not path.startswith("/") or "\0" in path:
             module.fail_json(msg="path %r is not absolute: write it from '/' on." % path)
         try:
-            found[path] = _paths.look(path)
+            found[path] = inspecting.look(path)
         except OSError as error:
             module.fail_json(msg="%s cannot be reached: %s." % (path, error.strerror))
     module.exit_json(changed=False, paths=found)

@@ -289,10 +289,11 @@ import dataclasses
 import shlex
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _known, _shares
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._apply import Applier
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import Share, VBoxManage
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, recognizing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.applying import Applier
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import Share, VBoxManage
 
 SHARE_SPEC = {
     "name": {"type": "str", "required": True},
@@ -301,7 +302,7 @@ SHARE_SPEC = {
     "automount": {"type": "bool", "default": False},
     "mount_point": {"type": "str", "default": ""},
     "symlinks": {"type": "bool", "default": False},
-    "symlink_policy": {"type": "str", "choices": list(_shares.POLICIES), "default": "none"},
+    "symlink_policy": {"type": "str", "choices": list(planning.POLICIES), "default": "none"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
 
@@ -318,9 +319,9 @@ def wanted_of(entry, exclusive, folders):
     present = tuple(Share(**{key: value for key, value in item.items() if key != "state"})
                     for item in entry["shares"] if item["state"] == "present")
     for share in present:
-        _shares.check_share(share)
+        planning.check_share(share)
     absent = tuple(item["name"] for item in entry["shares"] if item["state"] == "absent")
-    return _shares.Wanted(present, absent, exclusive, folders)
+    return planning.Wanted(present, absent, exclusive, folders)
 
 
 class Plan:
@@ -340,7 +341,7 @@ def check_folders(wanted, check_mode):
     missing = []
     for share in dict.fromkeys(share for want in wanted for share in want.present):
         try:
-            _shares.check_folder(share)
+            planning.check_folder(share)
         except FileNotFoundError as error:
             if not check_mode:
                 raise Failure("%s: create it, or correct the path." % error) from error
@@ -350,7 +351,7 @@ def check_folders(wanted, check_mode):
 
 def plan(module, virtualbox):
     """The Plan. Everything that is wrong is refused here."""
-    params, made, folders = module.params, Plan(), _known.folders_of(module.params["folders"])
+    params, made, folders = module.params, Plan(), recognizing.folders_of(module.params["folders"])
     wanted = {entry["machine"]: wanted_of(entry, params["exclusive"], folders) for entry in params["machines"]}
     if len(wanted) < len(params["machines"]):
         names = [entry["machine"] for entry in params["machines"]]
@@ -358,15 +359,15 @@ def plan(module, virtualbox):
                       % next(name for name in names if names.count(name) > 1))
     made.missing_paths = check_folders(wanted.values(), module.check_mode)
     machines = virtualbox.machines()
-    listed = [(_shares.resolve(machines, identifier), want) for identifier, want in wanted.items()]
+    listed = [(planning.resolve(machines, identifier), want) for identifier, want in wanted.items()]
     uuids = [machine.uuid for machine, _want in listed]
     for machine, _want in listed:
         if uuids.count(machine.uuid) > 1:
             raise Failure("machine %s is listed twice, by name and by UUID: list it once." % machine.label)
     if params["exclusive"] and params["whole_host"]:
-        listed += [(machine, _shares.Wanted(exclusive=True, folders=folders))
+        listed += [(machine, planning.Wanted(exclusive=True, folders=folders))
                    for machine in machines if machine.uuid not in uuids]
-    made.inaccessible = [_shares.inaccessible(machine) for machine, _want in listed if not machine.accessible]
+    made.inaccessible = [planning.inaccessible(machine) for machine, _want in listed if not machine.accessible]
     if made.inaccessible and params["when_inaccessible"] == "refuse":
         raise Failure(" ".join(made.inaccessible))
     made.machines = [(machine, want) for machine, want in listed if machine.accessible]
@@ -384,11 +385,11 @@ def removal(machine, share):
 def look_for_others(module, made, folders, listed):
     """Fills in what of the Plan is about other shares, and leaves machines alone where that is to be so."""
     when = module.params["when_shared_otherwise"]
-    targets = _known.shared(folders, [share.path for _machine, want in made.machines for share in want.present])
-    mounts = _known.read_mounts()
+    targets = recognizing.shared(folders, [share.path for _machine, want in made.machines for share in want.present])
+    mounts = recognizing.read_mounts()
     left = set()
     for machine, want in made.machines:
-        for other in _shares.others(machine, want, targets, mounts):
+        for other in planning.others(machine, want, targets, mounts):
             other = dataclasses.replace(other, refused=other.refused and when != "warn" and machine.uuid in listed)
             made.others.append((machine, other))
             text = "machine %s: %s" % (machine.label, other.text)
@@ -429,7 +430,7 @@ def result_of(outcomes):
             for change, action, reason in [
                 *((change, change.action, reason) for change, reason in outcome.pending),
                 *((change, "restart", SYMLINKS_LATER) for change in outcome.restart)]],
-        "diff": _shares.diff({machine.label: outcome.done for machine, outcome in outcomes}),
+        "diff": planning.diff({machine.label: outcome.done for machine, outcome in outcomes}),
     }
 
 
@@ -449,7 +450,7 @@ def unfinished(applier, virtualbox, outcomes, plans):
 
 def alone(folder, timeout):
     """A lock on VirtualBox's settings folder, so that two runs of this module do not cross."""
-    return _files.locked(
+    return replacing.locked(
         folder, timeout, "VirtualBox's settings folder", folder=True,
         unopened="Run as the user who owns the machines, or set VBOX_USER_HOME.",
         held="Wait until it ends, or raise lock_timeout.")
@@ -503,7 +504,7 @@ def main():
             "when_inaccessible": {"type": "str", "choices": ["fail", "report", "refuse"], "default": "fail"},
             "when_shared_otherwise": {
                 "type": "str", "choices": ["warn", "fail", "report", "refuse"], "default": "warn"},
-            "folders": _known.OPTION,
+            "folders": recognizing.OPTION,
             "when_busy": {"type": "str", "choices": ["later", "transient", "fail"], "default": "later"},
             "lock_timeout": {"type": "int", "default": 30},
             "vboxmanage": {"type": "str", "default": "VBoxManage"},

@@ -149,10 +149,10 @@ left:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._capped import capped
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_tree import Limits
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.extracting import Limits
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.cut_lists import capped
 
 MOST_ANSWERS = 1000
 """Answers that are told."""
@@ -166,19 +166,19 @@ def main():
     module = AnsibleModule(
         argument_spec={
             "store": {"type": "path", "required": True},
-            "boxes": {"type": "path", "default": _import.BOXES},
+            "boxes": {"type": "path", "default": one_pass.BOXES},
             **{name: {"type": "int", "default": value} for name, value in limits.items()},
             "workers": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
     params = module.params
-    options = _import.Options(
+    options = one_pass.Options(
         params["store"], params["boxes"], Limits(*(params[name] for name in limits)), params["workers"]
     )
     given = []
     try:
-        result = _import.run(options, given.append, module.check_mode)
+        result = one_pass.run(options, given.append, module.check_mode)
     except Failure as failure:
         module.fail_json(msg=str(failure), changed=bool(given) and not module.check_mode, **told(given))
     for warning in result.warnings:

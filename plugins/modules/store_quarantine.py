@@ -131,9 +131,9 @@ not_moved_left_out:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._capped import capped
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import quarantine
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.cut_lists import capped
 
 MOST = 10_000
 """Entries of a list in the result."""
@@ -164,11 +164,11 @@ def main():
         supports_check_mode=True,
     )
     params = module.params
-    folder = params["folder"] or _quarantine.default_folder(params["path"])
-    request = _quarantine.Request(params["path"], params["names"], folder, params["state"] == "restored")
+    folder = params["folder"] or quarantine.default_folder(params["path"])
+    request = quarantine.Request(params["path"], params["names"], folder, params["state"] == "restored")
     moved, left, failure = [], [], None
     try:
-        left = _quarantine.run(request, moved, module.check_mode)
+        left = quarantine.run(request, moved, module.check_mode)
     except Failure as error:
         failure = str(error)
     result = answer(moved, left)

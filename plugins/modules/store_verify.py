@@ -303,15 +303,16 @@ import json
 import os
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _store, _verify
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._capped import capped
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import judging, verifying
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.cut_lists import capped
 
 TOLD = 3
 """Problems that a message names."""
 
 # How many entries of a list are in the result, and of how many bytes.
-MOST = _verify.IN_FULL
+MOST = verifying.IN_FULL
 ROOM = 2 << 20
 MOST_SKIPPED = 1000
 ROOM_SKIPPED = 1 << 18
@@ -323,8 +324,8 @@ MOST_NAMES = 100_000
 def in_full(store, name, verdict):
     """A problem as it is returned."""
     return {
-        "name": _store.shown(name),
-        "path": _store.shown(os.path.join(store, name)),
+        "name": judging.shown(name),
+        "path": judging.shown(os.path.join(store, name)),
         "status": verdict.status,
         "reason": verdict.reason,
         "detail": verdict.detail,
@@ -345,7 +346,7 @@ def by_store(problems):
     """The names of what is corrupt, for each store, as the quarantine takes them."""
     corrupt = [(path, name) for path, name, verdict in problems if verdict.status == "corrupt"]
     found = {}
-    for path, name in capped(corrupt, MOST_CORRUPT, ROOM_CORRUPT, lambda one: (one[0], _store.shown(one[1]))):
+    for path, name in capped(corrupt, MOST_CORRUPT, ROOM_CORRUPT, lambda one: (one[0], judging.shown(one[1]))):
         found.setdefault(path.rstrip("/") or "/", []).append(name)
     return found
 
@@ -353,12 +354,12 @@ def by_store(problems):
 def passed_over(skipped):
     """A name that is none of an implementation, as it is returned."""
     store, name, reason = skipped
-    return {"name": _store.shown(name), "path": _store.shown(os.path.join(store, name)), "reason": reason}
+    return {"name": judging.shown(name), "path": judging.shown(os.path.join(store, name)), "reason": reason}
 
 
 def lists(report):
     """What is listed in the result, cut where whoever writes the store has made it long."""
-    problems = sorted(report.problems, key=lambda problem: _verify.first_by_weight(problem[1]))
+    problems = sorted(report.problems, key=lambda problem: verifying.first_by_weight(problem[1]))
     kept = capped(problems, MOST, ROOM, lambda problem: in_full(*problem), without_changes)
     in_order = sorted(zip(problems, kept), key=lambda pair: (os.fsencode(pair[0][1]), pair[0][0]))
     return {
@@ -390,7 +391,7 @@ def refusal(options):
 
 def chosen(options, keep):
     """How to verify, by the module's options."""
-    return _verify.Options(
+    return verifying.Options(
         names=options["names"],
         workers=options["workers"],
         records=options["record"] if options["mode"] == "changed" else "",
@@ -437,7 +438,7 @@ def main():
     if refused:
         module.fail_json(msg=refused)
     try:
-        report = _verify.verify(options["path"], chosen(options, not module.check_mode))
+        report = verifying.verify(options["path"], chosen(options, not module.check_mode))
     except Failure as error:
         module.fail_json(msg=str(error))
     for warning in report.warnings:
@@ -457,7 +458,7 @@ def teller(path):
         if written and not os.path.lexists(path):
             raise Failure(f"{path} was removed, so the run was ended. Run again to verify.")
         with contextlib.suppress(Failure):
-            _files.replace(path, json.dumps(progress._asdict()) + "\n", 0o600)
+            replacing.replace(path, json.dumps(progress._asdict()) + "\n", 0o600)
             written = True
 
     return tell if path else lambda progress: None

@@ -16,7 +16,10 @@ import unicodedata
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import MODIFY_VERSION, SYMLINKS_KEY
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import (
+    MODIFY_VERSION,
+    SYMLINKS_KEY,
+)
 
 READ_ONLY = ("ro", "nodev", "nosuid")
 GENERATIONS = ("1", "2")

@@ -33,8 +33,8 @@ MOST_MEMORY = 100
 def generate(store: Path, implementations: int, files: int, size: int) -> None:
     """Fill a store: so many implementations of so many files and bytes in all, of sizes as in packages."""
     sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"])
-    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest as manifest
-    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _tree as tree
+    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests as manifest
+    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import trees as tree
 
     algorithm = manifest.ALGORITHMS["sha256new"]
     chance = random.Random(implementations)

@@ -13,10 +13,10 @@ import resource
 import sys
 
 sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"])
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _verify
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import verifying
 
 store, record = sys.argv[1:3]
-report = _verify.verify([store], _verify.Options(records=record))
+report = verifying.verify([store], verifying.Options(records=record))
 own, child = (resource.getrusage(who).ru_maxrss for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 workers = len(os.sched_getaffinity(0))
 print(json.dumps({**report.summary, "megabytes": (own + workers * child) / 1024, "warnings": report.warnings}))

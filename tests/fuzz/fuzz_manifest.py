@@ -32,7 +32,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "tools"))
 
 import collection
 import hypotheses
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _record
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests, verified_before
 from hypothesis import assume, given, seed, settings
 from hypothesis import strategies as st
 
@@ -40,7 +40,7 @@ assert collection.FINDER, "it makes ansible_collections importable"
 assert hypotheses.PROFILE, "it loads the profile of property tests"
 
 ROUND = 200  # examples of one target
-ALGORITHMS = st.sampled_from(list(_manifest.ALGORITHMS.values()))
+ALGORITHMS = st.sampled_from(list(manifests.ALGORITHMS.values()))
 LEAVES = st.binary(min_size=1, max_size=20).filter(
     lambda leaf: not set(leaf) & set(b"/\n\0") and leaf not in (b".", b"..")
 )
@@ -48,7 +48,7 @@ COUNT: collections.Counter[str] = collections.Counter()
 
 
 @st.composite
-def good_lines(draw: st.DrawFn, algorithm: _manifest.Algorithm) -> bytes:
+def good_lines(draw: st.DrawFn, algorithm: manifests.Algorithm) -> bytes:
     """A line as this project writes it."""
     digest = algorithm.hash(draw(st.binary(max_size=3))).digest()
     mode, size = draw(st.sampled_from([0o644, 0o755])), draw(st.integers(0, 9999))
@@ -56,9 +56,9 @@ def good_lines(draw: st.DrawFn, algorithm: _manifest.Algorithm) -> bytes:
     leaf = draw(LEAVES)
     path = b"".join(b"/" + part for part in draw(st.lists(LEAVES, min_size=1, max_size=3)))
     lines = (
-        _manifest.file_line(digest, mode, time_, size, leaf),
-        _manifest.link_line(algorithm, b"x", leaf),
-        _manifest.directory_line(algorithm, path, time_),
+        manifests.file_line(digest, mode, time_, size, leaf),
+        manifests.link_line(algorithm, b"x", leaf),
+        manifests.directory_line(algorithm, path, time_),
     )
     return draw(st.sampled_from(lines))
 
@@ -76,7 +76,7 @@ def damaged(draw: st.DrawFn, whole: bytes) -> bytes:
     return whole
 
 
-def is_line(line: bytes, algorithm: _manifest.Algorithm) -> bool:
+def is_line(line: bytes, algorithm: manifests.Algorithm) -> bool:
     """Whether this is a line of a manifest: the specification a second time, written without regular expressions."""
 
     def number(word: bytes, *, negative: bool = False) -> bool:
@@ -116,11 +116,11 @@ def check_clear(error: ValueError) -> None:
 
 
 @given(st.data(), ALGORITHMS)
-def line(data: st.DataObject, algorithm: _manifest.Algorithm) -> None:
+def line(data: st.DataObject, algorithm: manifests.Algorithm) -> None:
     """A line is read if and only if it is one."""
     text = data.draw(st.one_of(st.binary(max_size=100), good_lines(algorithm).flatmap(damaged)))
     try:
-        found = _manifest.parse_line(text, algorithm)
+        found = manifests.parse_line(text, algorithm)
     except ValueError as error:
         check_clear(error)
         assert not is_line(text, algorithm)
@@ -131,17 +131,17 @@ def line(data: st.DataObject, algorithm: _manifest.Algorithm) -> None:
 
 
 @given(st.data(), ALGORITHMS, st.integers(0, 5))
-def differences(data: st.DataObject, algorithm: _manifest.Algorithm, most: int) -> None:
+def differences(data: st.DataObject, algorithm: manifests.Algorithm, most: int) -> None:
     """Differences count the lines that only one manifest has, and are the same the other way round."""
     lines = st.lists(st.one_of(good_lines(algorithm), st.binary(max_size=20)), max_size=8)
     recorded = data.draw(lines)
     generated = data.draw(st.one_of(lines, st.permutations(recorded), st.just(recorded)))
-    found = _manifest.differences(recorded, iter(generated), most)
+    found = manifests.differences(recorded, iter(generated), most)
     assert found
     assert len(found.lines) <= most and found.left_out >= 0
     assert all(text[0] in "-+" and text.isprintable() for text in found.lines)
     first, second = generated, recorded
-    other = _manifest.differences(first, second, most)
+    other = manifests.differences(first, second, most)
     assert other and len(other.lines) + other.left_out == len(found.lines) + found.left_out
     total = collections.Counter(recorded)
     total.subtract(generated)
@@ -153,14 +153,14 @@ def differences(data: st.DataObject, algorithm: _manifest.Algorithm, most: int) 
 @given(st.binary(max_size=200))
 def weight(text: bytes) -> None:
     """Work is estimated from anything."""
-    files, size = _manifest.weight(text)
+    files, size = manifests.weight(text)
     assert files >= 0 and size >= 0
 
 
 @given(st.binary(max_size=50))
 def readable(text: bytes) -> None:
     """Names for people are printable, and on one line."""
-    assert _manifest.readable(text).isprintable()
+    assert manifests.readable(text).isprintable()
 
 
 @st.composite
@@ -174,17 +174,17 @@ def names(draw: st.DrawFn) -> str:
 @given(st.one_of(st.text(max_size=80), names()))
 def name(text: str) -> None:
     """A name is one of an algorithm that writes it so."""
-    algorithm = _manifest.algorithm_of(text)
-    assert _manifest.is_name(text) == (algorithm is not None)
+    algorithm = manifests.algorithm_of(text)
+    assert manifests.is_name(text) == (algorithm is not None)
     if algorithm:
-        assert _manifest.claims_to_be_name(text)
+        assert manifests.claims_to_be_name(text)
         assert text.startswith(algorithm.name) and text.isascii() and "\n" not in text
         COUNT["names"] += 1
 
 
 STATUS = os.stat("/")
 KNOWN = st.dictionaries(
-    st.text(max_size=5), st.builds(_record.Known, st.text(max_size=5), st.integers(0), st.integers(0)), max_size=3
+    st.text(max_size=5), st.builds(verified_before.Known, st.text(max_size=5), st.integers(0), st.integers(0)), max_size=3
 )
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
@@ -199,17 +199,17 @@ def sign(body: str) -> str:
 
 
 @given(KNOWN)
-def good_record(known: dict[str, _record.Known]) -> None:
+def good_record(known: dict[str, verified_before.Known]) -> None:
     """What is written is read."""
     with contextlib.suppress(UnicodeEncodeError):
-        assert _record.decode(_record.encode(STATUS, "boot", "who", known), STATUS, "boot", "who") == known
+        assert verified_before.decode(verified_before.encode(STATUS, "boot", "who", known), STATUS, "boot", "who") == known
         COUNT["records read"] += 1
 
 
 @given(st.data(), KNOWN)
-def damaged_record(data: st.DataObject, known: dict[str, _record.Known]) -> None:
+def damaged_record(data: st.DataObject, known: dict[str, verified_before.Known]) -> None:
     """A record that was changed anywhere is refused."""
-    text = _record.encode(STATUS, "boot", "who", known).encode()
+    text = verified_before.encode(STATUS, "boot", "who", known).encode()
     other = data.draw(damaged(text))
     assume(other != text)
     try:
@@ -217,7 +217,7 @@ def damaged_record(data: st.DataObject, known: dict[str, _record.Known]) -> None
     except UnicodeDecodeError:
         return
     try:
-        _record.decode(decoded, STATUS, "boot", "who")
+        verified_before.decode(decoded, STATUS, "boot", "who")
     except ValueError as error:
         check_clear(error)
     else:
@@ -228,9 +228,9 @@ def damaged_record(data: st.DataObject, known: dict[str, _record.Known]) -> None
 def signed_record(body: Any, fits: bool) -> None:
     """A record with the right hash holds what one holds, or is refused."""
     if fits and isinstance(body, dict):
-        body = {**body, **_record._header(STATUS, "boot", "who")}
+        body = {**body, **verified_before._header(STATUS, "boot", "who")}
     try:
-        found = _record.decode(sign(json.dumps(body)), STATUS, "boot", "who")
+        found = verified_before.decode(sign(json.dumps(body)), STATUS, "boot", "who")
     except ValueError as error:
         check_clear(error)
         return
@@ -246,7 +246,7 @@ def file(text: bytes) -> None:
         os.chmod(folder, 0o700)
         fd = os.open(folder, os.O_RDONLY)
         try:
-            record = _record.Record(folder, folder, fd, "who")
+            record = verified_before.Record(folder, folder, fd, "who")
         finally:
             os.close(fd)
         with open(os.open(record._path, os.O_CREAT | os.O_WRONLY, 0o600), "wb") as written:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import collection
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass
 from hosts import Host
 from labkit.waiting import HANG
 
@@ -21,7 +21,7 @@ assert collection.FINDER, "it makes ansible_collections importable for the test 
 @pytest.fixture(autouse=True)
 def patient(monkeypatch: pytest.MonkeyPatch) -> None:
     """Wait for another pass, such as what is left of one that was killed, until it hangs."""
-    monkeypatch.setattr(_import, "_PATIENCE", HANG)
+    monkeypatch.setattr(one_pass, "_PATIENCE", HANG)
 
 
 @pytest.fixture

@@ -75,13 +75,13 @@ class Canaries:
 def tree(folder: Path, number: int) -> tuple[Path, str]:
     """A package, and its name."""
     sys.path.insert(0, PROGRAM)
-    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _tree
+    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests, trees
 
     path = folder / f"package-{number}"
     (path / "d").mkdir(parents=True)
     (path / "d/file").write_text(f"package {number}\n" * 1000)
     (path / "d/link").symlink_to("file")
-    return path, _tree.digest(str(path), _manifest.ALGORITHMS["sha256new"])
+    return path, trees.digest(str(path), manifests.ALGORITHMS["sha256new"])
 
 
 def attacks(canaries: Canaries, archive: Path, wanted: str) -> dict[str, Callable[[], None]]:

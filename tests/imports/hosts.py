@@ -20,8 +20,9 @@ from typing import Any
 
 import children
 import zero
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import, _import_turns, _manifest, _verify
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_tree import Limits
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass, turn_taking
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.extracting import Limits
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests, verifying
 from labkit.waiting import HANG
 from setup import REPOSITORY
 from zero import File, Folder, Link
@@ -56,7 +57,7 @@ class Host:
     def __init__(self, folder: Path, boxes: Iterable[str] = ("good", "evil", "other")) -> None:
         self.folder = folder
         self.store = zero.store_under(folder / "cache")
-        self.staging = Path(_import.staging_folder(str(self.store)))
+        self.staging = Path(one_pass.staging_folder(str(self.store)))
         self.staging.mkdir()
         self.boxes = folder / "boxes"
         self.boxes.mkdir()
@@ -70,14 +71,14 @@ class Host:
         self.limits = LIMITS
 
     @property
-    def options(self) -> _import.Options:
+    def options(self) -> one_pass.Options:
         """What a pass is started with."""
-        return _import.Options(str(self.store), str(self.boxes), self.limits, workers=2)
+        return one_pass.Options(str(self.store), str(self.boxes), self.limits, workers=2)
 
-    def run(self, dry: bool = False) -> list[_import.Answer]:
+    def run(self, dry: bool = False) -> list[one_pass.Answer]:
         """One pass, as root starts it, which goes on as the store's owner."""
-        answers: list[_import.Answer] = []
-        _import.run(self.options, answers.append, dry)
+        answers: list[one_pass.Answer] = []
+        one_pass.run(self.options, answers.append, dry)
         return answers
 
     def as_guest(self, do: Callable[[], Any], apart: bool = True) -> Any:
@@ -109,7 +110,7 @@ class Host:
         """Nothing is wrong in the store, and nothing is left over; the names in the store."""
         names = self.sound()
         assert set(os.listdir(self.store)) == names
-        assert set(os.listdir(self.staging)) <= {_import_turns.STATE}
+        assert set(os.listdir(self.staging)) <= {turn_taking.STATE}
         for box in filter(Path.is_dir, self.boxes.iterdir()):
             left = [name for name in os.listdir(os.fsencode(box)) if name.endswith(b".tar")]
             assert left == [], f"{box.name} still has {left}"
@@ -122,7 +123,7 @@ class Host:
 
     def sound(self) -> set[str]:
         """Every implementation in the store is sound, also in its modes; their names."""
-        report = _verify.verify([str(self.store)], _verify.Options(workers=1))
+        report = verifying.verify([str(self.store)], verifying.Options(workers=1))
         assert report.problems == []
         for name in report.names:
             for path, folders, files in os.walk(os.fsencode(self.store / name)):
@@ -164,7 +165,7 @@ def entries(tree: Folder, path: bytes = b"") -> Iterable[tuple[tarfile.TarInfo, 
             info.type, info.linkname = tarfile.SYMTYPE, node.target.decode()
             yield info, b""
         elif isinstance(node, File):
-            info.size, info.mtime, info.mode = len(node.content), _manifest.seconds(node.mtime), node.mode
+            info.size, info.mtime, info.mode = len(node.content), manifests.seconds(node.mtime), node.mode
             yield info, node.content
         else:
             info.type = tarfile.DIRTYPE

@@ -22,7 +22,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import, _import_archive, _import_boxes
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import archives, guest_boxes, one_pass
 from hosts import GUEST, SECOND, SERVICE, TREE, Host, digest, pack
 from zero import File, Folder, Link
 
@@ -233,7 +233,7 @@ def test_zero_install_reads_the_longest_path_that_is_taken(host: Host, folder: P
     for name in reversed(names):
         node = Folder({name: node})
     assert isinstance(node, Folder)
-    assert len(b"/".join(names)) == _import_archive.LONGEST_PATH - 1
+    assert len(b"/".join(names)) == archives.LONGEST_PATH - 1
     wanted = digest(node, folder)
     host.put("evil", wanted, pack(node))
     assert [answer.reason for answer in host.run()] == [""]
@@ -488,7 +488,7 @@ def test_a_guest_can_neither_open_its_box_to_others_nor_reach_those_of_others(ho
 
 def removed(host: Host, dry: bool = False) -> int:
     """How many things a pass says that it removed."""
-    return _import.run(host.options, lambda answer: None, dry).removed
+    return one_pass.run(host.options, lambda answer: None, dry).removed
 
 
 def test_what_is_old_is_removed(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -502,7 +502,7 @@ def test_what_is_old_is_removed(host: Host, monkeypatch: pytest.MonkeyPatch) -> 
     host.as_guest(leave)
     host.run()
     assert len(os.listdir(host.boxes / "evil")) == 5
-    monkeypatch.setattr(_import_boxes, "OLD", -1)
+    monkeypatch.setattr(guest_boxes, "OLD", -1)
     assert removed(host) == 4
     # What is in a folder of another user cannot be removed; then it has a name that is none of a request.
     (left,) = os.listdir(host.boxes / "evil")

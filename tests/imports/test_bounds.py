@@ -15,16 +15,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import (
-    _import,
-    _import_boxes,
-    _import_process,
-    _import_tree,
-    _import_turns,
-    _store,
-)
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_archive import Refused
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import (
+    extract_process,
+    extracting,
+    guest_boxes,
+    one_pass,
+    turn_taking,
+)
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.archives import Refused
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import judging
 from hosts import GUEST, SERVICE, TREE, Host, digest, disk_of_24_mb, named, pack
 from zero import File, Folder
 
@@ -56,35 +56,35 @@ def failing(real: Callable[..., Any], box_of: Callable[..., str], digest_of: Cal
     return do
 
 
-def request_of(*arguments: Any) -> _import_boxes.Request:
+def request_of(*arguments: Any) -> guest_boxes.Request:
     """The request that a function is called for."""
-    (request,) = [argument for argument in arguments if isinstance(argument, _import_boxes.Request)]
+    (request,) = [argument for argument in arguments if isinstance(argument, guest_boxes.Request)]
     return request
 
 
 def fail_at(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the handling of the requests of ``evil`` fail at a place."""
-    unpacking, by_request = _import_process.Unpacking, (
+    unpacking, by_request = extract_process.Unpacking, (
         lambda *given: request_of(*given).box.name,
         lambda *given: request_of(*given).digest,
     )
     own = (lambda it: it.request.box.name, lambda it: it.request.digest)
     if place == "name":
-        real = _import_boxes.Request.algorithm.fget  # type: ignore[attr-defined]
-        monkeypatch.setattr(_import_boxes.Request, "algorithm", property(failing(real, *by_request)))
+        real = guest_boxes.Request.algorithm.fget  # type: ignore[attr-defined]
+        monkeypatch.setattr(guest_boxes.Request, "algorithm", property(failing(real, *by_request)))
     elif place in ("open_request", "answer"):
-        monkeypatch.setattr(_import_boxes, place, failing(getattr(_import_boxes, place), *by_request))
+        monkeypatch.setattr(guest_boxes, place, failing(getattr(guest_boxes, place), *by_request))
     elif place == "discard":
         named_by = (lambda box, *_more: box.name, lambda _box, name, _budget: name.removesuffix(".tar"))
-        monkeypatch.setattr(_import_boxes, place, failing(_import_boxes.discard, *named_by))
+        monkeypatch.setattr(guest_boxes, place, failing(guest_boxes.discard, *named_by))
     elif place == "shown":
         by_text = (lambda text: "evil" if text.startswith("sha256=0") else "", lambda text: text)
-        monkeypatch.setattr(_store, place, failing(_store.shown, *by_text))
+        monkeypatch.setattr(judging, place, failing(judging.shown, *by_text))
     elif place == "_move_in":
         by_unpacking = (lambda _pass, it: it.request.box.name, lambda _pass, it: it.request.digest)
         judge = unpacking._judge
         monkeypatch.setattr(unpacking, "_judge", lambda it: "" if it.request.box.name == "evil" else judge(it))
-        monkeypatch.setattr(_import._Pass, place, failing(_import._Pass._move_in, *by_unpacking))
+        monkeypatch.setattr(one_pass._Pass, place, failing(one_pass._Pass._move_in, *by_unpacking))
     else:
         monkeypatch.setattr(unpacking, place, failing(getattr(unpacking, place), *own))
 
@@ -122,7 +122,7 @@ def test_who_ends_a_pass_ends_it(host: Host, monkeypatch: pytest.MonkeyPatch, er
     def end(*_arguments: object) -> None:
         raise error
 
-    monkeypatch.setattr(_import_boxes, "open_request", end)
+    monkeypatch.setattr(guest_boxes, "open_request", end)
     host.put("evil", numbered(1), b"x")
     with pytest.raises(Failure, match="ended unexpectedly"):
         host.run()
@@ -132,17 +132,17 @@ def test_who_ends_a_pass_ends_it(host: Host, monkeypatch: pytest.MonkeyPatch, er
 def test_a_box_that_cannot_be_looked_through_keeps_nothing_from_others(
     host: Host, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = _import_boxes.sweep
+    real = guest_boxes.sweep
 
-    def sweep(box: _import_boxes.Box) -> _import_boxes.Sweep:
+    def sweep(box: guest_boxes.Box) -> guest_boxes.Sweep:
         if box.name == "evil":
             raise MemoryError
         return real(box)
 
-    monkeypatch.setattr(_import_boxes, "sweep", sweep)
+    monkeypatch.setattr(guest_boxes, "sweep", sweep)
     host.put("good", digest(TREE, folder), pack(TREE))
-    answers: list[_import.Answer] = []
-    result = _import.run(host.options, answers.append)
+    answers: list[one_pass.Answer] = []
+    result = one_pass.run(host.options, answers.append)
     assert [answer.status for answer in answers] == ["added"]
     assert result.warnings == ["The box 'evil' cannot be looked through. The host cannot handle it: MemoryError: ''."]
 
@@ -155,14 +155,14 @@ def test_what_is_told_of_an_answer_is_short_however_long_its_names_are(host: Hos
     (box,) = [host.boxes / "evil"]
     host.as_guest((box / ("\U0001f600" * 60 + ".tar")).touch)
     for answer in host.run():
-        assert answer.status == "refused" and 0 < len(answer.reason) <= _import.LONGEST_REASON + 1
+        assert answer.status == "refused" and 0 < len(answer.reason) <= one_pass.LONGEST_REASON + 1
 
 
 def test_folders_in_a_box_cost_a_pass_only_so_much_however_many_there_are(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What is beyond is moved out of the way, and goes later."""
-    monkeypatch.setattr(_import_boxes, "BUDGET", 100)
+    monkeypatch.setattr(guest_boxes, "BUDGET", 100)
     box = host.boxes / "evil"
 
     def make() -> None:
@@ -182,7 +182,7 @@ def test_folders_in_a_box_cost_a_pass_only_so_much_however_many_there_are(
     host.check()
     for path in box.glob("*.answer"):
         path.unlink()
-    monkeypatch.setattr(_import_boxes, "OLD", -1)
+    monkeypatch.setattr(guest_boxes, "OLD", -1)
     before = left()
     host.run()
     assert before > left() >= before - 100
@@ -197,10 +197,10 @@ def junk(box: Path, number: int) -> None:
 
 def test_names_that_are_not_looked_at_are_left_and_told(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """So that whoever starts the service at every request makes a pause."""
-    monkeypatch.setattr(_import_boxes, "MOST_NAMES", 10)
+    monkeypatch.setattr(guest_boxes, "MOST_NAMES", 10)
     host.as_guest(lambda: junk(host.boxes / "evil", 30))
     for _pass in range(2):
-        result = _import.run(host.options, lambda _answer: None)
+        result = one_pass.run(host.options, lambda _answer: None)
         assert result.left == 1 and "The box 'evil' has more than 20 names" in result.warnings[0], result
     host.is_served("good", 1)
 
@@ -232,7 +232,7 @@ def test_who_sends_large_requests_keeps_nobody_waiting(
     folder: Path, monkeypatch: pytest.MonkeyPatch, sender: str
 ) -> None:
     """However its name sorts, and though its requests alone are more than what is written to disk together."""
-    monkeypatch.setattr(_import, "BATCH_SIZE", 1 << 20)
+    monkeypatch.setattr(one_pass, "BATCH_SIZE", 1 << 20)
     host = Host(folder, ["good", sender])
     for number in range(6):
         host.put(sender, numbered(number), pack(large(number)))
@@ -246,8 +246,8 @@ def test_who_sends_large_requests_keeps_nobody_waiting(
 def test_a_request_is_charged_to_its_sender_by_its_apparent_size(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(_import_turns, "TURN", 1 << 20)
-    monkeypatch.setattr(_import, "BATCH", 1)
+    monkeypatch.setattr(turn_taking, "TURN", 1 << 20)
+    monkeypatch.setattr(one_pass, "BATCH", 1)
     for number in range(3):
         host.put("evil", numbered(number), pack(large(number)))
     for number in range(8):
@@ -267,10 +267,10 @@ def test_whoever_was_served_last_comes_last_in_the_next_pass(host: Host) -> None
     assert boxes_of_a_pass("evil") == ["evil"]
     assert boxes_of_a_pass("evil", "good", "other") == ["other", "good", "evil"]
     # What says so may be gone, or damaged: then nobody is known to have been served, and nothing else happens.
-    (host.staging / _import_turns.STATE).write_bytes(b"\0" * 100)
+    (host.staging / turn_taking.STATE).write_bytes(b"\0" * 100)
     assert boxes_of_a_pass("other", "evil") == ["evil", "other"]
-    (host.staging / _import_turns.STATE).unlink()
-    (host.staging / _import_turns.STATE).mkdir()
+    (host.staging / turn_taking.STATE).unlink()
+    (host.staging / turn_taking.STATE).mkdir()
     assert boxes_of_a_pass("evil", "good") == ["evil", "good"]
     assert boxes_of_a_pass("evil") == ["evil"]
     assert boxes_of_a_pass("evil", "good") == ["good", "evil"]
@@ -281,8 +281,8 @@ def test_a_pass_ends_when_its_time_is_over_and_the_next_one_goes_on(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also a batch begins with no more of its requests; who did not come to its turn comes first in the next one."""
-    monkeypatch.setattr(_import, "MOST_SECONDS", 0.0)
-    monkeypatch.setattr(_import_process, "BATCH_SECONDS", 0.0)
+    monkeypatch.setattr(one_pass, "MOST_SECONDS", 0.0)
+    monkeypatch.setattr(extract_process, "BATCH_SECONDS", 0.0)
     host.limits = host.limits._replace(max_waiting=10)
     for number in range(3):
         for box in ("evil", "good", "other"):
@@ -290,8 +290,8 @@ def test_a_pass_ends_when_its_time_is_over_and_the_next_one_goes_on(
     options = host.options._replace(workers=1)
     order = []
     for left in range(8, -1, -1):
-        answers: list[_import.Answer] = []
-        assert _import.run(options, answers.append).left == left
+        answers: list[one_pass.Answer] = []
+        assert one_pass.run(options, answers.append).left == left
         order += [answer.box for answer in answers]
     assert order == 3 * ["evil", "good", "other"]
 
@@ -319,7 +319,7 @@ def test_holes_are_refused_before_they_are_read(host: Host, monkeypatch: pytest.
         raise AssertionError("it was begun with")
 
     host.limits = host.limits._replace(max_size=1 << 32)
-    monkeypatch.setattr(_import_process.Unpacking, "start", unpack)
+    monkeypatch.setattr(extract_process.Unpacking, "start", unpack)
     size, data = HOLES[where]
     path = host.boxes / "evil" / f"{'0' * 32}.{numbered(1)}.tar"
     host.as_guest(lambda: sparse(path, size, *data))
@@ -334,15 +334,15 @@ def test_a_hole_that_is_made_when_the_archive_was_looked_at_is_refused(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     path = host.boxes / "evil" / f"{'0' * 32}.{numbered(1)}.tar"
-    real = _import_process.Unpacking.start
+    real = extract_process.Unpacking.start
 
-    def start(self: _import_process.Unpacking) -> int:
+    def start(self: extract_process.Unpacking) -> int:
         os.truncate(self.archive, 0)
         os.truncate(self.archive, self.size)
         return real(self)
 
-    monkeypatch.setattr(_import_process.Unpacking, "start", start)
-    monkeypatch.setattr(_import_boxes, "_FILE", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
+    monkeypatch.setattr(extract_process.Unpacking, "start", start)
+    monkeypatch.setattr(guest_boxes, "_FILE", os.O_RDWR | os.O_NOFOLLOW | os.O_CLOEXEC)
     host.as_guest(lambda: (path.write_bytes(pack(large(1))), path.chmod(0o666)))
     (answer,) = host.run()
     assert "holes" in answer.reason
@@ -361,7 +361,7 @@ def test_a_pass_reads_and_writes_when_nobody_else_does(host: Host, monkeypatch: 
     def unpack(*_arguments: object) -> None:
         raise Refused(subprocess.check_output(["ionice", "-p", str(os.getpid())], text=True).strip())
 
-    monkeypatch.setattr(_import_process._import_tree, "unpack", unpack)
+    monkeypatch.setattr(extract_process.extracting, "unpack", unpack)
     host.put("good", numbered(1), pack(TREE))
     assert [answer.reason for answer in host.run()] == ["idle"]
 
@@ -380,8 +380,8 @@ class Watch:
         self._disk = disk
         self._fd = os.memfd_create("least")
         for name in ("_make", "make_manifest", "remove"):
-            monkeypatch.setattr(_import_tree, name, self._watched(getattr(_import_tree, name)))
-        monkeypatch.setattr(_import._files, "rename_new", self._watched(_import._files.rename_new))
+            monkeypatch.setattr(extracting, name, self._watched(getattr(extracting, name)))
+        monkeypatch.setattr(one_pass.replacing, "rename_new", self._watched(one_pass.replacing.rename_new))
 
     def _watched(self, do: Callable[..., Any]) -> Callable[..., Any]:
         def watched(*arguments: Any) -> Any:
@@ -434,8 +434,8 @@ def test_what_is_to_be_left_free_is_free_at_any_time(
     kept = {"keep_free": free - (9 << 20)} if what == "bytes" else {"keep_free_inodes": inodes - 2250}
     host.limits = host.limits._replace(max_entries=10_000, **kept)
     watch = Watch(small_disk, monkeypatch)
-    answers: list[_import.Answer] = []
-    _import.run(host.options._replace(workers=3), answers.append)
+    answers: list[one_pass.Answer] = []
+    one_pass.run(host.options._replace(workers=3), answers.append)
     watch.look()
     bytes_left, inodes_left = watch.least()
     print(kept, bytes_left, inodes_left, [(answer.status, answer.reason) for answer in answers])
@@ -456,7 +456,7 @@ def test_room_that_somebody_else_took_is_seen_before_the_rename(
     filler = small_disk / "filler"
     filler.touch()
     os.chown(filler, SERVICE, SERVICE)
-    real = _import.unpack_all
+    real = one_pass.unpack_all
 
     def unpack_all(*arguments: Any) -> None:
         real(*arguments)
@@ -467,7 +467,7 @@ def test_room_that_somebody_else_took_is_seen_before_the_rename(
     wanted = digest(TREE, tmp_path)
     host.put("good", wanted, pack(TREE))
     with monkeypatch.context() as patch:
-        patch.setattr(_import, "unpack_all", unpack_all)
+        patch.setattr(one_pass, "unpack_all", unpack_all)
         assert [answer.reason for answer in host.run()] == ["The host's disk has no room for it."]
     assert host.check() == set()
     filler.unlink()

@@ -17,8 +17,8 @@ from pathlib import Path
 
 import pytest
 import zero
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import, _import_turns
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass, turn_taking
 from hosts import GUEST, PYTHON, SECURE_ADD, SERVICE, TREE, Host, digest, disk_of_24_mb, named, pack
 from labkit.waiting import HANG, until
 from zero import File, Folder, Link
@@ -217,17 +217,17 @@ def test_a_package_that_appears_while_it_is_unpacked_is_present(
 ) -> None:
     """As where a user of the host adds it by 0store: it is not replaced."""
     name = digest(TREE, folder)
-    real = _import.unpack_all
+    real = one_pass.unpack_all
 
     def unpack_all(*arguments: object) -> None:
         real(*arguments)  # type: ignore[arg-type]
         (host.store / name).mkdir()
 
-    monkeypatch.setattr(_import, "unpack_all", unpack_all)
+    monkeypatch.setattr(one_pass, "unpack_all", unpack_all)
     host.put("good", name, pack(TREE))
     assert [answer.status for answer in host.run()] == ["present"]
     assert os.listdir(host.store / name) == []
-    assert os.listdir(host.store) == [name] and os.listdir(host.staging) == [_import_turns.STATE]
+    assert os.listdir(host.store) == [name] and os.listdir(host.staging) == [turn_taking.STATE]
 
 
 @contextlib.contextmanager
@@ -327,7 +327,7 @@ def patience() -> Iterator[None]:
 
 
 def test_a_pass_ends_though_a_guest_goes_on_sending(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_import, "MOST_ANSWERS", 100)
+    monkeypatch.setattr(one_pass, "MOST_ANSWERS", 100)
     box = host.boxes / "evil"
 
     def send() -> None:
@@ -339,18 +339,18 @@ def test_a_pass_ends_though_a_guest_goes_on_sending(host: Host, monkeypatch: pyt
         with patience():
             answers = host.run()
     # Those that were being unpacked then are answered, too.
-    assert 1 <= len([answer for answer in answers if answer.box == "evil"]) <= 100 + _import.BATCH
+    assert 1 <= len([answer for answer in answers if answer.box == "evil"]) <= 100 + one_pass.BATCH
     assert [answer.status for answer in answers if answer.box == "good"] == ["refused"]
 
 
 def test_what_is_put_back_is_answered_once(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     """A name that cannot be got rid of is left to the next pass."""
-    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import_boxes
+    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import guest_boxes
 
-    monkeypatch.setattr(_import_boxes, "discard", lambda box, name, budget: None)
+    monkeypatch.setattr(guest_boxes, "discard", lambda box, name, budget: None)
     host.put("evil", "sha1=0", b"")
-    answers: list[_import.Answer] = []
-    result = _import.run(host.options, answers.append)
+    answers: list[one_pass.Answer] = []
+    result = one_pass.run(host.options, answers.append)
     assert (len(answers), result.left) == (1, 1)
 
 
@@ -367,18 +367,18 @@ def test_limits_of_time_and_memory_end_only_the_one_request(
     host: Host, folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Only the request that has to be late has little time: a busy machine is slow with the others, too."""
-    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import_process, _import_tree
+    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import extract_process, extracting
 
     late = f"sha256={len(b'time'):064x}"
-    start = _import_process.Unpacking.start
+    start = extract_process.Unpacking.start
 
-    def start_patiently(self: _import_process.Unpacking) -> int:
+    def start_patiently(self: extract_process.Unpacking) -> int:
         if self.request.digest != late:
             self._limits = self._limits._replace(max_seconds=int(HANG))
         return start(self)
 
-    monkeypatch.setattr(_import_process.Unpacking, "start", start_patiently)
-    real = _import_tree.unpack
+    monkeypatch.setattr(extract_process.Unpacking, "start", start_patiently)
+    real = extracting.unpack
 
     def unpack(file: object, root: int, limits: object, tick: Callable[[], None]) -> None:
         real(file, root, limits, tick)  # type: ignore[arg-type]
@@ -389,7 +389,7 @@ def test_limits_of_time_and_memory_end_only_the_one_request(
         if os.path.exists(f"/proc/self/fd/{root}/crash"):
             os.abort()
 
-    monkeypatch.setattr(_import_process._import_tree, "unpack", unpack)
+    monkeypatch.setattr(extract_process.extracting, "unpack", unpack)
     host.limits = host.limits._replace(max_seconds=2)
     reasons = {b"memory": "needs too much memory", b"time": "took longer than 2 s", b"crash": "ended (status"}
     sent = {host.put("evil", f"sha256={len(kind):064x}", pack(Folder({kind: File()}))): kind for kind in reasons}
@@ -447,7 +447,7 @@ def test_a_disk_that_fills_up_under_way(
 ) -> None:
     """Where the room that was there is taken by somebody else: by unpacking, by the manifest, or by the answer."""
     host = Host(small_disk)
-    monkeypatch.setattr(_import._Pass, "_room", lambda self, size: True)
+    monkeypatch.setattr(one_pass._Pass, "_room", lambda self, size: True)
     large = Folder({b"large": File(os.urandom(3 << 20)), **{b"%d" % number: File(b"x") for number in range(200)}})
     name = digest(large, tmp_path)
     filler = small_disk / "filler"
@@ -490,7 +490,7 @@ def test_a_box_of_somebody_else_is_passed_over(host: Host) -> None:
     (host.boxes / "strange" / f"{'0' * 32}.x.tar").touch()
     (host.boxes / "link").symlink_to(host.boxes / "good")
     (host.boxes / "file").touch()
-    result = _import.run(host.options, lambda answer: None)
+    result = one_pass.run(host.options, lambda answer: None)
     passed_over = [warning.split(" is passed over")[0].rpartition("/")[2] for warning in result.warnings]
     assert passed_over == ["file", "link", "strange"]
     assert requests(host, "strange")
@@ -516,7 +516,7 @@ def test_what_an_earlier_pass_left_is_removed_and_what_others_left_is_not(host: 
 def test_a_second_pass_waits_for_the_first(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     import fcntl
 
-    monkeypatch.setattr(_import, "_PATIENCE", 0.3)
+    monkeypatch.setattr(one_pass, "_PATIENCE", 0.3)
     lock = os.open(host.staging, os.O_RDONLY)
     fcntl.flock(lock, fcntl.LOCK_EX)
     try:

@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import, _import_turns
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass, turn_taking
 from hosts import SERVICE, Host, digest, named, pack
 from labkit.waiting import HANG
 
@@ -68,7 +68,7 @@ def run_killed(host: Host, number: int, below: bool, everything: bool) -> int:
             os.setresgid(SERVICE, SERVICE, SERVICE)
             os.setresuid(SERVICE, SERVICE, SERVICE)
             sys.settrace(Killer(number, below, everything).trace)
-            _import.run(host.options, lambda answer: None)
+            one_pass.run(host.options, lambda answer: None)
             outcome = 0
         except BaseException:
             sys.settrace(None)
@@ -106,7 +106,7 @@ def test_killed_before_every_line(host: Host, folder: Path, below: bool, everyth
             assert os.WEXITSTATUS(status) == 0
         assert host.sound() in ({there}, {there, new}), number
         left = {name.split("-")[0] for name in os.listdir(host.store) if not name.startswith("sha")}
-        unpacked = any(not name.startswith(_import_turns.STATE) for name in os.listdir(host.staging))
+        unpacked = any(not name.startswith(turn_taking.STATE) for name in os.listdir(host.staging))
         moments.add((new in os.listdir(host.store), unpacked, *left))
         host.run()
         assert host.check() == {there, new}, number

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 import yaml
 import zero
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_tree import Limits
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.extracting import Limits
 from hosts import PYTHON, SERVICE, TREE, Host, digest, named, pack
 from labkit.waiting import HANG
 from setup import REPOSITORY

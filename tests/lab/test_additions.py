@@ -15,9 +15,9 @@ from typing import Any
 
 import collection
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _mounting, _mounts
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._mounts import Mount
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab, mounting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.fstab import Mount
 from fleet import Fleet, Play
 from labkit import guests, runs
 from labkit.cache import Cache
@@ -330,9 +330,9 @@ FATAL = ("nofail", "noatime", "user", "users", "tag=x")
 
 def lines() -> tuple[list[Mount], list[Mount]]:
     """Mounts with every option that the module takes: those without systemd's form of a line, and those with it."""
-    assert VALUES.keys() == _mounts._BOTH_DRIVERS.keys()
+    assert VALUES.keys() == fstab._BOTH_DRIVERS.keys()
     valued = tuple(f"{name}={value}" for name, value in VALUES.items())
-    flags = _mounts._FLAGS
+    flags = fstab._FLAGS
     sets = [(), (), *((option,) for option in (*valued, "ttl=0", *flags))]
     together = [(*valued, "exec", "suid", "relatime"), tuple(flag for flag in flags if flag.startswith("no"))]
     assert set(together[0] + together[1]) == {*valued, *flags}
@@ -346,13 +346,13 @@ def lines() -> tuple[list[Mount], list[Mount]]:
     for mounts, path in ((late, "/mnt/lines/latebox"), (first, "/mnt/lines/firstbox")):
         mounts.append(Mount(ODD, path, True, box, False))
     for mount in late + first:
-        _mounts.check([mount], [], mainline=True)
+        fstab.check([mount], [], mainline=True)
     return late, first
 
 
 def refused() -> dict[str, str]:
     """Mount point to option, for all that is refused."""
-    assert ORACLES.keys() == _mounts._ORACLE_ONLY.keys()
+    assert ORACLES.keys() == fstab._ORACLE_ONLY.keys()
     options = [*(f"{name}={value}" for name, value in ORACLES.items()), *FATAL, "dev", "ttl=-1", "uid=010"]
     return {f"/mnt/lines/refused{number}": option for number, option in enumerate(options)}
 
@@ -364,18 +364,18 @@ def mounted(fleet: Fleet) -> dict[str, Path]:
     work = fleet.work("g1") / "lines"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir()
-    fstab = {
-        "late": [_mounts.render(_mounts.entry(mount, systemd=False)) for mount in late],
-        "first": [_mounts.render(_mounts.entry(mount, systemd=True)) for mount in first],
-        "refused": [f"{_mounts.escape(ODD)} {path} vboxsf ro,{option} 0 0\n" for path, option in refused().items()],
+    fstabs = {
+        "late": [fstab.render(fstab.entry(mount, systemd=False)) for mount in late],
+        "first": [fstab.render(fstab.entry(mount, systemd=True)) for mount in first],
+        "refused": [f"{fstab.escape(ODD)} {path} vboxsf ro,{option} 0 0\n" for path, option in refused().items()],
     }
-    for name, texts in fstab.items():
+    for name, texts in fstabs.items():
         (work / name).write_text("".join(texts), encoding="utf-8")
     # The helper is that of the host's Debian, newer than the guest's, and brings its C library and loader along.
     for file in ("usr/sbin/mount.vboxsf", f"{LIBRARIES}/libc.so.6", f"{LIBRARIES}/ld-linux-x86-64.so.2"):
         shutil.copy(fleet.root / file, work)
     command = Mount(ODD, "/mnt/lines/by command", False, ("uid=1000",))
-    by_command = shlex.join(_mounting._mount(command.share, command.path, _mounts.mount_options(command)))
+    by_command = shlex.join(mounting._mount(command.share, command.path, fstab.mount_options(command)))
     places = [mount.path for mount in (*late, *first, command)]
     script = f"""
         LC_ALL=C.UTF-8; export LC_ALL
@@ -420,23 +420,23 @@ def test_every_line_that_the_module_writes_is_mounted_and_then_counts_as_right(
     late, first = lines()
     read = {name: (mounted[driver] / name).read_text(encoding="utf-8") for name in ("said", "mountinfo", "stat")}
     assert read["said"] == ""
-    live = _mounts.parse_mountinfo(read["mountinfo"])
+    live = fstab.parse_mountinfo(read["mountinfo"])
     files = {}
     for line in read["stat"].splitlines():
         user, group, mode, path = line.split(" ", 3)
         files[path] = int(user), int(group), int(mode, 8)
     for systemd, mounts in ((False, late), (True, first)):
         for mount in mounts:
-            entry = _mounts.entry(mount, systemd)
-            (found,) = _mounts.stack(live, mount.path)
+            entry = fstab.entry(mount, systemd)
+            (found,) = fstab.stack(live, mount.path)
             assert (found.type, found.source) == ("vboxsf", ODD)
-            assert _mounts.effective(found, entry, files[mount.path][:2]) == _mounts.wanted_options(mount), entry
+            assert fstab.effective(found, entry, files[mount.path][:2]) == fstab.wanted_options(mount), entry
             given = dict(option.partition("=")[::2] for option in mount.options)
             owner = int(given.get("uid", "0")), int(given.get("gid", "0"))
             for name, mode in MODES.items():
                 mask = int(given.get("fmask" if name else "dmask", "0"), 8)
                 assert files[mount.path + name] == (*owner, mode & ~mask), entry
-    assert _mounts.stack(live, "/mnt/lines/by command")
+    assert fstab.stack(live, "/mnt/lines/by command")
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -444,16 +444,16 @@ def test_what_becomes_of_options_that_are_refused(mounted: dict[str, Path], driv
     """The kernel's driver does not know Oracle's options, and Oracle's helper not the usual ones of others."""
     for option in refused().values():
         with pytest.raises(Failure, match="is refused"):
-            _mounts.check_options((option,), mainline=True)
+            fstab.check_options((option,), mainline=True)
     read = {
         name: (mounted[driver] / f"refused.{name}").read_text(encoding="utf-8")
         for name in ("said", "mountinfo", "dmesg")
     }
-    live = _mounts.parse_mountinfo(read["mountinfo"])
-    there = {option for path, option in refused().items() if _mounts.stack(live, path)}
+    live = fstab.parse_mountinfo(read["mountinfo"])
+    there = {option for path, option in refused().items() if fstab.stack(live, path)}
     unknown = re.findall(r"vboxsf: Unknown parameter '(\w+)'", read["dmesg"])
     assert "vboxsf: Bad value for 'ttl'" in read["dmesg"]
-    owner = {option: flags for path, option in refused().items() for flags in [_mounts.stack(live, path)] if flags}
+    owner = {option: flags for path, option in refused().items() for flags in [fstab.stack(live, path)] if flags}
     if driver == "kernel":
         assert there == {"nofail", "noatime", "user", "users", "dev", "uid=010"}
         assert unknown == [*ORACLES, "tag"]

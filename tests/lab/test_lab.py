@@ -277,7 +277,7 @@ def test_code_of_the_collection_that_is_loaded_serves_only_modules_that_bring_th
     for replaced in (False, True):
         if replaced:
             folder = guests.folder(guest, "g1") / "work/code"
-            (sound,) = folder.glob("*module_utils._paths.py")
+            (sound,) = folder.glob("*module_utils._files.inspecting.py")
             crc, size, name = sound.name.split("-", 2)
             code = 'marshal.dumps(compile("look = user_name = int", "x", "exec"))'
             in_guest(

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import collection
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _record
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import verified_before
 from labkit.waiting import HANG
 
 assert collection.FINDER, "it makes ansible_collections importable for the test modules"
@@ -40,7 +40,7 @@ def folder(space: Path, request: pytest.FixtureRequest) -> Iterator[Path]:
 def disk(space: Path) -> Iterator[Path]:
     """A folder on a file system for which records are kept: that of temporary files, or else an image's."""
     fd = os.open(space, os.O_RDONLY)
-    fits = _record.file_system(fd) in _record.FILE_SYSTEMS
+    fits = verified_before.file_system(fd) in verified_before.FILE_SYSTEMS
     os.close(fd)
     disk = space / "disk"
     disk.mkdir()

@@ -45,14 +45,15 @@ def main() -> None:
     """Verify and print. An interruption counts, also where whoever runs the tests ignores it."""
     signal.signal(signal.SIGINT, signal.default_int_handler)
     sys.path.insert(0, sys.argv[1])
-    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _verify
+    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+    from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import verifying
 
     seconds = float(sys.argv[4])
     records = sys.argv[5] if len(sys.argv) > 5 else ""
-    _files.locked = functools.partial(_files.locked, patience=seconds)
+    replacing.locked = functools.partial(replacing.locked, patience=seconds)
     if len(sys.argv) > 6:
         hold(sys.argv[6], seconds)
-    report = _verify.verify([sys.argv[2]], _verify.Options(workers=int(sys.argv[3]), records=records, holes=1 << 50))
+    report = verifying.verify([sys.argv[2]], verifying.Options(workers=int(sys.argv[3]), records=records, holes=1 << 50))
     with open("/proc/self/status", encoding="ascii") as file:
         peak = re.search(r"^VmHWM:\s*(\d+) kB$", file.read(), re.MULTILINE)
     assert peak

@@ -15,7 +15,13 @@ from typing import Any
 
 import pytest
 import zero
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _holes, _manifest, _store, _tree, _verify
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import (
+    judging,
+    manifests,
+    sparse_files,
+    trees,
+    verifying,
+)
 from damages import BASE, TIME, timed
 from labkit.waiting import HANG
 from zero import File, Folder
@@ -102,7 +108,7 @@ def test_what_cannot_be_right_by_its_size_is_not_read(
 ) -> None:
     item = added(folder)
     damage(item)
-    verdict = _verify.verify_one(str(item.parent), item.name)
+    verdict = verifying.verify_one(str(item.parent), item.name)
     assert (verdict.status, verdict.reason) == DAMAGES[damage], verdict
     assert sum(read) < 8 << 20
 
@@ -112,7 +118,7 @@ def test_what_cannot_be_right_by_its_size_is_not_read(
 def test_it_holds_up_no_other(folder: Path, damage: Callable[[Path], None], workers: int) -> None:
     item = added(folder)
     damage(item)
-    report = _verify.verify([str(item.parent)], _verify.Options(workers=workers))
+    report = verifying.verify([str(item.parent)], verifying.Options(workers=workers))
     assert [(verdict.status, verdict.reason) for _path, _name, verdict in report.problems] == [DAMAGES[damage]]
 
 
@@ -130,7 +136,7 @@ def test_a_manifest_that_is_exchanged_for_a_hole_is_not_read(
     """It is opened twice: for its digest, and then for what it says."""
     item = forged(folder / "store", size)
     sparse(folder / "hole", 256 << 20)
-    recorded_digest = _store.recorded_digest
+    recorded_digest = judging.recorded_digest
 
     def then_exchanged(*arguments: Any) -> Any:
         found = recorded_digest(*arguments)
@@ -138,9 +144,9 @@ def test_a_manifest_that_is_exchanged_for_a_hole_is_not_read(
             (folder / "hole").rename(item / ".manifest")
         return found
 
-    monkeypatch.setattr(_store, "recorded_digest", then_exchanged)
+    monkeypatch.setattr(judging, "recorded_digest", then_exchanged)
     before = bytes_read()
-    verdict = _verify.verify_one(str(item.parent), item.name)
+    verdict = verifying.verify_one(str(item.parent), item.name)
     assert bytes_read() - before < 64 << 20
     assert (verdict.status, verdict.reason) == ("corrupt", "manifest" if size else "contents"), verdict
 
@@ -151,7 +157,7 @@ def test_no_more_of_a_manifest_is_read_than_it_had_when_it_was_opened(folder: Pa
     root = os.open(item, os.O_RDONLY)
     try:
         for read in (lambda recorded: list(recorded.lines()), lambda recorded: [recorded.read(1 << 20)]):
-            with _store.recorded_manifest(root) as recorded:
+            with judging.recorded_manifest(root) as recorded:
                 with (item / ".manifest").open("ab") as file:
                     file.write(b"more\n" * 100)
                 assert read(recorded) == [text]
@@ -165,7 +171,7 @@ def test_what_could_be_right_is_read_up_to_a_bound_over_all(folder: Path, worker
     for number in range(6):
         forged(folder / "store", (10 << 20) + number)
     forged(folder / "store", HUGE)
-    report = _verify.verify([str(folder / "store")], _verify.Options(workers=workers, holes=45 << 20))
+    report = verifying.verify([str(folder / "store")], verifying.Options(workers=workers, holes=45 << 20))
     found = [verdict.reason for _path, _name, verdict in report.problems]
     # Two looks at each that is wrong: one at its contents, one for what differs.
     assert len(found) == 7 and found.count("sparse") >= 3 and 1 <= found.count("contents") <= 4, found
@@ -188,8 +194,8 @@ def test_a_sound_sparse_implementation_is_sound(folder: Path, workers: int, mani
     if not manifest:
         item.chmod(0o755)
         (item / ".manifest").unlink()
-    assert _verify.verify([str(store)], _verify.Options(workers=workers)).problems == []
-    found = _verify.verify([str(store)], _verify.Options(workers=workers, holes=1 << 20)).problems
+    assert verifying.verify([str(store)], verifying.Options(workers=workers)).problems == []
+    found = verifying.verify([str(store)], verifying.Options(workers=workers, holes=1 << 20)).problems
     assert [verdict.status for _path, _name, verdict in found] == ["error" if manifest else "corrupt"]
 
 
@@ -198,7 +204,7 @@ def test_many_small_holes_are_bounded_too(folder: Path) -> None:
     item.mkdir(parents=True)
     for number in range(200):
         sparse(item / str(number), 1 << 20)
-    found = _verify.verify([str(item.parent)], _verify.Options(workers=2, holes=50 << 20)).problems
+    found = verifying.verify([str(item.parent)], verifying.Options(workers=2, holes=50 << 20)).problems
     assert [verdict.status for _path, _name, verdict in found] == ["error"]
 
 
@@ -211,16 +217,16 @@ def test_holes_are_what_was_never_written(folder: Path) -> None:
         file.truncate(3 << 20)
     with path.open("rb") as file:
         status = os.fstat(file.fileno())
-        assert _holes.holes(file.fileno(), status) == (3 << 20) - (128 << 10)
+        assert sparse_files.holes(file.fileno(), status) == (3 << 20) - (128 << 10)
         assert file.read(1) == b"x"
     path.write_bytes(bytes(3 << 20))
     with path.open("rb") as file:
         os.fsync(file.fileno())
-        assert _holes.holes(file.fileno(), os.fstat(file.fileno())) == 0
+        assert sparse_files.holes(file.fileno(), os.fstat(file.fileno())) == 0
 
 
 def test_the_budget_is_one_for_all_processes() -> None:
-    budget = _holes.Budget(10, 2)
+    budget = sparse_files.Budget(10, 2)
     assert budget.take(0, 6) and not budget.take(1, 5) and budget.take(1, 4) and not budget.take(0, 1)
 
 
@@ -299,9 +305,9 @@ def test_deep_directories_end_no_verification(folder: Path, collections_path: Pa
     store = folder / "store"
     store.mkdir()
     deep(store / "new", 1500, leaf)
-    (store / "new").rename(store / _tree.digest(str(store / "new"), _manifest.ALGORITHMS["sha256new"]))
+    (store / "new").rename(store / trees.digest(str(store / "new"), manifests.ALGORITHMS["sha256new"]))
     zero.build(os.fsencode(store / "new"), Folder({b"a": File(b"a", TIME)}))
-    (store / "new").rename(store / _tree.digest(str(store / "new"), _manifest.ALGORITHMS["sha256new"]))
+    (store / "new").rename(store / trees.digest(str(store / "new"), manifests.ALGORITHMS["sha256new"]))
     deep(store / NAME, 1500, leaf)
     for _run in range(2):
         found = module(collections_path, store, mode=mode, record=str(folder / "records"))

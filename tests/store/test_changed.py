@@ -23,7 +23,13 @@ from typing import Any
 import pytest
 import zero
 from aging import age
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _access, _manifest, _record, _tree, _verify
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import (
+    access_rights,
+    manifests,
+    trees,
+    verified_before,
+    verifying,
+)
 from damages import BASE, DAMAGES, TIME, Item
 from labkit.waiting import HANG
 from zero import File, Folder
@@ -37,15 +43,15 @@ SEED = random.randrange(2**32)
 def recent(monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
     """Wait less, but where a test is about that."""
     if not request.node.get_closest_marker("real_pause"):
-        monkeypatch.setattr(_record, "RECENT", RECENT)
+        monkeypatch.setattr(verified_before, "RECENT", RECENT)
 
 
-def look(store: Path, records: Path | str, **options: Any) -> _verify.Report:
+def look(store: Path, records: Path | str, **options: Any) -> verifying.Report:
     """A run with mode: changed."""
-    return _verify.verify([str(store)], _verify.Options(records=str(records), **{"workers": 1, **options}))
+    return verifying.verify([str(store)], verifying.Options(records=str(records), **{"workers": 1, **options}))
 
 
-def problems(report: _verify.Report) -> dict[str, str]:
+def problems(report: verifying.Report) -> dict[str, str]:
     """What was found, name to reason."""
     return {name: verdict.reason for _path, name, verdict in report.problems}
 
@@ -102,11 +108,11 @@ def record_of(records: Path) -> Path:
 def recorded(store: Path, records: Path) -> set[str]:
     """The names in the record."""
     fd = os.open(store, os.O_RDONLY)
-    access = _access.access_of(fd)
+    access = access_rights.access_of(fd)
     os.close(fd)
     assert access
     text = record_of(records).read_text(encoding="utf-8")
-    return set(_record.decode(text, store.stat(), _record.boot(), access.fingerprint()))
+    return set(verified_before.decode(text, store.stat(), verified_before.boot(), access.fingerprint()))
 
 
 def test_the_record_is_for_its_owner_only(store: Path, records: Path) -> None:
@@ -123,7 +129,7 @@ def test_the_record_is_for_its_owner_only(store: Path, records: Path) -> None:
 def test_only_what_is_new_is_read(known: Path, records: Path, place: Path) -> None:
     zero.build(os.fsencode(place / "tree"), Folder({b"new": File(b"new")}))
     (place / "tree").rename(known / "new")
-    name = _tree.digest(str(known / "new"), _manifest.ALGORITHMS["sha256"])
+    name = trees.digest(str(known / "new"), manifests.ALGORITHMS["sha256"])
     (known / "new").rename(known / name)
     age()
     assert [look(known, records).summary["unchanged"] for _run in range(2)] == [4, 5]
@@ -153,7 +159,7 @@ def test_a_huge_implementation_is_recorded_whoever_hashed_it(place: Path, record
     tree.mkdir(parents=True)
     with (tree / "file").open("wb") as file:
         file.truncate(120 << 20)
-    tree.rename(tree.parent / _tree.digest(str(tree), _manifest.ALGORITHMS["sha256"]))
+    tree.rename(tree.parent / trees.digest(str(tree), manifests.ALGORITHMS["sha256"]))
     age()
     assert [look(tree.parent, records, workers=workers).summary["unchanged"] for _run in range(2)] == [0, 1]
 
@@ -172,13 +178,13 @@ def many(disk: Path, sound: Path) -> Iterator[tuple[Path, Path]]:
         subprocess.run(["cp", "-a", sound / name, store / name], check=True, timeout=HANG)
     age(RECENT)
     paths = [str(folder / kind / "0install.net" / "implementations") for kind in DAMAGES]
-    before = _record.RECENT
-    _record.RECENT = RECENT
+    before = verified_before.RECENT
+    verified_before.RECENT = RECENT
     try:
-        _verify.verify(paths, _verify.Options(records=str(disk / "many-records")))
-        report = _verify.verify(paths, _verify.Options(records=str(disk / "many-records")))
+        verifying.verify(paths, verifying.Options(records=str(disk / "many-records")))
+        report = verifying.verify(paths, verifying.Options(records=str(disk / "many-records")))
     finally:
-        _record.RECENT = before
+        verified_before.RECENT = before
     assert report.summary["unchanged"] == len(DAMAGES)
     yield folder, disk / "many-records"
     subprocess.run(["rm", "-rf", "--", folder], check=False, timeout=HANG)
@@ -363,7 +369,7 @@ def test_what_was_just_written_is_not_believed(
     before = path.stat()
     now = time.time_ns()
     with monkeypatch.context() as patch:
-        patch.setattr(_record.time, "time_ns", lambda: now)
+        patch.setattr(verified_before.time, "time_ns", lambda: now)
         for number in range(20):
             assert problems(look(place / "store", records)) == {}
             path.write_bytes(b"wrong")
@@ -388,7 +394,7 @@ def test_a_corrupt_implementation_is_never_recorded(known: Path, records: Path, 
 
 
 def test_another_boot_means_a_full_run(known: Path, records: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(_record, "boot", lambda: "another")
+    monkeypatch.setattr(verified_before, "boot", lambda: "another")
     assert look(known, records).summary["unchanged"] == 0
 
 
@@ -407,7 +413,7 @@ def test_a_file_system_whose_times_prove_nothing_is_read_in_full(known: Path, re
     finally:
         subprocess.run(["umount", "--lazy", other], check=True)
     for untrusted in ("vboxsf", "nfs", "nfs4", "cifs", "9p", "virtiofs", "fuse", "vfat", "exfat", "overlay", ""):
-        assert untrusted not in _record.FILE_SYSTEMS
+        assert untrusted not in verified_before.FILE_SYSTEMS
 
 
 # Records
@@ -561,23 +567,23 @@ def test_a_folder_of_records_that_is_swapped_after_its_check_leads_nowhere(
     name = min(os.listdir(known))
     os.utime(known / name / "a", ns=(TIME, TIME))  # there is something to record
     age()
-    open_folder = _record.Record._open_folder
+    open_folder = verified_before.Record._open_folder
     opened: list[int] = []
 
-    def then_swapped(record: _record.Record) -> int:
+    def then_swapped(record: verified_before.Record) -> int:
         opened.append(open_folder(record))
         if len(opened) == 2:  # the first time is for reading
             records.rename(place / "moved")
             trap.rename(records)
         return opened[-1]
 
-    monkeypatch.setattr(_record.Record, "_open_folder", then_swapped)
+    monkeypatch.setattr(verified_before.Record, "_open_folder", then_swapped)
     report = look(known, records)
     assert (report.summary["ok"], report.warnings, len(opened)) == (4, [], 2)
     assert victim.read_text(encoding="utf-8") == "untouched"
     assert all(path.is_symlink() for path in records.iterdir())
     monkeypatch.undo()
-    monkeypatch.setattr(_record, "RECENT", RECENT)
+    monkeypatch.setattr(verified_before, "RECENT", RECENT)
     assert look(known, place / "moved").summary["unchanged"] == 4
 
 
@@ -596,7 +602,7 @@ def test_a_record_is_of_who_may_write_the_store_as_a_member_of_its_group(
 ) -> None:
     """Who has left the group may own nothing there any more."""
     members = {zero.NOBODY}
-    monkeypatch.setattr(_access, "_members", lambda group: set(members))
+    monkeypatch.setattr(access_rights, "_members", lambda group: set(members))
     known.chmod(0o775)
     os.chown(next(known.glob("sha256=*")) / "a", zero.NOBODY, -1)
     age()

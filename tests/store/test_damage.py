@@ -15,7 +15,7 @@ from typing import Any
 import children
 import pytest
 import zero
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _verify
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import verifying
 from damages import BASE, DAMAGES, TIME, Item
 from labkit.waiting import HANG
 from zero import File, Folder
@@ -68,11 +68,11 @@ def item(folder: Path, sound: dict[str, Path], algorithm: str) -> Iterator[Item]
     return Item(store / sound[algorithm].name, algorithm)
 
 
-def judge(item: Item, as_nobody: bool) -> _verify.Verdict:
+def judge(item: Item, as_nobody: bool) -> verifying.Verdict:
     """What this project says of it."""
 
-    def look() -> _verify.Verdict:
-        return _verify.verify_one(str(item.path.parent), item.path.name)
+    def look() -> verifying.Verdict:
+        return verifying.verify_one(str(item.path.parent), item.path.name)
 
     return children.call(look, user=zero.NOBODY if as_nobody else None)
 
@@ -119,7 +119,7 @@ def test_what_exposes_an_implementation_is_taken_away_by_the_commands_that_are_t
     DAMAGES[kind].do(item)
     store = item.path.parent.rename(item.path.parent.with_name("it's $HOME, a store"))
     commands: list[str] = []
-    while (verdict := _verify.verify_one(str(store), item.path.name)).status == "exposed":
+    while (verdict := verifying.verify_one(str(store), item.path.name)).status == "exposed":
         assert verdict.detail and "cache_verify_quarantine leaves it where it is" in verdict.detail
         (command,) = re.findall("`(.*)`", verdict.detail)
         assert command not in commands, "it does not help"
@@ -183,7 +183,7 @@ def check_summary(found: dict[str, Any], store: Path, expected: dict[str, str]) 
 @pytest.mark.parametrize("workers", [1, 2, 5])
 def test_a_store_full_of_damage_is_verified_to_its_end(damaged: tuple[Path, dict[str, str]], workers: int) -> None:
     store, expected = damaged
-    report = _verify.verify([str(store)], _verify.Options(workers=workers))
+    report = verifying.verify([str(store)], verifying.Options(workers=workers))
 
     assert [name for _path, name, _verdict in report.problems] == sorted(expected, key=os.fsencode)
     assert {name: verdict.reason for _path, name, verdict in report.problems} == expected
@@ -191,7 +191,7 @@ def test_a_store_full_of_damage_is_verified_to_its_end(damaged: tuple[Path, dict
     check_summary(report.summary, store, expected)
     for path, name, verdict in report.problems:
         assert path == str(store)
-        assert verdict == _verify.verify_one(str(store), name)
+        assert verdict == verifying.verify_one(str(store), name)
 
 
 def test_0store_audit_ends_at_the_first_of_them_that_it_cannot_read(damaged: tuple[Path, dict[str, str]]) -> None:

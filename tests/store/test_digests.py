@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 import zero
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _tree, _verify
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests, trees, verifying
 from hypotheses import examples
 from hypothesis import example, given
 from hypothesis import strategies as st
@@ -96,7 +96,7 @@ TREES = st.recursive(
 
 def compare(tree: Path) -> None:
     """All four digests of a tree on disk are those of the real program."""
-    ours = {name: _tree.digest(str(tree), algorithm) for name, algorithm in _manifest.ALGORITHMS.items()}
+    ours = {name: trees.digest(str(tree), algorithm) for name, algorithm in manifests.ALGORITHMS.items()}
     assert ours == {name: zero.digest(tree, name) for name in ALGORITHMS}
 
 
@@ -143,12 +143,12 @@ def test_what_does_not_fit_into_memory_has_the_same_digest(
     path = space / "unfitting"
     try:
         zero.build(os.fsencode(path), tree)
-        for algorithm in _manifest.ALGORITHMS.values():
-            expected = _tree.digest(str(path), algorithm)
+        for algorithm in manifests.ALGORITHMS.values():
+            expected = trees.digest(str(path), algorithm)
             with monkeypatch.context() as patch:
-                patch.setattr(_tree, "SORTED_NAMES", names)
-                patch.setattr(_tree, "OPEN_DIRECTORIES", directories)
-                assert _tree.digest(str(path), algorithm) == expected
+                patch.setattr(trees, "SORTED_NAMES", names)
+                patch.setattr(trees, "OPEN_DIRECTORIES", directories)
+                assert trees.digest(str(path), algorithm) == expected
     finally:
         remove(path)
 
@@ -177,8 +177,8 @@ def test_a_deep_or_wide_tree_has_the_digest_of_the_real_program(folder: Path, tr
 def test_fixed_vectors(folder: Path, algorithm: str) -> None:
     zero.build(os.fsencode(folder / "tree"), VECTOR)
     (folder / "empty").mkdir()
-    assert _tree.digest(str(folder / "tree"), _manifest.ALGORITHMS[algorithm]) == VECTORS[algorithm]
-    assert _tree.digest(str(folder / "empty"), _manifest.ALGORITHMS[algorithm]) == EMPTY[algorithm]
+    assert trees.digest(str(folder / "tree"), manifests.ALGORITHMS[algorithm]) == VECTORS[algorithm]
+    assert trees.digest(str(folder / "empty"), manifests.ALGORITHMS[algorithm]) == EMPTY[algorithm]
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -187,7 +187,7 @@ def test_what_0store_added_is_verified(folder: Path, tree: Folder, algorithm: st
     zero.build(os.fsencode(folder / "tree"), tree)
     store = zero.store_under(folder)
     name = zero.add(store, folder / "tree", algorithm)
-    verdict = _verify.verify_one(str(store), name)
+    verdict = verifying.verify_one(str(store), name)
     assert (verdict.status, verdict.expected, verdict.actual, verdict.recorded) == ("ok", name, name, name)
     assert not verdict.changes
 
@@ -195,16 +195,16 @@ def test_what_0store_added_is_verified(folder: Path, tree: Folder, algorithm: st
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_a_name_is_exactly_a_digest(algorithm: str) -> None:
     name = VECTORS[algorithm]
-    assert _manifest.is_name(name)
-    assert _manifest.algorithm_of(name) is _manifest.ALGORITHMS[algorithm]
+    assert manifests.is_name(name)
+    assert manifests.algorithm_of(name) is manifests.ALGORITHMS[algorithm]
     swapped = name.swapcase() if algorithm != "sha256new" else "sha256new_" + name[10:].lower()
     for wrong in (name + "\n", name[:-1], name + "0", name + "A", " " + name, "/" + name, swapped, "", name + "\0"):
-        assert not _manifest.is_name(wrong), wrong
-        assert _manifest.algorithm_of(wrong) is None, wrong
+        assert not manifests.is_name(wrong), wrong
+        assert manifests.algorithm_of(wrong) is None, wrong
 
 
 @pytest.mark.parametrize("last", sorted(set("ABCDEFGHIJKLMNOPQRSTUVWXYZ234567")))
 def test_base32_has_no_bits_to_spare(last: str) -> None:
     """52 characters hold 260 bits, of which the last four are zero."""
     name = VECTORS["sha256new"][:-1] + last
-    assert _manifest.is_name(name) == (last in "AQ")
+    assert manifests.is_name(name) == (last in "AQ")

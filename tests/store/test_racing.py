@@ -24,7 +24,7 @@ from typing import Any
 import children
 import pytest
 import zero
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _manifest, _tree, _verify
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests, trees, verifying
 from labkit.waiting import HANG, until
 from zero import File, Folder, Link
 
@@ -201,11 +201,11 @@ def test_what_is_swapped_meanwhile_is_neither_followed_nor_waited_for(
         # Until both sides of the swap have been seen, and there were a good many chances for what is between.
         while rounds < 300 or len(reasons) < 2:
             rounds += 1
-            verdict = _verify.verify_one(str(item.parent), item.name)
+            verdict = verifying.verify_one(str(item.parent), item.name)
             assert (verdict.status == "ok") == (verdict.reason == "")
             reasons.add(verdict.reason)
         for _round in range(3):
-            report = _verify.verify([str(item.parent)], _verify.Options(workers=2))
+            report = verifying.verify([str(item.parent)], verifying.Options(workers=2))
             reasons |= {verdict.reason for _path, _name, verdict in report.problems}
         return reasons
 
@@ -269,10 +269,10 @@ def test_a_file_that_is_written_meanwhile_is_reported(
     with (tree / "file").open("wb") as file:
         file.truncate(120 << 20)
     os.utime(tree / "file", (1, 1))
-    item = tree.rename(store / _tree.digest(str(tree), _manifest.ALGORITHMS["sha1new"]))
+    item = tree.rename(store / trees.digest(str(tree), manifests.ALGORITHMS["sha1new"]))
     turns(monkeypatch, item / "file")
     with meanwhile(writer(item / "file")):
-        report = _verify.verify([str(store)], _verify.Options(workers=workers))
+        report = verifying.verify([str(store)], verifying.Options(workers=workers))
     assert [(name, verdict.status, verdict.reason) for _path, name, verdict in report.problems] == [
         (item.name, "error", "changed")
     ]
@@ -293,7 +293,7 @@ def test_a_directory_that_is_written_meanwhile_is_never_called_sound(
 
     turns(monkeypatch, item)
     with meanwhile(come_and_go):
-        report = _verify.verify([str(item.parent)], _verify.Options(workers=workers))
+        report = verifying.verify([str(item.parent)], verifying.Options(workers=workers))
     ((_path, _name, verdict),) = report.problems
     assert verdict.reason in ("changed", "contents")
 
@@ -313,7 +313,7 @@ def test_a_directory_that_is_moved_away_meanwhile_is_reported(folder: Path) -> N
     def look() -> set[str]:
         reasons: set[str] = set()
         while len(reasons) < 2:
-            reasons.add(_verify.verify_one(str(item.parent), item.name).reason)
+            reasons.add(verifying.verify_one(str(item.parent), item.name).reason)
         return reasons
 
     with meanwhile(lambda: exchange(middle, other)):
@@ -342,7 +342,7 @@ def check_memory(found: dict[str, Any]) -> None:
 
 def settle(store: Path, algorithm: str = "sha256") -> str:
     """Give the tree ``new`` in a store the name that it should have."""
-    name = children.call(lambda: _tree.digest(str(store / "new"), _manifest.ALGORITHMS[algorithm]), apart=True)
+    name = children.call(lambda: trees.digest(str(store / "new"), manifests.ALGORITHMS[algorithm]), apart=True)
     (store / "new").rename(store / name)
     assert isinstance(name, str)
     return name

@@ -17,9 +17,9 @@ import traceback
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_tree import Limits
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.extracting import Limits
 
 PAUSE = 1.0
 """Seconds before the end where something is left to do, so that the service is not started anew without a pause."""
@@ -37,16 +37,16 @@ def main():
         stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--store", required=True, help="the store")
-    parser.add_argument("--boxes", default=_import.BOXES, help="the folder of the drop boxes")
+    parser.add_argument("--boxes", default=one_pass.BOXES, help="the folder of the drop boxes")
     parser.add_argument("--workers", type=int, default=0, help="processes that unpack, 0 for one a processor")
     parser.add_argument("--dry-run", action="store_true", help="only tell what is waiting")
     for name, value in Limits()._asdict().items():
         parser.add_argument("--" + name.replace("_", "-"), type=int, default=value, help="default: %(default)s")
     given = vars(parser.parse_args())
     limits = Limits(*(given[name] for name in Limits._fields))
-    options = _import.Options(given["store"], given["boxes"], limits, given["workers"])
+    options = one_pass.Options(given["store"], given["boxes"], limits, given["workers"])
     try:
-        result = _import.run(options, tell, given["dry_run"])
+        result = one_pass.run(options, tell, given["dry_run"])
     except Exception as error:
         if isinstance(error, Failure):
             print(error, file=sys.stderr, flush=True)

@@ -9,8 +9,8 @@ import os
 
 import pytest
 import yaml
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _proof
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import mount_probe
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import additions_check
 
 SOUND = {
@@ -40,12 +40,12 @@ def test_every_path_is_proved_and_the_result_is_as_documented(call, tmp_path):
     failed, result = call(path=paths)
     assert (failed, result["problems"]) == (False, [])
     assert [(finding["path"], finding["check"]) for finding in result["proof"]] == [
-        (path, check) for path in paths for check in _proof.CHECKS
+        (path, check) for path in paths for check in mount_probe.CHECKS
     ]
     documented = yaml.safe_load(additions_check.RETURN)
     assert set(result) - {"changed"} == set(documented)
     assert all(set(finding) == set(documented["proof"]["contains"]) for finding in result["proof"])
-    assert all(f"V({check})" in str(documented["proof"]["contains"]["check"]) for check in _proof.CHECKS)
+    assert all(f"V({check})" in str(documented["proof"]["contains"]["check"]) for check in mount_probe.CHECKS)
     assert [os.listdir(path) for path in paths] == [[], []]
 
 
@@ -54,7 +54,7 @@ def test_one_path_needs_no_list(call, tmp_path):
 
 
 def test_check_mode_writes_nothing_and_proves_nothing(call, tmp_path, monkeypatch):
-    monkeypatch.setattr(_proof, "prove", lambda _path: pytest.fail("it proved something"))
+    monkeypatch.setattr(mount_probe, "prove", lambda _path: pytest.fail("it proved something"))
     assert call(path=[str(tmp_path)], _ansible_check_mode=True) == (
         False,
         {"changed": False, "additions": SOUND, "proof": [], "problems": []},
@@ -63,10 +63,10 @@ def test_check_mode_writes_nothing_and_proves_nothing(call, tmp_path, monkeypatc
 
 def test_only_what_is_required_is_a_problem_and_the_rest_is_proved_all_the_same(call, tmp_path, monkeypatch):
     def broken(_folder):
-        raise _proof.Broken("It is broken.")
+        raise mount_probe.Broken("It is broken.")
 
     for check in ("rename", "early_times"):
-        monkeypatch.setitem(_proof.CHECKS, check, broken)
+        monkeypatch.setitem(mount_probe.CHECKS, check, broken)
     missing = str(tmp_path / "none")
     failed, result = call(path=[missing, str(tmp_path)])
     assert result["problems"] == [

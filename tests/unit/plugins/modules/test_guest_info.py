@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 import yaml
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _additions, _guest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_versions, reading
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import guest_info
 
 FILES = json.loads(
     (Path(__file__).parent.parent / "module_utils/fixtures/guest_files.json").read_text(encoding="utf-8")
 )
-MINIMUM = _additions.limits(_additions.MINIMUM)
+MINIMUM = additions_versions.limits(additions_versions.MINIMUM)
 STORE = "var/cache/0install.net/implementations"
 
 
@@ -201,7 +201,7 @@ def test_fstab_tells_what_is_mounted_and_why_systemd_could_not(root, monkeypatch
     put(root, "etc/fstab", "gstrw /mnt/b vboxsf ro 0 0\ncache /mnt/b/ vboxsf ro 0 0\nz /zi vboxsf noauto 0 0\n")
     waiting = "94 26 0:74 / /zi rw,relatime - autofs systemd-1 rw,fd=40,pgrp=1,timeout=0,direct\n"
     put(root, "proc/self/mountinfo", FILES["/proc/self/mountinfo"] + waiting)
-    monkeypatch.setattr(_guest, "silence", lambda path: "No such device" if path.endswith("/zi") else None)
+    monkeypatch.setattr(reading, "silence", lambda path: "No such device" if path.endswith("/zi") else None)
     entries = read(root)["fstab"]["entries"]
     assert [(entry["mounted"], entry["error"]) for entry in entries] == [
         (True, None),
@@ -222,7 +222,7 @@ def test_sudo_is_asked_for_what_the_helper_runs(root, monkeypatch, helper, asked
     put(root, "usr/local/bin/0store-secure-add-helper", f"#!/bin/sh\n{helper}\n", 0o755)
     put(root, "etc/sudoers.d/zeroinstall", "")
     found = []
-    monkeypatch.setattr(_guest._sudo, "problem", lambda rule: found.append(rule) or "it is not read")
+    monkeypatch.setattr(reading.sudo, "problem", lambda rule: found.append(rule) or "it is not read")
     monkeypatch.setattr(Guest, "at", lambda _guest, path: f"{root}{path}")
     drop_in = "/etc/sudoers.d/zeroinstall"
     sharing = Guest().sharing(drop_in)
@@ -241,7 +241,7 @@ def test_a_store_under_a_dead_share_names_that_share(root, monkeypatch):
             raise OSError(errno.EPROTO, "Protocol error", path)
         return real(path, **options)
 
-    monkeypatch.setattr(_guest, "silence", lambda path: "Protocol error")
+    monkeypatch.setattr(reading, "silence", lambda path: "Protocol error")
     monkeypatch.setattr(os, "stat", stat)
     (error,) = [store["error"] for store in read(root)["stores"] if store["kind"] == "system"]
     assert error.startswith("share Packages is mounted at /var/cache and does not answer: Protocol error")
@@ -363,7 +363,7 @@ def modinfo(monkeypatch):
         asked.append((name, *arguments))
         return "7.2.22 r175245\n" if name == "modinfo" else None
 
-    monkeypatch.setattr(_guest, "answer", answer)
+    monkeypatch.setattr(reading, "answer", answer)
     return asked
 
 
@@ -425,7 +425,7 @@ def test_what_oracles_installer_wrote_down(root):
     ],
 )
 def test_a_module_in_an_index(index, file):
-    assert _guest.indexed(index, "vboxguest") == file
+    assert reading.indexed(index, "vboxguest") == file
 
 
 def test_the_system(root):

@@ -6,8 +6,8 @@
 from __future__ import annotations
 
 import yaml
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._known import Folders
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import (
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.recognizing import Folders
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import (
     OWNER_KEY,
     Machine,
     Share,

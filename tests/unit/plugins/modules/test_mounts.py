@@ -11,12 +11,13 @@ import pwd
 import pytest
 import yaml
 from ansible.module_utils import basic
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _files, _mounting
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._mounts import Gone, Mount
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import mounting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.fstab import Gone, Mount
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import mounts
 
-PLAN = _mounting.Plan(
+PLAN = mounting.Plan(
     systemd=False,
     load_driver=True,
     files=[],
@@ -25,7 +26,7 @@ PLAN = _mounting.Plan(
     make=[],
     mount=[],
     remove=[],
-    record=_mounting.Record([], {}, []),
+    record=mounting.Record([], {}, []),
     reports={"/p": {"share": "s", "path": "/p", "state": "present", "changes": ["mounted"], "reasons": []}},
     diff=[{"before": "", "after": "x"}],
     warnings=["careful"],
@@ -53,9 +54,9 @@ def call(monkeypatch, run_module):
         for failure in plan["failures"]:
             raise failure
 
-    monkeypatch.setattr(_files, "locked", locked)
-    monkeypatch.setattr(_mounting, "survey", survey)
-    monkeypatch.setattr(_mounting.Run, "carry_out", carry_out)
+    monkeypatch.setattr(replacing, "locked", locked)
+    monkeypatch.setattr(mounting, "survey", survey)
+    monkeypatch.setattr(mounting.Run, "carry_out", carry_out)
     warnings = []
     monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _module, text: warnings.append(text))
 
@@ -77,7 +78,7 @@ def test_options_reach_the_survey(call):
         fstab="/x/fstab",
     )
     wanted = [Mount("s", "/p", True, ("uid=5",), True)]
-    assert calls["requests"] == [_mounting.Request(wanted, [Gone("/q", None)], True, False, "/x/fstab")]
+    assert calls["requests"] == [mounting.Request(wanted, [Gone("/q", None)], True, False, "/x/fstab")]
 
 
 def test_an_owner_becomes_numbers(call, monkeypatch):
@@ -99,12 +100,12 @@ def test_an_owner_who_is_not_there_is_refused_and_told_in_check_mode(call):
 
 def test_the_defaults_are_read_only_and_not_exclusive(call):
     _answer, calls = call(mounts=[{"share": "s", "path": "/p"}])
-    assert calls["requests"] == [_mounting.Request([Mount("s", "/p")], [], False, True, "/etc/fstab")]
+    assert calls["requests"] == [mounting.Request([Mount("s", "/p")], [], False, True, "/etc/fstab")]
 
 
 def test_a_run_acts_under_a_lock_and_tells_what_was_run(call):
     answer, calls = call(mounts=[{"share": "s", "path": "/p"}])
-    assert calls["locks"] == [_mounting.LOCK]
+    assert calls["locks"] == [mounting.LOCK]
     assert calls["runs"] == 1
     assert calls["warnings"] == ["careful"]
     assert answer == {

@@ -9,11 +9,11 @@ import dataclasses
 import os
 
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._apply import Outcome
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._known import Folders
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._shares import Change, Wanted
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vboxmanage import Machine, Share
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.applying import Outcome
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.planning import Change, Wanted
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.recognizing import Folders
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import Machine, Share
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import shares
 
 STORE = "/srv/0install.net/implementations"

@@ -10,14 +10,14 @@ import json
 import pytest
 import yaml
 from ansible.module_utils import basic
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _import
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._import_tree import Limits
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.extracting import Limits
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import store_import
 
 STORE = "/s/0install.net/implementations"
-ADDED = _import.Answer("g1", "sha256new_X", "added", "", "0" * 32)
-NOTHING_ELSE = _import.Result([])
+ADDED = one_pass.Answer("g1", "sha256new_X", "added", "", "0" * 32)
+NOTHING_ELSE = one_pass.Result([])
 ANSWER = {"box": "g1", "digest": "sha256new_X", "status": "added", "reason": ""}
 
 
@@ -37,7 +37,7 @@ def call(monkeypatch, run_module):
                 raise failure
             return result
 
-        monkeypatch.setattr(_import, "run", carry_out)
+        monkeypatch.setattr(one_pass, "run", carry_out)
         return run_module(store_import.main, **options)[1], calls
 
     return run
@@ -45,19 +45,19 @@ def call(monkeypatch, run_module):
 
 def test_defaults_are_those_of_the_code(call):
     answer, calls = call(store=STORE)
-    assert calls == [(_import.Options(STORE, _import.BOXES, Limits(), 0), False)]
+    assert calls == [(one_pass.Options(STORE, one_pass.BOXES, Limits(), 0), False)]
     assert answer == {"changed": True, "answers": [ANSWER], "answers_left_out": 0, "removed": 0, "left": 0}
 
 
 def test_options_reach_the_code(call):
     limits = {name: number for number, name in enumerate(Limits._fields, 1)}
     _answer, calls = call(store=STORE, boxes="/b", workers=3, _ansible_check_mode=True, **limits)
-    assert calls == [(_import.Options(STORE, "/b", Limits(**limits), 3), True)]
+    assert calls == [(one_pass.Options(STORE, "/b", Limits(**limits), 3), True)]
 
 
 def test_nothing_answered_is_no_change_unless_something_was_removed(call):
     assert call(answers=(), store=STORE)[0]["changed"] is False
-    assert call(answers=(), result=_import.Result([], 1), store=STORE)[0]["changed"] is True
+    assert call(answers=(), result=one_pass.Result([], 1), store=STORE)[0]["changed"] is True
 
 
 def test_of_many_answers_the_first_are_told_with_the_number_of_the_others(call):
@@ -75,7 +75,7 @@ def test_long_answers_make_no_long_result(call):
 
 
 def test_warnings_are_told(call):
-    _answer, calls = call(result=_import.Result(["a box"], 0, 2), store=STORE)
+    _answer, calls = call(result=one_pass.Result(["a box"], 0, 2), store=STORE)
     assert calls[-1] == "a box"
 
 
@@ -91,7 +91,7 @@ def test_the_result_and_the_defaults_are_as_documented(call):
     assert set(documented["answers"]["contains"]) == set(answer["answers"][0])
     options = yaml.safe_load(store_import.DOCUMENTATION)["options"]
     assert {name: options[name]["default"] for name in Limits._fields} == Limits()._asdict()
-    assert options["boxes"]["default"] == _import.BOXES
+    assert options["boxes"]["default"] == one_pass.BOXES
 
 
 @pytest.mark.parametrize(
@@ -107,4 +107,4 @@ def test_the_result_and_the_defaults_are_as_documented(call):
 )
 def test_bad_options_are_refused_before_anything_is_looked_at(change, why):
     with pytest.raises(Failure, match=why):
-        _import.run(_import.Options(STORE, "/b")._replace(**change), lambda answer: None)
+        one_pass.run(one_pass.Options(STORE, "/b")._replace(**change), lambda answer: None)

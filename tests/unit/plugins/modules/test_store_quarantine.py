@@ -9,8 +9,8 @@ import json
 
 import pytest
 import yaml
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _quarantine
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import quarantine
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import store_quarantine
 
 STORE = "/s/0install.net/implementations"
@@ -31,7 +31,7 @@ def call(monkeypatch, run_module):
                 raise failure
             return list(left)
 
-        monkeypatch.setattr(_quarantine, "run", carry_out)
+        monkeypatch.setattr(quarantine, "run", carry_out)
         return run_module(store_quarantine.main, **options)[1], calls
 
     return run
@@ -39,13 +39,13 @@ def call(monkeypatch, run_module):
 
 def test_by_default_it_moves_beside_the_store(call):
     answer, calls = call(path=STORE, names=["sha1=x"])
-    assert calls == [(_quarantine.Request(STORE, ["sha1=x"], STORE + ".quarantine", False), False)]
+    assert calls == [(quarantine.Request(STORE, ["sha1=x"], STORE + ".quarantine", False), False)]
     assert answer == {"changed": True, "moved": [MOVE], "diff": {"before": "/s/a\n", "after": "/s/b\n"}, **REST}
 
 
 def test_options_reach_the_code(call):
     _answer, calls = call(path=STORE, names=["sha1=x"], state="restored", folder="/s/q", _ansible_check_mode=True)
-    assert calls == [(_quarantine.Request(STORE, ["sha1=x"], "/s/q", True), True)]
+    assert calls == [(quarantine.Request(STORE, ["sha1=x"], "/s/q", True), True)]
 
 
 def test_nothing_moved_is_no_change(call):
@@ -59,7 +59,7 @@ def test_a_failure_tells_what_was_moved_before(call):
 
 
 def test_what_was_not_moved_is_a_failure_that_names_the_first(call):
-    left = [_quarantine.Left(f"sha1={number}", "No room.") for number in range(5)]
+    left = [quarantine.Left(f"sha1={number}", "No room.") for number in range(5)]
     answer, _calls = call(left=left, path=STORE, names=["sha1=x"])
     assert answer["changed"] and answer["moved"] == [MOVE]
     assert answer["msg"] == (
@@ -71,7 +71,7 @@ def test_what_was_not_moved_is_a_failure_that_names_the_first(call):
 
 def test_forty_thousand_long_names_make_no_long_answer(call):
     moves = [{"name": "\\x01" * 250, "from": "\\x01" * 300, "to": "\\x01" * 300}] * 40_000
-    left = [_quarantine.Left("\\x01" * 250, "No room.")] * 40_000
+    left = [quarantine.Left("\\x01" * 250, "No room.")] * 40_000
     answer, _calls = call(moves=moves, left=left, path=STORE, names=["sha1=x"])
     assert len(json.dumps(answer)) < 6 << 20
     assert len(answer["moved"]) + answer["moved_left_out"] == 40_000
@@ -83,7 +83,7 @@ def test_the_result_is_as_documented(call):
     answer, _calls = call(path=STORE, names=["sha1=x"])
     assert set(documented) == set(answer) - {"changed", "diff"}
     assert set(documented["moved"]["contains"]) == set(answer["moved"][0])
-    assert set(documented["not_moved"]["contains"]) == set(_quarantine.Left._fields)
+    assert set(documented["not_moved"]["contains"]) == set(quarantine.Left._fields)
     for cut in ("moved", "not_moved"):
         assert str(store_quarantine.MOST) in "".join(documented[cut]["description"])
 

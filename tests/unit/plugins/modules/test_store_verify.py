@@ -8,16 +8,16 @@ from __future__ import annotations
 import pytest
 import yaml
 from ansible.module_utils import basic
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _verify
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import Verdict
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import verifying
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.judging import Verdict
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import store_verify
 
 STORE = "/s/0install.net/implementations"
 NAME = "sha1=" + "0" * 40
 BAD = Verdict("corrupt", "contents", "It was changed.", NAME, "sha1=x", NAME)
 SUMMARY = {"corrupt": 1, "problems": 1}
-REPORT = _verify.Report([NAME], [(STORE, "tmp-1", "temporary")], [(STORE + "/", NAME, BAD)], SUMMARY, [])
+REPORT = verifying.Report([NAME], [(STORE, "tmp-1", "temporary")], [(STORE + "/", NAME, BAD)], SUMMARY, [])
 SOUND = REPORT._replace(problems=[])
 
 
@@ -34,7 +34,7 @@ def call(monkeypatch, run_module):
                 raise failure
             return report
 
-        monkeypatch.setattr(_verify, "verify", carry_out)
+        monkeypatch.setattr(verifying, "verify", carry_out)
         return (*run_module(store_verify.main, **options), calls)
 
     return run
@@ -43,7 +43,7 @@ def call(monkeypatch, run_module):
 def test_defaults_are_those_of_the_code(call):
     failed, answer, ((paths, chosen),) = call(path=[STORE])
     assert (failed, answer["changed"], paths) == (False, False, [STORE])
-    default = _verify.Options()
+    default = verifying.Options()
     assert chosen._replace(progress=default.progress) == default
 
 
@@ -52,7 +52,7 @@ def test_options_reach_the_code(call):
         path=[STORE], names=[NAME], workers=3, mode="changed", record="/r", max_details=5, max_holes=7,
         _ansible_check_mode=True,
     )  # fmt: skip
-    assert chosen._replace(progress=None) == _verify.Options([NAME], 3, "/r", False, 5, None, 7)
+    assert chosen._replace(progress=None) == verifying.Options([NAME], 3, "/r", False, 5, None, 7)
 
 
 @pytest.mark.parametrize(

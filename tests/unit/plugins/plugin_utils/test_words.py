@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _mounts, _shares, _vboxmanage
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, vboxmanage
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _words
 
 VALUES = {"cache_host_user": "", "cache_host_vboxmanage": "/no/such", "cache_guest_mount_options": ["nofail"]}
@@ -21,17 +22,17 @@ def said(role, act):
 
 
 def test_options_become_the_variables_of_the_role_with_their_values():
-    told, plain = said("cache_host", lambda: _shares.resolve([], "web"))
+    told, plain = said("cache_host", lambda: planning.resolve([], "web"))
     assert "become_user" in plain and "become_user" not in told
     assert "set cache_host_user (now '') to that user" in told
-    told, plain = said("cache_host", lambda: _vboxmanage.VBoxManage("/no/such"))
+    told, plain = said("cache_host", lambda: vboxmanage.VBoxManage("/no/such"))
     assert "'vboxmanage'" in plain and "with cache_host_vboxmanage (now '/no/such')" in told
-    told, _plain = said("cache_guest", lambda: _mounts.check_options(["nofail"]))
+    told, _plain = said("cache_guest", lambda: fstab.check_options(["nofail"]))
     assert told.startswith("cache_guest_mount_options (now ['nofail']): option 'nofail' of a vboxsf mount is refused")
 
 
 def test_without_a_role_a_message_stays():
-    told, plain = said("", lambda: _shares.resolve([], "web"))
+    told, plain = said("", lambda: planning.resolve([], "web"))
     assert told == plain
 
 

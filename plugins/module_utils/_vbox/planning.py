@@ -1,0 +1,293 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Desired against live shares: pure differences, and the VBoxManage calls that make up for them."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from collections.abc import Iterable, Mapping, Sequence
+
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import recognizing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import (
+    OWNER_KEY,
+    SYMLINKS_KEY,
+    Machine,
+    Share,
+)
+
+POLICIES = ("none", "forbidden", "subtree", "relative", "any")
+COMPARED = ("path", "writable", "automount", "mount_point", "symlink_policy", "symlinks")
+OFFLINE = ("poweroff", "aborted")
+"""States in which VirtualBox lets a machine's settings be changed."""
+ONLINE = ("running", "paused")
+"""States in which VirtualBox changes transient shares, and by its API permanent ones too."""
+
+
+@dataclasses.dataclass(frozen=True)
+class Wanted:
+    """The shares that one machine should have (C(present)) and should not have (C(absent): names).
+
+    ``exclusive``: what this collection once set up and is not C(present) goes too. C(folders) tell what that is where
+    it has no mark.
+    """
+
+    present: tuple[Share, ...] = ()
+    absent: tuple[str, ...] = ()
+    exclusive: bool = False
+    folders: recognizing.Folders = dataclasses.field(default_factory=recognizing.Folders)
+
+    def takes(self, machine: Machine, live: Share) -> bool:
+        """Whether a share of this machine is to go."""
+        if live.kind == "global" or any(share.name == live.name for share in self.present):
+            return False
+        known = recognizing.bases(self.folders, machine, self.present)
+        return live.name in self.absent or (self.exclusive and recognizing.is_ours(live, self.folders, known))
+
+
+@dataclasses.dataclass(frozen=True)
+class Change:
+    """One share that differs: C(before) is None for one that is missing, C(after) for one that is to go.
+
+    Both are None where only extradata is left over from a share that is gone.
+    """
+
+    name: str
+    before: Share | None = None
+    after: Share | None = None
+
+    @property
+    def action(self) -> str:
+        """C(add), C(correct), C(remove) or C(forget)."""
+        if self.after is None:
+            return "remove" if self.before else "forget"
+        return "correct" if self.before else "add"
+
+    @property
+    def fields(self) -> list[str]:
+        """The fields that differ, for a correction."""
+        return [] if not (self.before and self.after) else [
+            field for field in COMPARED if getattr(self.before, field) != getattr(self.after, field)]
+
+    @property
+    def transient(self) -> bool:
+        """Whether it is a transient share that goes."""
+        return self.before is not None and self.before.kind == "transient"
+
+    @property
+    def extradata_only(self) -> bool:
+        """Whether no shared folder changes: extradata can be written in every state of a machine."""
+        return self.action == "forget" or self.fields == ["symlinks"]
+
+
+def check_share(share: Share) -> None:
+    """Refuses a share whose fields are wrong in themselves, whatever the host's file system holds."""
+    _names.check_share_name(share.name)
+    tidy = os.path.isabs(share.path) and os.path.normpath(share.path) == share.path and not share.path.startswith("//")
+    if not tidy or "\0" in share.path:
+        raise Failure("path '%s' of share '%s' is not absolute and normalised: write it from '/' on, without '..',"
+                      " '.', doubled or trailing slashes." % (share.path, share.name))
+    if share.mount_point and not share.automount:
+        raise Failure("share '%s' has a mount_point and no automount: set automount, or leave mount_point out."
+                      % share.name)
+
+
+def check_folder(share: Share) -> None:
+    """Refuses a host path that is no directory or reached through a symlink; FileNotFoundError if it is missing."""
+    real = os.path.realpath(share.path)
+    if real != share.path:
+        raise Failure("path '%s' of share '%s' is reached through a symlink, which VirtualBox does not follow safely:"
+                      " name the directory itself, '%s'." % (share.path, share.name, real))
+    if not os.path.lexists(share.path):
+        raise FileNotFoundError("path '%s' of share '%s' does not exist on the host" % (share.path, share.name))
+    if not os.path.isdir(share.path):
+        raise Failure("path '%s' of share '%s' is not a directory." % (share.path, share.name))
+
+
+def resolve(machines: Sequence[Machine], identifier: str) -> Machine:
+    """The one machine of this name or UUID."""
+    found = [m for m in machines if m.uuid == identifier.lower()] or [m for m in machines if m.name == identifier]
+    if not found:
+        names = ", ".join(sorted("'%s'" % m.name for m in machines)) or "none"
+        raise Failure("machine '%s' is not registered with VirtualBox for this user (registered: %s). Machines belong"
+                      " to the user who registered them: correct the name, or set become_user to that user."
+                      % (identifier, names))
+    if len(found) > 1:
+        raise Failure("machine name '%s' is not unique: name the machine by its UUID, one of %s."
+                      % (identifier, ", ".join(m.uuid for m in found)))
+    return found[0]
+
+
+def inaccessible(machine: Machine) -> str:
+    """The message that nothing can be done with a machine."""
+    return "machine %s is inaccessible: %s. Repair it or unregister it." % (machine.label, machine.problem)
+
+
+def as_transient(share: Share) -> Share | None:
+    """The transient share that stands in for a permanent one, or None: it could not have a symlink policy."""
+    return dataclasses.replace(share, kind="transient") if share.symlink_policy == "none" else None
+
+
+def stands_in(live: Share, share: Share) -> bool:
+    """Whether a transient share is as good as this permanent one. The right to create symlinks is not a part of it."""
+    return as_transient(share) is not None and Change(share.name, live, share).fields in ([], ["symlinks"])
+
+
+def may_symlink(machine: Machine, name: str) -> bool:
+    """Whether the guest may create symlinks in shares of this name, whether there is one or not."""
+    return dict(machine.extradata).get(SYMLINKS_KEY + name) == "1"
+
+
+def symlinks_change(machine: Machine, change: Change) -> bool:
+    """Whether a change is about which symlinks the guest may create: a machine takes that over when it is started."""
+    before, after = change.before, change.after
+    if after is None:
+        return False
+    policy = before is not None and before.symlink_policy != after.symlink_policy
+    return after.symlinks != may_symlink(machine, change.name) or (after.symlinks and policy)
+
+
+def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> list[Change]:
+    """The changes that make a machine's shares as wanted, in the order in which they are to be made.
+
+    A transient share hides the machine's own of the same name, so one that is not as wanted has to go.
+    Where VirtualBox knows no symlink policies (before 7.1), they are not compared.
+    """
+    names = {share.name: share if can_modify else dataclasses.replace(share, symlink_policy="none")
+             for share in wanted.present}
+    go: list[Change] = []
+    come: list[Change] = []
+    for live in machine.shares:
+        want = names.get(live.name)
+        if want and live.kind == "transient":
+            if not stands_in(live, want):
+                go.append(Change(live.name, live))
+        elif wanted.takes(machine, live):
+            go.append(Change(live.name, live))
+    for share in names.values():
+        change = Change(share.name, machine.share(share.name), dataclasses.replace(share, kind="machine", ours=True))
+        if change.before is None or change.fields:
+            come.append(change)
+    have = {share.name for share in machine.shares if share.kind != "global"}
+    for key, _value in machine.extradata:
+        name = key[len(OWNER_KEY):]
+        left_over = key.startswith(OWNER_KEY) and name not in have and name not in names
+        if left_over and (wanted.exclusive or name in wanted.absent):
+            go.append(Change(name))
+    return go + come
+
+
+def others(
+    machine: Machine, wanted: Wanted, targets: Iterable[str], mounts: Sequence[fstab.Live]
+) -> list[recognizing.Other]:
+    """The shares of a machine that give its guest one of these folders, and that stay as they are."""
+    names = {share.name for share in wanted.present}
+    own = {live.name for live in machine.shares if live.kind != "global"}
+    stay = [live for live in machine.shares
+            if (live.name not in own if live.kind == "global"
+                else live.name not in names and not live.ours and not wanted.takes(machine, live))]
+    return recognizing.others(stay, [share.path for share in wanted.present if share.writable], targets, mounts)
+
+
+def _extradata(uuid: str, key: str, value: str | None) -> list[str]:
+    """The call that sets extradata, or clears it (None)."""
+    return ["setextradata", uuid, key, *([] if value is None else [value])]
+
+
+def add_call(uuid: str, share: Share) -> list[str]:
+    """The call that adds a share; a symlink policy is not part of it."""
+    call = ["sharedfolder", "add", uuid, "--name=" + share.name, "--hostpath=" + share.path]
+    call += [] if share.writable else ["--readonly"]
+    call += ["--transient"] if share.kind == "transient" else []
+    call += ["--automount"] if share.automount else []
+    return call + (["--auto-mount-point=" + share.mount_point] if share.mount_point else [])
+
+
+def remove_call(uuid: str, share: Share) -> list[str]:
+    """The call that removes a share."""
+    transient = ["--transient"] if share.kind == "transient" else []
+    return ["sharedfolder", "remove", uuid, "--name=" + share.name, *transient]
+
+
+def policy_calls(uuid: str, share: Share) -> list[list[str]]:
+    """The call that gives a new share its symlink policy, if it has one."""
+    if share.symlink_policy == "none":
+        return []
+    return [["sharedfolder", "modify", uuid, "--name=" + share.name, "--symlink-policy=" + share.symlink_policy]]
+
+
+def _modify_call(uuid: str, before: Share, after: Share) -> list[str] | None:
+    """The call that corrects a share in place, or None where VBoxManage cannot."""
+    options = []
+    for field, option in (("writable", "--readonly"), ("automount", "--automount"),
+                          ("mount_point", "--auto-mount-point"), ("symlink_policy", "--symlink-policy")):
+        if getattr(before, field) != getattr(after, field):
+            value = getattr(after, field)
+            text = {"writable": "off" if value else "on", "automount": "on" if value else "off"}.get(field, value)
+            options.append("%s=%s" % (option, text))
+    if before.path != after.path or "--symlink-policy=none" in options:
+        return None
+    return ["sharedfolder", "modify", uuid, "--name=" + after.name, *options]
+
+
+@dataclasses.dataclass(frozen=True)
+class Calls:
+    """The VBoxManage calls, as argument lists, of one change: extradata first, then the folder, then extradata again.
+
+    Rights to create symlinks are taken away first and given last; the mark that a share is ours comes before the
+    share and goes after it. So a run that ends in the middle leaves nothing that a later run would not put right.
+    """
+
+    first: list[list[str]] = dataclasses.field(default_factory=list)
+    folder: list[list[str]] = dataclasses.field(default_factory=list)
+    last: list[list[str]] = dataclasses.field(default_factory=list)
+
+
+def calls(machine: Machine, change: Change, can_modify: bool = True) -> Calls:
+    """The calls of one change to a machine that is off, or, for a transient share, that runs."""
+    uuid, before, after = machine.uuid, change.before, change.after
+    if before and change.transient:
+        return Calls(folder=[remove_call(uuid, before)])
+    symlinks, mark = SYMLINKS_KEY + change.name, OWNER_KEY + change.name
+    have_symlinks, have_mark = may_symlink(machine, change.name), dict(machine.extradata).get(mark) == "1"
+    first = [_extradata(uuid, symlinks, None)] if have_symlinks and not (after and after.symlinks) else []
+    if after is None:
+        return Calls(first=first, folder=[remove_call(uuid, before)] if before else [],
+                     last=[_extradata(uuid, mark, None)] if have_mark else [])
+    if not have_mark:
+        first.append(_extradata(uuid, mark, "1"))
+    modify = _modify_call(uuid, before, after) if can_modify and before else None
+    if change.extradata_only:
+        folder = []
+    elif modify:
+        folder = [modify]
+    else:
+        folder = ([remove_call(uuid, before)] if before else []) + [add_call(uuid, after), *policy_calls(uuid, after)]
+    return Calls(first=first, folder=folder,
+                 last=[_extradata(uuid, symlinks, "1")] if after.symlinks and not have_symlinks else [])
+
+
+def describe(share: Share) -> str:
+    """A share in one line, for messages and diffs."""
+    words = [share.path, "writable" if share.writable else "read-only"]
+    words += ["automount" + (" at " + share.mount_point if share.mount_point else "")] if share.automount else []
+    words += ["symlink policy " + share.symlink_policy] if share.symlink_policy != "none" else []
+    words += ["symlinks allowed"] if share.symlinks else []
+    words += [share.kind] if share.kind != "machine" else []
+    return "%s: %s" % (share.name, ", ".join(words))
+
+
+def diff(changes_by_machine: Mapping[str, Iterable[Change]]) -> dict[str, str]:
+    """Ansible's diff of C({label: [Change]}): the shares concerned, before and after."""
+    texts = {"before": "", "after": ""}
+    for label, changes in changes_by_machine.items():
+        for side in texts:
+            lines = ["  %s\n" % describe(getattr(change, side)) for change in changes if getattr(change, side)]
+            lines += ["  %s: settings left over from a share that is gone\n" % change.name
+                      for change in changes if change.action == "forget" and side == "before"]
+            texts[side] += "%s\n%s" % (label, "".join(lines)) if changes else ""
+    return {"before_header": "VirtualBox shares", "after_header": "VirtualBox shares", **texts}
