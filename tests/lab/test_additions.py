@@ -16,6 +16,7 @@ from typing import Any
 import collection
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab, mounting
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.fstab import Mount
 from fleet import Fleet, Play
@@ -420,7 +421,7 @@ def test_every_line_that_the_module_writes_is_mounted_and_then_counts_as_right(
     late, first = lines()
     read = {name: (mounted[driver] / name).read_text(encoding="utf-8") for name in ("said", "mountinfo", "stat")}
     assert read["said"] == ""
-    live = fstab.parse_mountinfo(read["mountinfo"])
+    live = live_mounts.parse_mountinfo(read["mountinfo"])
     files = {}
     for line in read["stat"].splitlines():
         user, group, mode, path = line.split(" ", 3)
@@ -428,7 +429,7 @@ def test_every_line_that_the_module_writes_is_mounted_and_then_counts_as_right(
     for systemd, mounts in ((False, late), (True, first)):
         for mount in mounts:
             entry = fstab.entry(mount, systemd)
-            (found,) = fstab.stack(live, mount.path)
+            (found,) = live_mounts.stack(live, mount.path)
             assert (found.type, found.source) == ("vboxsf", ODD)
             assert fstab.effective(found, entry, files[mount.path][:2]) == fstab.wanted_options(mount), entry
             given = dict(option.partition("=")[::2] for option in mount.options)
@@ -436,7 +437,7 @@ def test_every_line_that_the_module_writes_is_mounted_and_then_counts_as_right(
             for name, mode in MODES.items():
                 mask = int(given.get("fmask" if name else "dmask", "0"), 8)
                 assert files[mount.path + name] == (*owner, mode & ~mask), entry
-    assert fstab.stack(live, "/mnt/lines/by command")
+    assert live_mounts.stack(live, "/mnt/lines/by command")
 
 
 @pytest.mark.parametrize("driver", DRIVERS)
@@ -449,11 +450,11 @@ def test_what_becomes_of_options_that_are_refused(mounted: dict[str, Path], driv
         name: (mounted[driver] / f"refused.{name}").read_text(encoding="utf-8")
         for name in ("said", "mountinfo", "dmesg")
     }
-    live = fstab.parse_mountinfo(read["mountinfo"])
-    there = {option for path, option in refused().items() if fstab.stack(live, path)}
+    live = live_mounts.parse_mountinfo(read["mountinfo"])
+    there = {option for path, option in refused().items() if live_mounts.stack(live, path)}
     unknown = re.findall(r"vboxsf: Unknown parameter '(\w+)'", read["dmesg"])
     assert "vboxsf: Bad value for 'ttl'" in read["dmesg"]
-    owner = {option: flags for path, option in refused().items() for flags in [fstab.stack(live, path)] if flags}
+    owner = {option: flags for path, option in refused().items() for flags in [live_mounts.stack(live, path)] if flags}
     if driver == "kernel":
         assert there == {"nofail", "noatime", "user", "users", "dev", "uid=010"}
         assert unknown == [*ORACLES, "tag"]

@@ -15,6 +15,7 @@ from typing import Iterable, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts
 
 TYPE = "vboxsf"
 MARK = "comment=zeroinstall.virtualbox"
@@ -26,7 +27,6 @@ UNITS = "/etc/systemd/system"
 RUNTIME_UNITS = "/run/systemd/system"
 
 _SPECIAL = re.compile(r"[ \t\n\\]")
-_ESCAPED = re.compile(rb"\\([0-3][0-7]{2})")
 _BLANKS = re.compile("[ \t]+")
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NUMBER = re.compile(r"[+-]?\d+", re.ASCII)
@@ -116,40 +116,9 @@ class Line(NamedTuple):
     malformed: bool
 
 
-class Live(NamedTuple):
-    """A mount as the kernel has it: at `path`, the folder `root` of the file system that is on `device`.
-
-    `flags` are those of the mount, `details` those of the file system.
-    """
-
-    id: int
-    parent: int
-    path: str
-    flags: tuple[str, ...]
-    type: str
-    source: str
-    details: tuple[str, ...]
-    device: str
-    root: str
-
-    @property
-    def readonly(self) -> bool:
-        """Whether the guest asked for a read-only mount. A share that its host made read-only does not show here."""
-        return "ro" in self.flags or "ro" in self.details
-
-
 def escape(text: str) -> str:
     r"""A field for fstab: space, tab, newline and backslash as `\040`, `\011`, `\012` and `\134`."""
     return _SPECIAL.sub(lambda found: f"\\{ord(found.group()):03o}", text)
-
-
-def unescape(text: str) -> str:
-    """The reverse of `escape`, for every octal escape of three digits, as in `/proc/self/mountinfo`."""
-    if "\\" not in text:
-        return text
-    raw = text.encode("utf-8", "surrogateescape")
-    plain = _ESCAPED.sub(lambda found: bytes((int(found.group(1), 8),)), raw)
-    return plain.decode("utf-8", "surrogateescape")
 
 
 # --- what the user asks for ---------------------------------------------------------------------------------------
@@ -265,8 +234,8 @@ def _parse_line(number: int, text: str) -> Line:
     numbers = [field.rstrip("\r") for field in ([*fields[4:6], "0", "0"])[:2]]
     if len(fields) < 3 or not all(_NUMBER.fullmatch(field) for field in numbers):
         return Line(number, text, None, True)
-    options = tuple(unescape(fields[3]).split(",")) if len(fields) > 3 else ()
-    return Line(number, text, Entry(unescape(fields[0]), unescape(fields[1]), fields[2], options, *numbers), False)
+    options = tuple(live_mounts.unescape(fields[3]).split(",")) if len(fields) > 3 else ()
+    return Line(number, text, Entry(live_mounts.unescape(fields[0]), live_mounts.unescape(fields[1]), fields[2], options, *numbers), False)
 
 
 def parse_fstab(text: str) -> list[Line]:
@@ -410,66 +379,7 @@ def remembered(lines: Sequence[Line], path: str) -> Entry | None:
 # --- live mounts --------------------------------------------------------------------------------------------------
 
 
-def parse_mountinfo(text: str) -> list[Live]:
-    """The mounts of `/proc/self/mountinfo`, in its order. A line that is no such line is left out."""
-    mounts = []
-    for line in text.split("\n"):
-        before, separator, after = line.partition(" - ")
-        first, last = before.split(" "), after.split(" ")
-        if separator and len(first) >= 6 and len(last) >= 3:
-            mounts.append(
-                Live(
-                    int(first[0]),
-                    int(first[1]),
-                    unescape(first[4]),
-                    tuple(first[5].split(",")),
-                    last[0],
-                    unescape(last[1]),
-                    tuple(unescape(last[2]).split(",")),
-                    first[2],
-                    unescape(first[3]),
-                )
-            )
-    return mounts
-
-
-def _covers(outer: str, inner: str) -> bool:
-    return outer in (inner, "/") or inner.startswith(outer + "/")
-
-
-def stack(mounts: Sequence[Live], path: str) -> list[Live]:
-    """The mounts at exactly a path, the visible one last; those that another mount further up hides are left out.
-
-    A walk from the root, from mount to child mount, as the kernel resolves a path.
-    """
-    ids = {mount.id for mount in mounts}
-    below = [mount for mount in mounts if mount.parent == mount.id or mount.parent not in ids]
-    way: list[Live] = []
-    while True:
-        below = [mount for mount in below if _covers(mount.path, path) and mount not in way]
-        if not below:
-            return [mount for mount in way if mount.path == path]
-        way.append(min(below, key=lambda mount: len(mount.path)))
-        below = [mount for mount in mounts if mount.parent == way[-1].id]
-
-
-def visible(mounts: Sequence[Live]) -> list[Live]:
-    """The mounts that a path leads to, one at each mount point, in their order."""
-    tops = {path: stack(mounts, path)[-1:] for path in {mount.path for mount in mounts}}
-    return [mount for mount in mounts if tops[mount.path] == [mount]]
-
-
-def above(mounts: Sequence[Live], path: str) -> Live | None:
-    """The visible mount that a path is in, other than that of the root folder."""
-    while path != "/":
-        top = stack(mounts, path)[-1:]
-        if top:
-            return top[0]
-        path = posixpath.dirname(path)
-    return None
-
-
-def dead(live: Live, error: str, lines: Sequence[Line] = (), ours: bool = False) -> str:
+def dead(live: live_mounts.Live, error: str, lines: Sequence[Line] = (), ours: bool = False) -> str:
     """What it means that a mount does not answer, and the way out."""
     what = f"share {live.source}" if live.type == TYPE else f"{live.source} ({live.type})"
     numbers = [str(line.number) for line in lines if line.entry and same_place(line.entry, live.path)]
@@ -505,7 +415,7 @@ def _driver_options(options: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def effective(live: Live, made_with: Entry | None = None, owner: tuple[int, int] | None = None) -> tuple[str, ...]:
+def effective(live: live_mounts.Live, made_with: Entry | None = None, owner: tuple[int, int] | None = None) -> tuple[str, ...]:
     """The options of a live mount that matter here, in one form that can be compared and shown.
 
     Oracle's driver shows its own options, always with `uid=`. That of the Linux kernel shows none of them: there
@@ -540,7 +450,7 @@ def line_of(source: str, path: str, options: Sequence[str]) -> str:
     return "{} {} {} {}\n".format(escape(source), escape(path), TYPE, ",".join(options))
 
 
-def automounted(live: Live) -> bool:
+def automounted(live: live_mounts.Live) -> bool:
     """Whether this is systemd waiting for the first access to a mount."""
     return live.type == "autofs" and live.source == "systemd-1"
 

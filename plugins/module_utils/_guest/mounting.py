@@ -15,7 +15,7 @@ from typing import Any, Callable, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts, replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.fstab import Gone, Mount
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest, silence
@@ -60,7 +60,7 @@ class Unmounting(NamedTuple):
     `silent`: the visible one does not answer. `stop`: systemd is to wait for no more accesses.
     """
 
-    layers: list[tuple[fstab.Live, tuple[str, ...]]]
+    layers: list[tuple[live_mounts.Live, tuple[str, ...]]]
     silent: bool
     stop: bool
 
@@ -376,7 +376,7 @@ class _Survey:
 
     def _want(self, mount: Mount) -> None:
         report = self.reports[mount.path]
-        layers = fstab.stack(self.mounts, mount.path)
+        layers = live_mounts.stack(self.mounts, mount.path)
         foreign = [layer for layer in layers if layer.type != fstab.TYPE and not fstab.automounted(layer)]
         ours = [layer for layer in layers if layer.type == fstab.TYPE]
         waits = not self.systemd or any(map(fstab.automounted, layers))
@@ -436,7 +436,7 @@ class _Survey:
         try:
             return _missing_folders(path, mounted)
         except _OutOfReach as failure:
-            live = fstab.above(self.mounts, failure.way)
+            live = live_mounts.above(self.mounts, failure.way)
             if live is None:
                 raise
             entries = [line.entry for line in self.lines if line.entry and fstab.same_place(line.entry, live.path)]
@@ -446,18 +446,18 @@ class _Survey:
             )
             raise Failure(f"path {path}: {fstab.dead(live, failure.error, self.lines, ours)}") from failure
 
-    def _going(self, gone: Gone, had_line: bool) -> list[fstab.Live]:
+    def _going(self, gone: Gone, had_line: bool) -> list[live_mounts.Live]:
         """The mounts that go from a path, the visible one last."""
         share = gone.share or self.record.mounts.get(gone.path)
-        going: list[fstab.Live] = []
-        for layer in reversed(fstab.stack(self.mounts, gone.path)):
+        going: list[live_mounts.Live] = []
+        for layer in reversed(live_mounts.stack(self.mounts, gone.path)):
             if layer.type != fstab.TYPE or not (had_line or layer.source == share):
                 break
             going.insert(0, layer)
         return going
 
     def _unwant(self, gone: Gone, had_line: bool) -> None:
-        layers = fstab.stack(self.mounts, gone.path)
+        layers = live_mounts.stack(self.mounts, gone.path)
         going = self._going(gone, had_line)
         if going or had_line or gone.path in self.record.mounts:
             self._unmount(gone.path, going, layers, stop=any(map(fstab.automounted, layers)))
@@ -465,7 +465,7 @@ class _Survey:
             self.reports[gone.path]["changes"].append("unmounted")
 
     def _unmount(
-        self, path: str, going: Sequence[fstab.Live], layers: Sequence[fstab.Live], stop: bool = False
+        self, path: str, going: Sequence[live_mounts.Live], layers: Sequence[live_mounts.Live], stop: bool = False
     ) -> None:
         if not going and not stop:
             return
@@ -507,7 +507,7 @@ class _Survey:
             concerned = any((path + "/").startswith(folder + "/") for path in going + absent)
             if not concerned or any((path + "/").startswith(folder + "/") for path in stay):
                 continue
-            layers = fstab.stack(self.mounts, folder)
+            layers = live_mounts.stack(self.mounts, folder)
             unmounted = self.unmount.get(folder)
             if layers and not (unmounted and len(unmounted.layers) + unmounted.stop >= len(layers)):
                 continue
@@ -792,14 +792,14 @@ class Run:
         if error:
             raise Failure(f"share {mount.share} was mounted at {mount.path}, and does not answer: {error}.")
 
-    def _visible(self, path: str) -> fstab.Live | None:
+    def _visible(self, path: str) -> live_mounts.Live | None:
         """The share that is mounted at a path, and seen there."""
-        top = fstab.stack(self.guest.mounts(), path)[-1:]
+        top = live_mounts.stack(self.guest.mounts(), path)[-1:]
         return top[0] if top and top[0].type == fstab.TYPE else None
 
     def _waits(self, path: str) -> bool:
         """Whether systemd waits for accesses to a path."""
-        return any(map(fstab.automounted, fstab.stack(self.guest.mounts(), path)))
+        return any(map(fstab.automounted, live_mounts.stack(self.guest.mounts(), path)))
 
     def _end_waiting(self, path: str) -> None:
         if self._waits(path):

@@ -14,7 +14,12 @@ import subprocess
 from typing import Any, Callable, Iterable
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting, replacing, sudo
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import (
+    inspecting,
+    live_mounts,
+    replacing,
+    sudo,
+)
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_versions, fstab
 
 HELPER = "0store-secure-add-helper"
@@ -78,14 +83,14 @@ class Guest:
         )
         return {"guest": product == "VirtualBox" or _VIRTUALBOX_DEVICE in devices, "product": product}
 
-    def mounts(self) -> list[fstab.Live]:
+    def mounts(self) -> list[live_mounts.Live]:
         """The live mounts."""
-        return fstab.parse_mountinfo(self.text("/proc/self/mountinfo") or "")
+        return live_mounts.parse_mountinfo(self.text("/proc/self/mountinfo") or "")
 
     def wake(self, paths: Iterable[str]) -> dict[str, str]:
         """Access the paths where systemd waits for the first access, as any use would: those that fail, and how."""
         mounts = self.mounts()
-        waiting = [path for path in paths if any(map(fstab.automounted, fstab.stack(mounts, path)[-1:]))]
+        waiting = [path for path in paths if any(map(fstab.automounted, live_mounts.stack(mounts, path)[-1:]))]
         errors = {path: silence(self.at(path)) for path in waiting}
         return {path: error for path, error in errors.items() if error}
 
@@ -200,7 +205,7 @@ class Guest:
     def live(self) -> list[dict[str, Any]]:
         """The visible vboxsf mounts, and whether each answers."""
         found = []
-        for mount in fstab.visible(self.mounts()):
+        for mount in live_mounts.visible(self.mounts()):
             if mount.type == fstab.TYPE:
                 error = silence(self.at(mount.path))
                 found.append(
@@ -223,7 +228,7 @@ class Guest:
         mounts = self.mounts()
 
         def mounted(item: fstab.Entry, place: str) -> bool:
-            top = fstab.stack(mounts, place)[-1:]
+            top = live_mounts.stack(mounts, place)[-1:]
             return bool(top) and (top[0].type, top[0].source) == (fstab.TYPE, item.source)
 
         return {
@@ -281,7 +286,7 @@ class Guest:
         except FileNotFoundError:
             pass
         except OSError as error:
-            live = fstab.above(self.mounts(), path)
+            live = live_mounts.above(self.mounts(), path)
             found["error"] = fstab.dead(live, str(error.strerror)) if live and silence(
                 self.at(live.path)) else error.strerror
         return found

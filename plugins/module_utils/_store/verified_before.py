@@ -25,8 +25,7 @@ import time
 from typing import Any, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts, replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import trees
 
 FORMAT = 2
@@ -116,7 +115,7 @@ def stamp_of(root: int) -> str | None:
 def file_system(fd: int) -> str:
     """The type of the file system of something open, or an empty string if the kernel does not tell."""
     found = _MOUNT_ID.search(replacing.read("/proc/self/fdinfo/%d" % fd) or "")
-    mounts = fstab.parse_mountinfo(replacing.read("/proc/self/mountinfo") or "")
+    mounts = live_mounts.parse_mountinfo(replacing.read("/proc/self/mountinfo") or "")
     return next((mount.type for mount in mounts if found and mount.id == int(found.group(1))), "")
 
 

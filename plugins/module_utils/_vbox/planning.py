@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import recognizing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import (
     OWNER_KEY,
@@ -182,7 +182,7 @@ def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> li
 
 
 def others(
-    machine: Machine, wanted: Wanted, targets: Iterable[str], mounts: Sequence[fstab.Live]
+    machine: Machine, wanted: Wanted, targets: Iterable[str], mounts: Sequence[live_mounts.Live]
 ) -> list[recognizing.Other]:
     """The shares of a machine that give its guest one of these folders, and that stay as they are."""
     names = {share.name for share in wanted.present}

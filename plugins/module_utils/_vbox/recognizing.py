@@ -17,8 +17,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts, replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import OWNER_KEY, Machine, Share
 
 DEFAULT_NAME = "ZeroInstall"
@@ -135,15 +134,15 @@ def _fits(form: Form, path: str, folders: Folders, known: bool) -> bool:
 # --- places -------------------------------------------------------------------------------------------------------
 
 
-def read_mounts() -> list[fstab.Live]:
+def read_mounts() -> list[live_mounts.Live]:
     """What is mounted on this host where a path leads to it; nothing where that is not told."""
     try:
-        return fstab.visible(fstab.parse_mountinfo(replacing.read(MOUNTS) or ""))
+        return live_mounts.visible(live_mounts.parse_mountinfo(replacing.read(MOUNTS) or ""))
     except OSError:
         return []
 
 
-def places(path: str, mounts: Sequence[fstab.Live]) -> list[tuple[str, str]]:
+def places(path: str, mounts: Sequence[live_mounts.Live]) -> list[tuple[str, str]]:
     """Where a folder is, and what is mounted in it: file systems, each with the path in it. C(mounts): visible ones."""
     device, root, point = "", "/", "/"
     for mount in mounts:
@@ -162,7 +161,7 @@ def _overlap(some: Iterable[tuple[str, str]], others: Sequence[tuple[str, str]])
     return any(_is_inside(one, other) or _is_inside(other, one) for one in some for other in others)
 
 
-def relation(path: str, folder: str, mounts: Sequence[fstab.Live]) -> str:
+def relation(path: str, folder: str, mounts: Sequence[live_mounts.Live]) -> str:
     """Whether a path leads C(at), C(above) or C(in) a folder, or empty if it leads elsewhere."""
     here, *mounted = places(os.path.realpath(path), mounts)
     there, *parts = places(os.path.realpath(folder), mounts)
@@ -189,7 +188,7 @@ def shared(folders: Folders, paths: Iterable[str] = ()) -> list[str]:
 
 
 def others(
-    shares: Iterable[Share], own: Iterable[str], targets: Iterable[str], mounts: Sequence[fstab.Live]
+    shares: Iterable[Share], own: Iterable[str], targets: Iterable[str], mounts: Sequence[live_mounts.Live]
 ) -> list[Other]:
     """Those of these shares that give a guest one of the target folders, each with the worst that it gives.
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.fstab import Gone, Mount
 from hypothesis import given
@@ -28,7 +29,7 @@ def change(text, *wanted, gone=(), exclusive=False, systemd=True):
 
 
 def live(name):
-    return fstab.parse_mountinfo((FIXTURES / name).read_text(encoding="utf-8"))
+    return live_mounts.parse_mountinfo((FIXTURES / name).read_text(encoding="utf-8"))
 
 
 # --- fields
@@ -38,12 +39,12 @@ def live(name):
 def test_a_field_survives_escaping(text):
     escaped = fstab.escape(text)
     assert not set(escaped) & set(" \t\n")
-    assert fstab.unescape(escaped) == text
+    assert live_mounts.unescape(escaped) == text
 
 
 def test_escapes_are_those_of_fstab():
     assert fstab.escape("a b\tc\nd\\e") == r"a\040b\011c\012d\134e"
-    assert fstab.unescape(r"\303\274\040\09") == "ü " + r"\09"
+    assert live_mounts.unescape(r"\303\274\040\09") == "ü " + r"\09"
 
 
 # --- fstab
@@ -238,22 +239,22 @@ def test_a_diff_shows_no_line_but_vboxsf():
 
 def test_the_visible_mount_is_found_as_the_kernel_resolves_a_path():
     mounts = live("guest_mountinfo.txt")
-    assert [mount.source for mount in fstab.stack(mounts, "/mnt/b")] == ["cache", "gstrw"]
-    assert [mount.source for mount in fstab.stack(mounts, "/mnt/sp ace\\b")] == ["cache"]
-    assert fstab.stack(mounts, "/srv/hid/in") == []
-    assert [mount.type for mount in fstab.stack(mounts, "/srv/hid")] == ["tmpfs"]
-    assert [mount.type for mount in fstab.stack(mounts, "/")] == ["overlay"]
-    assert fstab.stack(mounts, "/mnt") == []
+    assert [mount.source for mount in live_mounts.stack(mounts, "/mnt/b")] == ["cache", "gstrw"]
+    assert [mount.source for mount in live_mounts.stack(mounts, "/mnt/sp ace\\b")] == ["cache"]
+    assert live_mounts.stack(mounts, "/srv/hid/in") == []
+    assert [mount.type for mount in live_mounts.stack(mounts, "/srv/hid")] == ["tmpfs"]
+    assert [mount.type for mount in live_mounts.stack(mounts, "/")] == ["overlay"]
+    assert live_mounts.stack(mounts, "/mnt") == []
 
 
 def test_systemds_automount_lies_under_the_mount():
-    layers = fstab.stack(live("guest_systemd_mountinfo.txt"), "/var/cache/zi/implementations")
+    layers = live_mounts.stack(live("guest_systemd_mountinfo.txt"), "/var/cache/zi/implementations")
     assert [fstab.automounted(layer) for layer in layers] == [True, False]
 
 
 def test_the_kernels_driver_shows_flags_only():
     mounts = live("guest_mountinfo.txt")
-    (quiet,) = fstab.stack(mounts, "/mnt/sp ace\\b")
+    (quiet,) = live_mounts.stack(mounts, "/mnt/sp ace\\b")
     assert fstab.effective(quiet) == ("ro", "nodev", "nosuid")
     assert fstab.effective(quiet, owner=(1000, 0)) == ("ro", "nodev", "nosuid", "uid=1000")
     made_with = fstab.entry(Mount("cache", "/x", False, ("uid=7", "fmask=0022")), True)
@@ -270,7 +271,7 @@ def test_the_kernels_driver_shows_flags_only():
     ],
 )
 def test_oracles_driver_shows_its_own_options_and_fstab_does_not_count(path, options):
-    (mount,) = fstab.stack(live("guest_oracle_mountinfo.txt"), path)
+    (mount,) = live_mounts.stack(live("guest_oracle_mountinfo.txt"), path)
     made_with = fstab.entry(Mount("s", path, False, ("dmask=077",)), True)
     assert fstab.effective(mount, made_with, (5, 5)) == options
 

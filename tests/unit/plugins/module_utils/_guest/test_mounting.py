@@ -22,7 +22,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts, replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab, mounting
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.fstab import Gone, Mount
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.mounting import Request
@@ -98,7 +98,7 @@ class StandIn(Guest):
         return path == "/sys/module/vboxsf" or super().is_there(path)
 
     def waits(self, path):
-        return any(map(fstab.automounted, fstab.stack(self.mounts(), path)))
+        return any(map(fstab.automounted, live_mounts.stack(self.mounts(), path)))
 
 
 class Systemd:
@@ -188,7 +188,7 @@ class Place:
 
     def live(self, path=None):
         """Source and main options of the mounts at a path, the visible one last."""
-        layers = fstab.stack(self.guest.mounts(), path or self.path)
+        layers = live_mounts.stack(self.guest.mounts(), path or self.path)
         return [(layer.source, ",".join(fstab.effective(layer))) for layer in layers]
 
     def state(self):
@@ -348,11 +348,11 @@ def test_an_edited_fstab_line_is_put_right_without_a_new_mount(place):
 @in_namespace
 def test_a_share_that_no_longer_answers_is_mounted_anew(place, monkeypatch):
     place.run(place.mount())
-    number = fstab.stack(place.guest.mounts(), place.path)[0].id
+    number = live_mounts.stack(place.guest.mounts(), place.path)[0].id
     real = mounting.silence
 
     def silence(path):
-        dead = fstab.stack(place.guest.mounts(), path)[0].id == number
+        dead = live_mounts.stack(place.guest.mounts(), path)[0].id == number
         return "Protocol error" if dead else real(path)
 
     monkeypatch.setattr(mounting, "silence", silence)
@@ -368,11 +368,11 @@ def test_a_share_that_no_longer_answers_is_mounted_anew(place, monkeypatch):
 
 def die(monkeypatch, place, path):
     """Let what is mounted at a path now answer nothing any more, as a share that its host changed."""
-    one = fstab.stack(place.guest.mounts(), path)[-1]
+    one = live_mounts.stack(place.guest.mounts(), path)[-1]
     real_lstat, real_silence = os.lstat, mounting.silence
 
     def dead(where):
-        top = fstab.above(place.guest.mounts(), os.path.abspath(where))
+        top = live_mounts.above(place.guest.mounts(), os.path.abspath(where))
         return top is not None and (top.id, top.source) == (one.id, one.source)
 
     def lstat(where, **options):
@@ -802,7 +802,7 @@ def booted(place):
     """A guest whose store systemd mounted at its first access, as it printed it."""
     path = "/var/cache/zi/implementations"
     place.guest = StandIn("systemd")
-    place.guest.mounts = lambda: fstab.parse_mountinfo(
+    place.guest.mounts = lambda: live_mounts.parse_mountinfo(
         (FIXTURES / "guest_systemd_mountinfo.txt").read_text(encoding="utf-8")
     )
     place.fstab.write_text(fstab.render(fstab.entry(place.mount(path=path), True)))
