@@ -178,8 +178,8 @@ from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import mounting
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.fstab import Gone, Mount
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Gone, Mount
 
 MOUNT = {
     "share": {"type": "str"},

@@ -17,8 +17,13 @@ import collection
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab, mounting
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.fstab import Mount
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
+    effective_options,
+    fstab,
+    mounting,
+    wanted_mounts,
+)
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Mount
 from fleet import Fleet, Play
 from labkit import guests, runs
 from labkit.cache import Cache
@@ -331,9 +336,9 @@ FATAL = ("nofail", "noatime", "user", "users", "tag=x")
 
 def lines() -> tuple[list[Mount], list[Mount]]:
     """Mounts with every option that the module takes: those without systemd's form of a line, and those with it."""
-    assert VALUES.keys() == fstab._BOTH_DRIVERS.keys()
+    assert VALUES.keys() == wanted_mounts._BOTH_DRIVERS.keys()
     valued = tuple(f"{name}={value}" for name, value in VALUES.items())
-    flags = fstab._FLAGS
+    flags = wanted_mounts._FLAGS
     sets = [(), (), *((option,) for option in (*valued, "ttl=0", *flags))]
     together = [(*valued, "exec", "suid", "relatime"), tuple(flag for flag in flags if flag.startswith("no"))]
     assert set(together[0] + together[1]) == {*valued, *flags}
@@ -347,13 +352,13 @@ def lines() -> tuple[list[Mount], list[Mount]]:
     for mounts, path in ((late, "/mnt/lines/latebox"), (first, "/mnt/lines/firstbox")):
         mounts.append(Mount(ODD, path, True, box, False))
     for mount in late + first:
-        fstab.check([mount], [], mainline=True)
+        wanted_mounts.check([mount], [], mainline=True)
     return late, first
 
 
 def refused() -> dict[str, str]:
     """Mount point to option, for all that is refused."""
-    assert ORACLES.keys() == fstab._ORACLE_ONLY.keys()
+    assert ORACLES.keys() == wanted_mounts._ORACLE_ONLY.keys()
     options = [*(f"{name}={value}" for name, value in ORACLES.items()), *FATAL, "dev", "ttl=-1", "uid=010"]
     return {f"/mnt/lines/refused{number}": option for number, option in enumerate(options)}
 
@@ -376,7 +381,7 @@ def mounted(fleet: Fleet) -> dict[str, Path]:
     for file in ("usr/sbin/mount.vboxsf", f"{LIBRARIES}/libc.so.6", f"{LIBRARIES}/ld-linux-x86-64.so.2"):
         shutil.copy(fleet.root / file, work)
     command = Mount(ODD, "/mnt/lines/by command", False, ("uid=1000",))
-    by_command = shlex.join(mounting._mount(command.share, command.path, fstab.mount_options(command)))
+    by_command = shlex.join(mounting._mount(command.share, command.path, wanted_mounts.mount_options(command)))
     places = [mount.path for mount in (*late, *first, command)]
     script = f"""
         LC_ALL=C.UTF-8; export LC_ALL
@@ -431,7 +436,7 @@ def test_every_line_that_the_module_writes_is_mounted_and_then_counts_as_right(
             entry = fstab.entry(mount, systemd)
             (found,) = live_mounts.stack(live, mount.path)
             assert (found.type, found.source) == ("vboxsf", ODD)
-            assert fstab.effective(found, entry, files[mount.path][:2]) == fstab.wanted_options(mount), entry
+            assert effective_options.effective(found, entry, files[mount.path][:2]) == effective_options.wanted_options(mount), entry
             given = dict(option.partition("=")[::2] for option in mount.options)
             owner = int(given.get("uid", "0")), int(given.get("gid", "0"))
             for name, mode in MODES.items():
@@ -445,7 +450,7 @@ def test_what_becomes_of_options_that_are_refused(mounted: dict[str, Path], driv
     """The kernel's driver does not know Oracle's options, and Oracle's helper not the usual ones of others."""
     for option in refused().values():
         with pytest.raises(Failure, match="is refused"):
-            fstab.check_options((option,), mainline=True)
+            wanted_mounts.check_options((option,), mainline=True)
     read = {
         name: (mounted[driver] / f"refused.{name}").read_text(encoding="utf-8")
         for name in ("said", "mountinfo", "dmesg")

@@ -16,9 +16,17 @@ from typing import Any, Callable, NamedTuple, Sequence
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts, replacing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.fstab import Gone, Mount
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
+    boot_modules,
+    effective_options,
+    fstab,
+    mount_messages,
+    store_list,
+    systemd_units,
+    wanted_mounts,
+)
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest, silence
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Gone, Mount
 
 LOCK = "/run/zeroinstall.virtualbox.lock"
 RECORD = "/var/lib/zeroinstall.virtualbox/mounts.json"
@@ -111,23 +119,23 @@ def _mount(share: str, path: str, options: Sequence[str]) -> list[str]:
 
 
 def _mount_as_wanted(mount: Mount) -> list[str]:
-    return _mount(mount.share, mount.path, fstab.mount_options(mount))
+    return _mount(mount.share, mount.path, wanted_mounts.mount_options(mount))
 
 
 _RELOAD = ["systemctl", "daemon-reload"]
 
 
 def _start(path: str) -> list[str]:
-    return ["systemctl", "start", "--", fstab.unit(path, "automount"), fstab.unit(path, "mount")]
+    return ["systemctl", "start", "--", systemd_units.unit(path, "automount"), systemd_units.unit(path, "mount")]
 
 
 def _stop(path: str) -> list[str]:
-    return ["systemctl", "stop", "--", fstab.unit(path, "automount")]
+    return ["systemctl", "stop", "--", systemd_units.unit(path, "automount")]
 
 
 def _forget(path: str) -> list[str]:
     """Systemd keeps a unit that failed in its list, even where nothing is left of it."""
-    return ["systemctl", "reset-failed", "--", fstab.unit(path, "mount")]
+    return ["systemctl", "reset-failed", "--", systemd_units.unit(path, "mount")]
 
 
 # --- looking and deciding -----------------------------------------------------------------------------------------
@@ -147,7 +155,7 @@ def read_record() -> tuple[Record, list[str]]:
         found = json.loads(replacing.read(RECORD) or "")
         record = Record(list(found["directories"]), dict(found["mounts"]), list(found["stores"]))
         for path in (*record.directories, *record.mounts, *record.stores):
-            fstab.check_path(path)
+            wanted_mounts.check_path(path)
         for share in record.mounts.values():
             _names.check_share_name(share)
     except (OSError, ValueError, TypeError, KeyError, AttributeError, Failure):
@@ -226,7 +234,7 @@ class _Survey:
     def __init__(self, guest: Guest, request: Request) -> None:
         self.guest = guest
         self.request = request
-        fstab.check(request.wanted, request.gone, guest.origin() == "mainline")
+        wanted_mounts.check(request.wanted, request.gone, guest.origin() == "mainline")
         self.systemd = guest.init() == "systemd"
         self.virtualbox = bool(guest.virtualbox()["guest"])
         self.record, self.warnings = read_record()
@@ -264,7 +272,7 @@ class _Survey:
             self._units(gone.path, False)
             self._unwant(gone, gone.path in had_lines)
         if request.driver:
-            self._file(fstab.MODULES_LOAD, fstab.MODULES_LOAD_TEXT if lines.ours else None)
+            self._file(boot_modules.MODULES_LOAD, boot_modules.MODULES_LOAD_TEXT if lines.ours else None)
         stores = self._store_list()
         for change in self.files:
             if change.after is not None:
@@ -327,11 +335,11 @@ class _Survey:
 
     def _units(self, path: str, wanted: bool) -> None:
         """Plan systemd's files for a path. Failure: somebody else's are there."""
-        automount = fstab.automount_file(path)
+        automount = systemd_units.automount_file(path)
         there = replacing.content(automount)
-        ours = there is None or fstab.is_ours(there)
+        ours = there is None or systemd_units.is_ours(there)
         if wanted:
-            for file in (automount, *fstab.mount_files(path)):
+            for file in (automount, *systemd_units.mount_files(path)):
                 found = replacing.content(file)
                 if not (found is None or found in _MASKS or (file == automount and ours)):
                     raise Failure(
@@ -340,16 +348,16 @@ class _Survey:
                 if file != automount:
                     self._unit_file(path, file, None, "mask")
         if wanted or ours:
-            self._unit_file(path, automount, fstab.automount_text(path) if wanted else None, "automount unit")
-            link = fstab.wanted_by(path)
+            self._unit_file(path, automount, systemd_units.automount_text(path) if wanted else None, "automount unit")
+            link = systemd_units.wanted_by(path)
             found = replacing.content(link)
             right = isinstance(found, replacing.Link) and automount == os.path.normpath(
                 os.path.join(os.path.dirname(link), found.target)
             )
             if not (wanted and right):
                 self._unit_file(path, link, replacing.Link(automount) if wanted else None, "link that enables it")
-        text = fstab.MOUNT_DROP_IN_TEXT if wanted else None
-        self._unit_file(path, fstab.mount_drop_in(path), text, "drop-in of the mount unit")
+        text = systemd_units.MOUNT_DROP_IN_TEXT if wanted else None
+        self._unit_file(path, systemd_units.mount_drop_in(path), text, "drop-in of the mount unit")
 
     def _unit_file(self, path: str, file: str, after: str | replacing.Link | None, what: str) -> None:
         before = replacing.content(file)
@@ -368,18 +376,18 @@ class _Survey:
             return False
         if self.guest.driver_loaded():
             if not self.virtualbox and self.guest.is_there("/sys/module/" + fstab.TYPE):
-                raise Failure("Shared folders cannot be mounted: " + fstab.driver_missing(False))
+                raise Failure("Shared folders cannot be mounted: " + mount_messages.driver_missing(False))
             return False
         if self.guest.module_file(fstab.TYPE) is None or not self.virtualbox:
-            raise Failure("Shared folders cannot be mounted: " + fstab.driver_missing(self.virtualbox))
+            raise Failure("Shared folders cannot be mounted: " + mount_messages.driver_missing(self.virtualbox))
         return self.request.driver
 
     def _want(self, mount: Mount) -> None:
         report = self.reports[mount.path]
         layers = live_mounts.stack(self.mounts, mount.path)
-        foreign = [layer for layer in layers if layer.type != fstab.TYPE and not fstab.automounted(layer)]
+        foreign = [layer for layer in layers if layer.type != fstab.TYPE and not effective_options.automounted(layer)]
         ours = [layer for layer in layers if layer.type == fstab.TYPE]
-        waits = not self.systemd or any(map(fstab.automounted, layers))
+        waits = not self.systemd or any(map(effective_options.automounted, layers))
         if foreign and (not ours or foreign[-1] is layers[-1]):
             raise Failure(
                 f"path {mount.path}: {foreign[-1].source} ({foreign[-1].type}) is mounted there. Unmount it, or choose "
@@ -395,8 +403,8 @@ class _Survey:
             report["changes"] += ["folder created"] * bool(missing) + ["mounted"]
             report["reasons"].append("it is not mounted")
         else:
-            has = fstab.effective(ours[-1], fstab.remembered(self.lines, mount.path), _owner(mount.path))
-            wish = fstab.wanted_options(mount)
+            has = effective_options.effective(ours[-1], fstab.remembered(self.lines, mount.path), _owner(mount.path))
+            wish = effective_options.wanted_options(mount)
             error = silence(mount.path)
             report["reasons"] += [f"share {ours[-1].source} is mounted"] * (ours[-1].source != mount.share)
             report["reasons"] += ["its options are " + ",".join(has)] * (has != wish)
@@ -411,13 +419,13 @@ class _Survey:
                     f"path {mount.path}: under the share there, {foreign[-1].source} ({foreign[-1].type}) is mounted. "
                     f"Unmount both, or choose another path for share {mount.share}."
                 )
-            stop = above and any(map(fstab.automounted, layers))
+            stop = above and any(map(effective_options.automounted, layers))
             self._unmount(mount.path, ours, layers, stop)
             report["changes"] += ["unmounted", "mounted"]
             waits = waits and not stop
         self.to_mount.append(mount)
-        self.waiting_after += [fstab.unit(mount.path, "automount") + "\n"] * (not waits)
-        self.live_after.append(fstab.line_of(mount.share, mount.path, fstab.wanted_options(mount)))
+        self.waiting_after += [systemd_units.unit(mount.path, "automount") + "\n"] * (not waits)
+        self.live_after.append(effective_options.line_of(mount.share, mount.path, effective_options.wanted_options(mount)))
 
     def _gone(self, removed: Sequence[fstab.Entry]) -> list[Gone]:
         """Everything that has to go: as asked for, by its removed fstab line, or, if exclusive, by the record."""
@@ -444,7 +452,7 @@ class _Survey:
                 self.record.mounts.get(live.path),
                 *(entry.source for entry in entries if entry.ours),
             )
-            raise Failure(f"path {path}: {fstab.dead(live, failure.error, self.lines, ours)}") from failure
+            raise Failure(f"path {path}: {mount_messages.dead(live, failure.error, self.lines, ours)}") from failure
 
     def _going(self, gone: Gone, had_line: bool) -> list[live_mounts.Live]:
         """The mounts that go from a path, the visible one last."""
@@ -460,7 +468,7 @@ class _Survey:
         layers = live_mounts.stack(self.mounts, gone.path)
         going = self._going(gone, had_line)
         if going or had_line or gone.path in self.record.mounts:
-            self._unmount(gone.path, going, layers, stop=any(map(fstab.automounted, layers)))
+            self._unmount(gone.path, going, layers, stop=any(map(effective_options.automounted, layers)))
         if going:
             self.reports[gone.path]["changes"].append("unmounted")
 
@@ -469,23 +477,23 @@ class _Survey:
     ) -> None:
         if not going and not stop:
             return
-        self.waiting_before += [fstab.unit(path, "automount") + "\n"] * stop
+        self.waiting_before += [systemd_units.unit(path, "automount") + "\n"] * stop
         silent = bool(going) and silence(path) is not None
         found = []
         for layer in reversed(going):
             visible = layer is layers[-1]
             made_with = fstab.remembered(self.lines, path) if visible else None
-            options = fstab.effective(layer, made_with, _owner(path) if visible else None)
+            options = effective_options.effective(layer, made_with, _owner(path) if visible else None)
             found.append((layer, options))
-            line = fstab.line_of(layer.source, path, options)
+            line = effective_options.line_of(layer.source, path, options)
             self.live_before.append("# does not answer: " + line if silent and visible else line)
         self.unmount[path] = Unmounting(found, silent, stop)
 
     def _store_list(self) -> list[str]:
-        before = replacing.read(fstab.STORE_LIST)
-        after, stores = fstab.change_store_list(before or "", self.request.wanted, self._stale_stores())
+        before = replacing.read(store_list.STORE_LIST)
+        after, stores = store_list.change_store_list(before or "", self.request.wanted, self._stale_stores())
         if after != (before or ""):
-            self._file(fstab.STORE_LIST, after or None)
+            self._file(store_list.STORE_LIST, after or None)
         return stores + [path for path in self.record.stores if path not in stores and path not in self._stale_stores()]
 
     def _stale_stores(self) -> list[str]:
@@ -713,7 +721,7 @@ class Run:
         if status or not self.guest.driver_loaded():
             raise Failure(
                 "The driver {} cannot be loaded: {} modprobe said: {}".format(
-                    fstab.TYPE, fstab.driver_missing(bool(self.guest.virtualbox()["guest"])), output or "nothing"
+                    fstab.TYPE, mount_messages.driver_missing(bool(self.guest.virtualbox()["guest"])), output or "nothing"
                 )
             )
 
@@ -778,10 +786,10 @@ class Run:
                 )
             )
         if status:
-            raise Failure(fstab.mount_failure(mount, output, bool(self.guest.virtualbox()["guest"])))
-        wish = fstab.wanted_options(mount)
+            raise Failure(mount_messages.mount_failure(mount, output, bool(self.guest.virtualbox()["guest"])))
+        wish = effective_options.wanted_options(mount)
         item = fstab.entry(mount, systemd=False)
-        has = fstab.effective(top, item, _owner(mount.path)) if top else ()
+        has = effective_options.effective(top, item, _owner(mount.path)) if top else ()
         if not top or (top.source, has) != (mount.share, wish):
             raise Failure(
                 "share {} was mounted at {}, and the kernel shows something else there: {}.".format(
@@ -799,7 +807,7 @@ class Run:
 
     def _waits(self, path: str) -> bool:
         """Whether systemd waits for accesses to a path."""
-        return any(map(fstab.automounted, live_mounts.stack(self.guest.mounts(), path)))
+        return any(map(effective_options.automounted, live_mounts.stack(self.guest.mounts(), path)))
 
     def _end_waiting(self, path: str) -> None:
         if self._waits(path):

@@ -20,7 +20,14 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files impo
     replacing,
     sudo,
 )
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_versions, fstab
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
+    additions_versions,
+    boot_modules,
+    effective_options,
+    fstab,
+    mount_messages,
+    wanted_mounts,
+)
 
 HELPER = "0store-secure-add-helper"
 MARK = "zeroinstall.virtualbox"
@@ -90,7 +97,7 @@ class Guest:
     def wake(self, paths: Iterable[str]) -> dict[str, str]:
         """Access the paths where systemd waits for the first access, as any use would: those that fail, and how."""
         mounts = self.mounts()
-        waiting = [path for path in paths if any(map(fstab.automounted, live_mounts.stack(mounts, path)[-1:]))]
+        waiting = [path for path in paths if any(map(effective_options.automounted, live_mounts.stack(mounts, path)[-1:]))]
         errors = {path: silence(self.at(path)) for path in waiting}
         return {path: error for path, error in errors.items() if error}
 
@@ -124,7 +131,7 @@ class Guest:
         return [
             path
             for path in [*files.values(), "/etc/modules"]
-            if fstab.TYPE in fstab.modules(self.text(path) or "", systemd)
+            if fstab.TYPE in boot_modules.modules(self.text(path) or "", systemd)
         ]
 
     def driver(self) -> dict[str, Any]:
@@ -287,7 +294,7 @@ class Guest:
             pass
         except OSError as error:
             live = live_mounts.above(self.mounts(), path)
-            found["error"] = fstab.dead(live, str(error.strerror)) if live and silence(
+            found["error"] = mount_messages.dead(live, str(error.strerror)) if live and silence(
                 self.at(live.path)) else error.strerror
         return found
 
@@ -297,7 +304,7 @@ class Guest:
         `ask`: whether to ask sudo for what the helper does.
         """
         user = _user("zeroinst")
-        store = self.store(fstab.SYSTEM_STORE)
+        store = self.store(wanted_mounts.SYSTEM_STORE)
         helper = self.program(HELPER)
         found = {
             "sudo": self.program("visudo") is not None,

@@ -14,7 +14,7 @@ from ansible.module_utils import basic
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import mounting
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.fstab import Gone, Mount
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Gone, Mount
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import mounts
 
 PLAN = mounting.Plan(

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import wanted_mounts
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, vboxmanage
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _words
 
@@ -27,7 +27,7 @@ def test_options_become_the_variables_of_the_role_with_their_values():
     assert "set cache_host_user (now '') to that user" in told
     told, plain = said("cache_host", lambda: vboxmanage.VBoxManage("/no/such"))
     assert "'vboxmanage'" in plain and "with cache_host_vboxmanage (now '/no/such')" in told
-    told, _plain = said("cache_guest", lambda: fstab.check_options(["nofail"]))
+    told, _plain = said("cache_guest", lambda: wanted_mounts.check_options(["nofail"]))
     assert told.startswith("cache_guest_mount_options (now ['nofail']): option 'nofail' of a vboxsf mount is refused")
 
 

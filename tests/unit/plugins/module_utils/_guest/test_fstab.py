@@ -11,8 +11,16 @@ from pathlib import Path
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.fstab import Gone, Mount
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
+    boot_modules,
+    effective_options,
+    fstab,
+    mount_messages,
+    store_list,
+    systemd_units,
+    wanted_mounts,
+)
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Gone, Mount
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -249,17 +257,17 @@ def test_the_visible_mount_is_found_as_the_kernel_resolves_a_path():
 
 def test_systemds_automount_lies_under_the_mount():
     layers = live_mounts.stack(live("guest_systemd_mountinfo.txt"), "/var/cache/zi/implementations")
-    assert [fstab.automounted(layer) for layer in layers] == [True, False]
+    assert [effective_options.automounted(layer) for layer in layers] == [True, False]
 
 
 def test_the_kernels_driver_shows_flags_only():
     mounts = live("guest_mountinfo.txt")
     (quiet,) = live_mounts.stack(mounts, "/mnt/sp ace\\b")
-    assert fstab.effective(quiet) == ("ro", "nodev", "nosuid")
-    assert fstab.effective(quiet, owner=(1000, 0)) == ("ro", "nodev", "nosuid", "uid=1000")
+    assert effective_options.effective(quiet) == ("ro", "nodev", "nosuid")
+    assert effective_options.effective(quiet, owner=(1000, 0)) == ("ro", "nodev", "nosuid", "uid=1000")
     made_with = fstab.entry(Mount("cache", "/x", False, ("uid=7", "fmask=0022")), True)
-    assert fstab.effective(quiet, made_with) == ("ro", "nodev", "nosuid", "fmask=022", "uid=7")
-    assert fstab.effective(quiet, made_with, (0, 0)) == ("ro", "nodev", "nosuid", "fmask=022")
+    assert effective_options.effective(quiet, made_with) == ("ro", "nodev", "nosuid", "fmask=022", "uid=7")
+    assert effective_options.effective(quiet, made_with, (0, 0)) == ("ro", "nodev", "nosuid", "fmask=022")
 
 
 @pytest.mark.parametrize(
@@ -273,7 +281,7 @@ def test_the_kernels_driver_shows_flags_only():
 def test_oracles_driver_shows_its_own_options_and_fstab_does_not_count(path, options):
     (mount,) = live_mounts.stack(live("guest_oracle_mountinfo.txt"), path)
     made_with = fstab.entry(Mount("s", path, False, ("dmask=077",)), True)
-    assert fstab.effective(mount, made_with, (5, 5)) == options
+    assert effective_options.effective(mount, made_with, (5, 5)) == options
 
 
 @pytest.mark.parametrize(
@@ -287,7 +295,7 @@ def test_oracles_driver_shows_its_own_options_and_fstab_does_not_count(path, opt
     ],
 )
 def test_what_is_wanted_has_the_same_form(mount, options):
-    assert fstab.wanted_options(mount) == options
+    assert effective_options.wanted_options(mount) == options
 
 
 @pytest.mark.parametrize("case", PROGRAMS["mount_failures"], ids=lambda case: case["program"] + ": " + case["means"])
@@ -297,7 +305,7 @@ def test_what_mount_programs_say_is_understood(case):
         "driver": "the driver vboxsf is not available for the running kernel",
         "option": "the driver refuses its options ro,nodev,nosuid",
     }
-    message = fstab.mount_failure(WANTED, case["output"], True)
+    message = mount_messages.mount_failure(WANTED, case["output"], True)
     assert [what for what, text in means.items() if text in message] == [
         what for what in means if what == case["means"]
     ]
@@ -307,7 +315,7 @@ def test_what_mount_programs_say_is_understood(case):
 
 def test_no_virtualbox_guest_is_said_instead_of_a_missing_driver():
     driver = next(case for case in PROGRAMS["mount_failures"] if case["means"] == "driver")
-    assert "this is no VirtualBox guest" in fstab.mount_failure(WANTED, driver["output"], False)
+    assert "this is no VirtualBox guest" in mount_messages.mount_failure(WANTED, driver["output"], False)
 
 
 @pytest.mark.parametrize(
@@ -321,17 +329,17 @@ def test_no_virtualbox_guest_is_said_instead_of_a_missing_driver():
     ],
 )
 def test_modules_that_a_boot_loads(text, systemd, others):
-    assert fstab.modules(text, True) == systemd
-    assert fstab.modules(text, False) == others
+    assert boot_modules.modules(text, True) == systemd
+    assert boot_modules.modules(text, False) == others
 
 
 @pytest.mark.parametrize("case", PROGRAMS["automount_units"], ids=lambda case: case["path"])
 def test_unit_names_are_those_of_systemd_escape(case):
-    assert fstab.unit(case["path"], "automount") == case["output"]
+    assert systemd_units.unit(case["path"], "automount") == case["output"]
 
 
 def test_a_unit_says_a_percent_sign_twice():
-    assert "\nWhere=/srv/100%% sure\n" in fstab.automount_text("/srv/100% sure")
+    assert "\nWhere=/srv/100%% sure\n" in systemd_units.automount_text("/srv/100% sure")
 
 
 # --- what the user asks for
@@ -339,7 +347,7 @@ def test_a_unit_says_a_percent_sign_twice():
 
 def test_bad_share_names():
     with pytest.raises(Failure, match="share name 'a b' has white space"):
-        fstab.check([Mount("a b", "/p")], [])
+        wanted_mounts.check([Mount("a b", "/p")], [])
 
 
 @pytest.mark.parametrize(
@@ -360,7 +368,7 @@ def test_bad_share_names():
 def test_bad_paths(path, reason):
     for wanted, gone in (([Mount("s", path)], []), ([], [Gone(path)])):
         with pytest.raises(Failure, match=reason) as raised:
-            fstab.check(wanted, gone)
+            wanted_mounts.check(wanted, gone)
         assert repr(path) in str(raised.value)
 
 
@@ -399,59 +407,59 @@ def test_bad_paths(path, reason):
 )
 def test_bad_options(option, reason):
     with pytest.raises(Failure, match=reason) as raised:
-        fstab.check([Mount("s", "/p", False, (option,), store=True)], [])
+        wanted_mounts.check([Mount("s", "/p", False, (option,), store=True)], [])
     assert repr(option) in str(raised.value)
 
 
 def test_what_is_no_store_may_be_kept_from_all_but_its_owner():
-    fstab.check([Mount("s", "/p", True, ("dmask=0077", "fmask=0077"))], [])
+    wanted_mounts.check([Mount("s", "/p", True, ("dmask=0077", "fmask=0077"))], [])
     with pytest.raises(Failure, match="read or to execute"):
-        fstab.check([Mount("s", "/p", True, ("fmask=0100",))], [])
+        wanted_mounts.check([Mount("s", "/p", True, ("fmask=0100",))], [])
 
 
 @pytest.mark.parametrize("options", [("uid=1", "uid=2"), ("exec", "noexec"), ("suid", "nosuid")])
 def test_options_that_contradict_one_another(options):
     with pytest.raises(Failure, match="twice"):
-        fstab.check([Mount("s", "/p", False, options)], [])
+        wanted_mounts.check([Mount("s", "/p", False, options)], [])
 
 
 def test_an_option_of_oracles_driver_only():
     mount = Mount("s", "/p", False, ("cache=read",))
-    fstab.check([mount], [], mainline=False)
+    wanted_mounts.check([mount], [], mainline=False)
     with pytest.raises(Failure, match="only Oracle's driver"):
-        fstab.check([mount], [], mainline=True)
+        wanted_mounts.check([mount], [], mainline=True)
 
 
 def test_good_options():
-    fstab.check([Mount("s", "/p", False, ("uid=1000", "gid=0", "dmask=022", "fmask=0022", "nls=utf8", "ttl=0"))], [])
-    fstab.check([Mount("s", "/p", False, ("uid=2147483647", "dcachettl=-1"))], [])
+    wanted_mounts.check([Mount("s", "/p", False, ("uid=1000", "gid=0", "dmask=022", "fmask=0022", "nls=utf8", "ttl=0"))], [])
+    wanted_mounts.check([Mount("s", "/p", False, ("uid=2147483647", "dcachettl=-1"))], [])
 
 
 def test_one_path_twice_and_one_in_another():
     with pytest.raises(Failure, match="more than once"):
-        fstab.check([Mount("a", "/p"), Mount("b", "/p")], [])
+        wanted_mounts.check([Mount("a", "/p"), Mount("b", "/p")], [])
     with pytest.raises(Failure, match="more than once"):
-        fstab.check([Mount("a", "/p")], [Gone("/p")])
+        wanted_mounts.check([Mount("a", "/p")], [Gone("/p")])
     with pytest.raises(Failure, match="lies in"):
-        fstab.check([Mount("a", "/p/q"), Mount("b", "/p")], [])
-    fstab.check([Mount("a", "/p"), Mount("b", "/pq")], [])
+        wanted_mounts.check([Mount("a", "/p/q"), Mount("b", "/p")], [])
+    wanted_mounts.check([Mount("a", "/p"), Mount("b", "/pq")], [])
 
 
 # --- Zero Install's list of stores
 
 
 def test_a_store_where_zero_install_looks_anyway_needs_no_line():
-    assert fstab.change_store_list("", [Mount("s", STORE, store=True), Mount("t", "/t")], []) == ("", [])
+    assert store_list.change_store_list("", [Mount("s", STORE, store=True), Mount("t", "/t")], []) == ("", [])
 
 
 def test_lines_of_ours_come_and_go_and_others_stay():
     host = "/srv/host"
-    text, ours = fstab.change_store_list("# mine\n/mine ", [Mount("s", host, store=True)], [])
+    text, ours = store_list.change_store_list("# mine\n/mine ", [Mount("s", host, store=True)], [])
     assert (text, ours) == ("# mine\n/mine \n/srv/host\n", [host])
-    assert fstab.change_store_list(text, [Mount("s", host, store=True)], ours) == (text, [host])
-    assert fstab.change_store_list(text, [], ours) == ("# mine\n/mine \n", [])
-    assert fstab.change_store_list(text, [], []) == (text, [])
+    assert store_list.change_store_list(text, [Mount("s", host, store=True)], ours) == (text, [host])
+    assert store_list.change_store_list(text, [], ours) == ("# mine\n/mine \n", [])
+    assert store_list.change_store_list(text, [], []) == (text, [])
 
 
 def test_a_line_that_was_there_before_is_not_ours():
-    assert fstab.change_store_list("/srv/host\n", [Mount("s", "/srv/host", store=True)], []) == ("/srv/host\n", [])
+    assert store_list.change_store_list("/srv/host\n", [Mount("s", "/srv/host", store=True)], []) == ("/srv/host\n", [])

@@ -23,10 +23,17 @@ from pathlib import Path
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts, replacing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab, mounting
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.fstab import Gone, Mount
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
+    boot_modules,
+    effective_options,
+    fstab,
+    mounting,
+    store_list,
+    systemd_units,
+)
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.mounting import Request
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Gone, Mount
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
 OTHER_LINES = "# first\nproc /proc proc defaults 0 0\r\nbroken\nlast /last ext4 ro 0 0"
@@ -98,7 +105,7 @@ class StandIn(Guest):
         return path == "/sys/module/vboxsf" or super().is_there(path)
 
     def waits(self, path):
-        return any(map(fstab.automounted, live_mounts.stack(self.mounts(), path)))
+        return any(map(effective_options.automounted, live_mounts.stack(self.mounts(), path)))
 
 
 class Systemd:
@@ -116,11 +123,11 @@ class Systemd:
         lines = fstab.parse_fstab(self.place.fstab.read_text(encoding="utf-8", errors="surrogateescape"))
         self.loaded = {}
         for entry in (line.entry for line in lines if line.entry and line.entry.type == "tmpfs"):
-            automount = replacing.content(fstab.automount_file(entry.path))
-            wanted = replacing.content(fstab.wanted_by(entry.path))
-            if automount and wanted and not any(map(os.path.lexists, fstab.mount_files(entry.path))):
+            automount = replacing.content(systemd_units.automount_file(entry.path))
+            wanted = replacing.content(systemd_units.wanted_by(entry.path))
+            if automount and wanted and not any(map(os.path.lexists, systemd_units.mount_files(entry.path))):
                 assert f"Where={entry.path}\n" in automount
-                self.loaded[fstab.unit(entry.path, "automount")] = entry
+                self.loaded[systemd_units.unit(entry.path, "automount")] = entry
         return 0, ""
 
     def start(self, automount, mount=None):
@@ -139,7 +146,7 @@ class Systemd:
         return 0, ""
 
     def stop(self, automount):
-        (path,) = {live.path for live in self.place.guest.mounts() if fstab.unit(live.path, "automount") == automount}
+        (path,) = {live.path for live in self.place.guest.mounts() if systemd_units.unit(live.path, "automount") == automount}
         self.place.by_hand("umount", path)
         return 0, ""
 
@@ -189,7 +196,7 @@ class Place:
     def live(self, path=None):
         """Source and main options of the mounts at a path, the visible one last."""
         layers = live_mounts.stack(self.guest.mounts(), path or self.path)
-        return [(layer.source, ",".join(fstab.effective(layer))) for layer in layers]
+        return [(layer.source, ",".join(effective_options.effective(layer))) for layer in layers]
 
     def state(self):
         """Everything that a run may change: files with text and mode, folders, and mounts without their numbers.
@@ -218,10 +225,10 @@ class Place:
 def place(tmp_path, monkeypatch):
     there = Place(tmp_path)
     monkeypatch.setattr(fstab, "TYPE", "tmpfs")
-    monkeypatch.setattr(fstab, "MODULES_LOAD", str(tmp_path / "etc/modules-load.d/zeroinstall.virtualbox.conf"))
-    monkeypatch.setattr(fstab, "STORE_LIST", str(tmp_path / "etc/implementation-dirs"))
-    monkeypatch.setattr(fstab, "UNITS", str(tmp_path / "etc/systemd/system"))
-    monkeypatch.setattr(fstab, "RUNTIME_UNITS", str(tmp_path / "run/systemd/system"))
+    monkeypatch.setattr(boot_modules, "MODULES_LOAD", str(tmp_path / "etc/modules-load.d/zeroinstall.virtualbox.conf"))
+    monkeypatch.setattr(store_list, "STORE_LIST", str(tmp_path / "etc/implementation-dirs"))
+    monkeypatch.setattr(systemd_units, "UNITS", str(tmp_path / "etc/systemd/system"))
+    monkeypatch.setattr(systemd_units, "RUNTIME_UNITS", str(tmp_path / "run/systemd/system"))
     monkeypatch.setattr(mounting, "RECORD", str(tmp_path / "lib/mounts.json"))
     real = mounting.Run._program
 
@@ -263,7 +270,7 @@ def test_the_first_run_and_its_undoing(place):
     plan = place.run(place.mount(), exclusive=True)
     assert place.live() == [("cache", "ro,nodev,nosuid")]
     assert place.fstab.read_bytes().decode() == OTHER_LINES + "\n" + line("cache", place.path)
-    assert "vboxsf" in Path(fstab.MODULES_LOAD).read_text()
+    assert "vboxsf" in Path(boot_modules.MODULES_LOAD).read_text()
     assert plan.reports[place.path]["changes"] == ["fstab line added", "folder created", "mounted"]
     assert plan.warnings == [f"{place.fstab} has malformed lines, which stay as they are: 3."]
     place.run(exclusive=True)
@@ -308,7 +315,7 @@ def test_the_diff_says_what_changes(place):
     diffs = {diff["before_header"]: (diff["before"], diff["after"]) for diff in plan.diff}
     assert diffs == {
         f"{place.fstab} (lines of type tmpfs)": (line("old", place.path), line("new", place.path, "rw")),
-        fstab.STORE_LIST: ("", place.path + "\n"),
+        store_list.STORE_LIST: ("", place.path + "\n"),
         "live mounts": (f"old {place.path} tmpfs ro,nodev,nosuid\n", f"new {place.path} tmpfs rw,nodev,nosuid\n"),
     }
 
@@ -614,12 +621,12 @@ def test_a_real_driver_outside_virtualbox_is_said_before_anything_is_done(place,
 @in_namespace
 def test_without_the_driver_option_nothing_is_loaded_at_boot(place):
     place.run(place.mount(), driver=False)
-    assert not os.path.exists(fstab.MODULES_LOAD)
+    assert not os.path.exists(boot_modules.MODULES_LOAD)
     place.run(place.mount())
     place.run(exclusive=True, driver=False)
-    assert os.path.exists(fstab.MODULES_LOAD)
+    assert os.path.exists(boot_modules.MODULES_LOAD)
     place.run(exclusive=True)
-    assert not os.path.exists(fstab.MODULES_LOAD)
+    assert not os.path.exists(boot_modules.MODULES_LOAD)
 
 
 # --- systemd
@@ -628,12 +635,12 @@ def test_without_the_driver_option_nothing_is_loaded_at_boot(place):
 @pytest.fixture
 def with_systemd(place, monkeypatch):
     place.guest = StandIn("systemd")
-    monkeypatch.setattr(fstab, "automounted", lambda live: live.source == "systemd-1")
+    monkeypatch.setattr(effective_options, "automounted", lambda live: live.source == "systemd-1")
     return place
 
 
 def units(path):
-    return fstab.unit(path, "automount"), fstab.unit(path, "mount")
+    return systemd_units.unit(path, "automount"), systemd_units.unit(path, "mount")
 
 
 @in_namespace
@@ -652,7 +659,7 @@ def test_systemd_waits_for_accesses_and_the_undoing_leaves_nothing(with_systemd)
         "mounted",
     ]
     assert place.live() == [("systemd-1", "rw"), ("cache", "ro,nodev,nosuid")]
-    assert "\nStartLimitIntervalSec=0\n" in replacing.read(fstab.mount_drop_in(place.path))
+    assert "\nStartLimitIntervalSec=0\n" in replacing.read(systemd_units.mount_drop_in(place.path))
     plan = place.run(exclusive=True)
     assert plan.commands == [
         ["umount", "--", place.path],
@@ -670,12 +677,12 @@ def test_systemd_waits_for_accesses_and_the_undoing_leaves_nothing(with_systemd)
 @pytest.mark.parametrize(
     ("harm", "shown"),
     [
-        (lambda path: os.unlink(fstab.mount_drop_in(path)), "StartLimitIntervalSec=0"),
-        (lambda path: os.unlink(fstab.automount_file(path)), "[Automount]"),
-        (lambda path: os.unlink(fstab.wanted_by(path)), "link to "),
-        (lambda path: replacing.replace(fstab.automount_file(path), replacing.Link("/dev/null")), "link to /dev/null"),
-        (lambda path: os.symlink("/dev/null", fstab.mount_files(path)[0]), "link to /dev/null"),
-        (lambda path: replacing.replace(fstab.automount_file(path), fstab.automount_text("/other")), "Where=/other"),
+        (lambda path: os.unlink(systemd_units.mount_drop_in(path)), "StartLimitIntervalSec=0"),
+        (lambda path: os.unlink(systemd_units.automount_file(path)), "[Automount]"),
+        (lambda path: os.unlink(systemd_units.wanted_by(path)), "link to "),
+        (lambda path: replacing.replace(systemd_units.automount_file(path), replacing.Link("/dev/null")), "link to /dev/null"),
+        (lambda path: os.symlink("/dev/null", systemd_units.mount_files(path)[0]), "link to /dev/null"),
+        (lambda path: replacing.replace(systemd_units.automount_file(path), systemd_units.automount_text("/other")), "Where=/other"),
     ],
     ids=["drop-in", "automount", "not enabled", "automount masked", "mount masked", "edited"],
 )
@@ -710,7 +717,7 @@ def test_a_share_that_systemd_does_not_wait_for_is_mounted_anew(with_systemd):
 def test_a_link_that_systemctl_made_enables_as_well(with_systemd):
     place = with_systemd
     place.run(place.mount())
-    link = Path(fstab.wanted_by(place.path))
+    link = Path(systemd_units.wanted_by(place.path))
     link.unlink()
     link.symlink_to("../" + link.name)
     assert not place.survey(place.mount()).changed
@@ -720,15 +727,15 @@ def test_a_link_that_systemctl_made_enables_as_well(with_systemd):
 def test_a_link_to_a_unit_that_is_gone_is_removed(with_systemd):
     place = with_systemd
     place.run(place.mount())
-    os.unlink(fstab.automount_file(place.path))
+    os.unlink(systemd_units.automount_file(place.path))
     place.run(exclusive=True)
-    assert not os.path.lexists(fstab.UNITS)
+    assert not os.path.lexists(systemd_units.UNITS)
 
 
 @in_namespace
 def test_a_unit_of_somebody_elses_is_refused_and_stays(with_systemd):
     place = with_systemd
-    for file in (fstab.automount_file(place.path), *fstab.mount_files(place.path)):
+    for file in (systemd_units.automount_file(place.path), *systemd_units.mount_files(place.path)):
         os.makedirs(os.path.dirname(file), exist_ok=True)
         for theirs in ("[Unit]\n", replacing.Link("/srv/unit")):
             replacing.replace(file, theirs)
@@ -793,7 +800,7 @@ def test_without_systemd_its_files_go(with_systemd):
     place.by_hand("umount", place.path)
     place.guest = StandIn("sysvinit")
     place.run(place.mount())
-    assert not os.path.exists(fstab.UNITS)
+    assert not os.path.exists(systemd_units.UNITS)
     assert place.live() == [("cache", "ro,nodev,nosuid")]
 
 
@@ -807,9 +814,9 @@ def booted(place):
     )
     place.fstab.write_text(fstab.render(fstab.entry(place.mount(path=path), True)))
     for file, text in (
-        (fstab.automount_file(path), fstab.automount_text(path)),
-        (fstab.wanted_by(path), replacing.Link(fstab.automount_file(path))),
-        (fstab.mount_drop_in(path), fstab.MOUNT_DROP_IN_TEXT),
+        (systemd_units.automount_file(path), systemd_units.automount_text(path)),
+        (systemd_units.wanted_by(path), replacing.Link(systemd_units.automount_file(path))),
+        (systemd_units.mount_drop_in(path), systemd_units.MOUNT_DROP_IN_TEXT),
     ):
         os.makedirs(os.path.dirname(file), exist_ok=True)
         replacing.replace(file, text)
@@ -914,7 +921,7 @@ def test_exclusive_finds_a_mount_of_ours_whose_line_was_deleted(place):
 
 @in_namespace
 def test_a_store_elsewhere_is_made_known_to_zero_install(place):
-    listed = Path(fstab.STORE_LIST)
+    listed = Path(store_list.STORE_LIST)
     listed.parent.mkdir()
     listed.write_text("/theirs\n")
     place.run(place.mount(store=True))
