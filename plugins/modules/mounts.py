@@ -177,7 +177,7 @@ import pwd
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import mounting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import mount_planning, mount_running
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Gone, Mount
 
@@ -213,7 +213,7 @@ def request(params, check_mode=False):
         raise Failure("There is no user '%s', to whom a mount is to belong. Create the user first." % missing[0])
     warnings = ["There is no user '%s' yet, whose numbers the options of a mount will have." % name
                 for name in dict.fromkeys(missing)]
-    return mounting.Request(
+    return mount_planning.Request(
         [
             Mount(entry["share"], entry["path"], entry["writable"], (*entry["options"], *owner), entry["store"])
             for entry, owner in zip(entries, owners)
@@ -246,13 +246,13 @@ def main():
     guest = Guest()
     commands = []
     try:
-        with contextlib.nullcontext() if module.check_mode else replacing.locked(mounting.LOCK):
+        with contextlib.nullcontext() if module.check_mode else replacing.locked(mount_planning.LOCK):
             asked, warnings = request(module.params, module.check_mode)
-            plan = mounting.survey(guest, asked)
+            plan = mount_planning.survey(guest, asked)
             commands = plan.commands
             if plan.changed and not module.check_mode:
                 commands = []
-                mounting.Run(guest, plan, commands).carry_out()
+                mount_running.Run(guest, plan, commands).carry_out()
     except Failure as failure:
         module.fail_json(msg=str(failure), commands=commands)
     for warning in warnings + plan.warnings:

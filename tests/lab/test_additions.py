@@ -20,7 +20,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files impo
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
     effective_options,
     fstab,
-    mounting,
+    mount_commands,
     wanted_mounts,
 )
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Mount
@@ -381,7 +381,7 @@ def mounted(fleet: Fleet) -> dict[str, Path]:
     for file in ("usr/sbin/mount.vboxsf", f"{LIBRARIES}/libc.so.6", f"{LIBRARIES}/ld-linux-x86-64.so.2"):
         shutil.copy(fleet.root / file, work)
     command = Mount(ODD, "/mnt/lines/by command", False, ("uid=1000",))
-    by_command = shlex.join(mounting._mount(command.share, command.path, wanted_mounts.mount_options(command)))
+    by_command = shlex.join(mount_commands.mount_command(command.share, command.path, wanted_mounts.mount_options(command)))
     places = [mount.path for mount in (*late, *first, command)]
     script = f"""
         LC_ALL=C.UTF-8; export LC_ALL

@@ -13,11 +13,15 @@ import yaml
 from ansible.module_utils import basic
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import mounting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
+    mount_planning,
+    mount_records,
+    mount_running,
+)
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Gone, Mount
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import mounts
 
-PLAN = mounting.Plan(
+PLAN = mount_planning.Plan(
     systemd=False,
     load_driver=True,
     files=[],
@@ -26,7 +30,7 @@ PLAN = mounting.Plan(
     make=[],
     mount=[],
     remove=[],
-    record=mounting.Record([], {}, []),
+    record=mount_records.Record([], {}, []),
     reports={"/p": {"share": "s", "path": "/p", "state": "present", "changes": ["mounted"], "reasons": []}},
     diff=[{"before": "", "after": "x"}],
     warnings=["careful"],
@@ -55,8 +59,8 @@ def call(monkeypatch, run_module):
             raise failure
 
     monkeypatch.setattr(replacing, "locked", locked)
-    monkeypatch.setattr(mounting, "survey", survey)
-    monkeypatch.setattr(mounting.Run, "carry_out", carry_out)
+    monkeypatch.setattr(mount_planning, "survey", survey)
+    monkeypatch.setattr(mount_running.Run, "carry_out", carry_out)
     warnings = []
     monkeypatch.setattr(basic.AnsibleModule, "warn", lambda _module, text: warnings.append(text))
 
@@ -78,7 +82,7 @@ def test_options_reach_the_survey(call):
         fstab="/x/fstab",
     )
     wanted = [Mount("s", "/p", True, ("uid=5",), True)]
-    assert calls["requests"] == [mounting.Request(wanted, [Gone("/q", None)], True, False, "/x/fstab")]
+    assert calls["requests"] == [mount_planning.Request(wanted, [Gone("/q", None)], True, False, "/x/fstab")]
 
 
 def test_an_owner_becomes_numbers(call, monkeypatch):
@@ -100,12 +104,12 @@ def test_an_owner_who_is_not_there_is_refused_and_told_in_check_mode(call):
 
 def test_the_defaults_are_read_only_and_not_exclusive(call):
     _answer, calls = call(mounts=[{"share": "s", "path": "/p"}])
-    assert calls["requests"] == [mounting.Request([Mount("s", "/p")], [], False, True, "/etc/fstab")]
+    assert calls["requests"] == [mount_planning.Request([Mount("s", "/p")], [], False, True, "/etc/fstab")]
 
 
 def test_a_run_acts_under_a_lock_and_tells_what_was_run(call):
     answer, calls = call(mounts=[{"share": "s", "path": "/p"}])
-    assert calls["locks"] == [mounting.LOCK]
+    assert calls["locks"] == [mount_planning.LOCK]
     assert calls["runs"] == 1
     assert calls["warnings"] == ["careful"]
     assert answer == {

@@ -27,7 +27,9 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest impo
     boot_modules,
     effective_options,
     fstab,
-    mounting,
+    mount_planning,
+    mount_records,
+    mount_running,
     store_list,
     systemd_units,
 )
@@ -170,14 +172,14 @@ class Place:
         return Mount(share, path or self.path, writable, options, store)
 
     def survey(self, *wanted, gone=(), exclusive=False, driver=True):
-        return mounting.survey(self.guest, Request(list(wanted), list(gone), exclusive, driver, str(self.fstab)))
+        return mount_planning.survey(self.guest, Request(list(wanted), list(gone), exclusive, driver, str(self.fstab)))
 
     def run(self, *wanted, **kwargs):
         """Carry a request out; the plan. The prediction has to be what is run, and a second run has nothing to do."""
         plan = self.survey(*wanted, **kwargs)
         commands = []
         if plan.changed:
-            mounting.Run(self.guest, plan, commands).carry_out()
+            mount_running.Run(self.guest, plan, commands).carry_out()
         assert commands == plan.commands
         again = self.survey(*wanted, **kwargs)
         assert not again.changed, again
@@ -188,7 +190,7 @@ class Place:
         before = self.state()
         commands = []
         with pytest.raises(Failure, match=match) as raised:
-            mounting.Run(self.guest, self.survey(*wanted, **kwargs), commands).carry_out()
+            mount_running.Run(self.guest, self.survey(*wanted, **kwargs), commands).carry_out()
         if changes_nothing:
             assert self.state() == before
         return str(raised.value), commands
@@ -229,8 +231,8 @@ def place(tmp_path, monkeypatch):
     monkeypatch.setattr(store_list, "STORE_LIST", str(tmp_path / "etc/implementation-dirs"))
     monkeypatch.setattr(systemd_units, "UNITS", str(tmp_path / "etc/systemd/system"))
     monkeypatch.setattr(systemd_units, "RUNTIME_UNITS", str(tmp_path / "run/systemd/system"))
-    monkeypatch.setattr(mounting, "RECORD", str(tmp_path / "lib/mounts.json"))
-    real = mounting.Run._program
+    monkeypatch.setattr(mount_records, "RECORD", str(tmp_path / "lib/mounts.json"))
+    real = mount_running.Run._program
 
     def program(run, command):
         if command[0] not in ("systemctl", "modprobe"):
@@ -242,7 +244,7 @@ def place(tmp_path, monkeypatch):
             return there.systemd(command)
         return there.answers.get(command[-1], (0, ""))
 
-    monkeypatch.setattr(mounting.Run, "_program", program)
+    monkeypatch.setattr(mount_running.Run, "_program", program)
     there.fstab.write_bytes(OTHER_LINES.encode())
     return there
 
@@ -283,7 +285,7 @@ def test_the_first_run_and_its_undoing(place):
 
 @in_namespace
 def test_a_mount_beside_the_record_can_be_entered_and_leaves_nothing(place):
-    folder = os.path.dirname(mounting.RECORD)
+    folder = os.path.dirname(mount_records.RECORD)
     box = Mount("box", folder + "/box", True)
     mask = os.umask(0o077)
     try:
@@ -356,19 +358,19 @@ def test_an_edited_fstab_line_is_put_right_without_a_new_mount(place):
 def test_a_share_that_no_longer_answers_is_mounted_anew(place, monkeypatch):
     place.run(place.mount())
     number = live_mounts.stack(place.guest.mounts(), place.path)[0].id
-    real = mounting.silence
+    real = mount_planning.silence
 
     def silence(path):
         dead = live_mounts.stack(place.guest.mounts(), path)[0].id == number
         return "Protocol error" if dead else real(path)
 
-    monkeypatch.setattr(mounting, "silence", silence)
+    monkeypatch.setattr(mount_planning, "silence", silence)
     with held_open(place.path):
         plan = place.survey(place.mount())
         assert plan.reports[place.path]["reasons"] == ["it does not answer: Protocol error"]
         assert plan.diff[0]["before"].startswith("# does not answer: cache")
         commands = []
-        mounting.Run(place.guest, plan, commands).carry_out()
+        mount_running.Run(place.guest, plan, commands).carry_out()
     assert [command[:2] for command in commands] == [["umount", "--"], ["umount", "-l"], ["mount", "-t"]]
     assert place.live() == [("cache", "ro,nodev,nosuid")]
 
@@ -376,7 +378,7 @@ def test_a_share_that_no_longer_answers_is_mounted_anew(place, monkeypatch):
 def die(monkeypatch, place, path):
     """Let what is mounted at a path now answer nothing any more, as a share that its host changed."""
     one = live_mounts.stack(place.guest.mounts(), path)[-1]
-    real_lstat, real_silence = os.lstat, mounting.silence
+    real_lstat, real_silence = os.lstat, mount_planning.silence
 
     def dead(where):
         top = live_mounts.above(place.guest.mounts(), os.path.abspath(where))
@@ -388,7 +390,7 @@ def die(monkeypatch, place, path):
         return real_lstat(where, **options)
 
     monkeypatch.setattr(os, "lstat", lstat)
-    monkeypatch.setattr(mounting, "silence", lambda where: "Protocol error" if dead(where) else real_silence(where))
+    monkeypatch.setattr(mount_planning, "silence", lambda where: "Protocol error" if dead(where) else real_silence(where))
 
 
 @in_namespace
@@ -456,7 +458,7 @@ def test_a_mount_in_one_of_ours_that_leaves_is_mounted_anew(place):
 @in_namespace
 def test_a_failure_after_a_dead_mount_is_gone_says_so(place, monkeypatch):
     place.run(place.mount())
-    monkeypatch.setattr(mounting, "silence", lambda _: "Protocol error")
+    monkeypatch.setattr(mount_planning, "silence", lambda _: "Protocol error")
     text = place.fstab.read_text()
     wrong = place.mount(options=("ttl=5",))  # tmpfs knows no ttl
     message, _commands = place.fail(wrong, changes_nothing=False)
@@ -477,7 +479,7 @@ def test_two_runs_side_by_side_lose_nothing(place):
         if child == 0:
             with replacing.locked(lock):
                 plan = place.survey(place.mount(path=path))
-                mounting.Run(place.guest, plan, []).carry_out()
+                mount_running.Run(place.guest, plan, []).carry_out()
             os._exit(0)
         children.append(child)
     assert [os.waitpid(child, 0)[1] for child in children] == [0] * len(children)
@@ -585,7 +587,7 @@ def test_the_driver_is_loaded_if_it_is_not(place):
     assert place.survey(place.mount()).diff[2]["after"] == "loaded\n"
     plan = place.survey(place.mount())
     commands = []
-    mounting.Run(place.guest, plan, commands).carry_out()
+    mount_running.Run(place.guest, plan, commands).carry_out()
     assert commands == plan.commands
     assert commands[0] == ["modprobe", "tmpfs"]
 
@@ -781,7 +783,7 @@ def test_a_removal_that_fails_under_systemd_mounts_again(with_systemd, monkeypat
     def full(_record):
         raise OSError(28, "No space left")
 
-    monkeypatch.setattr(mounting, "_write_record", full)
+    monkeypatch.setattr(mount_records, "write_record", full)
     place.fail(exclusive=True, match="No space left")
 
 
@@ -825,14 +827,14 @@ def booted(place):
 
 def test_what_systemd_mounted_is_right(booted, monkeypatch):
     place, path = booted
-    monkeypatch.setattr(mounting, "silence", lambda _: None)
+    monkeypatch.setattr(mount_planning, "silence", lambda _: None)
     plan = place.survey(place.mount(path=path), driver=False)
     assert not plan.changed
 
 
 def test_another_share_is_mounted_where_systemd_waits(booted, monkeypatch):
     place, path = booted
-    monkeypatch.setattr(mounting, "silence", lambda _: None)
+    monkeypatch.setattr(mount_planning, "silence", lambda _: None)
     automount, mount = units(path)
     assert place.survey(place.mount("other", path), driver=False).commands == [
         ["systemctl", "daemon-reload"],
@@ -950,8 +952,8 @@ def test_a_store_elsewhere_is_made_known_to_zero_install(place):
 )
 def test_a_record_that_cannot_be_trusted_removes_no_folder(place, damage, warning):
     place.run(place.mount())
-    damage(Path(mounting.RECORD))
+    damage(Path(mount_records.RECORD))
     plan = place.survey(gone=[Gone(place.path)])
     assert any(warning in text for text in plan.warnings)
-    mounting.Run(place.guest, plan, []).carry_out()
+    mount_running.Run(place.guest, plan, []).carry_out()
     assert os.listdir(place.path) == []
