@@ -2,8 +2,11 @@
 
 python3 move_defs.py TREE FROM TO 'docstring' NAME...     FROM, TO like _guest.fstab
 """
-import ast, re, sys
+import ast
+import re
+import sys
 from pathlib import Path
+
 tree=Path(sys.argv[1]); src,dst,doc=sys.argv[2:5]; names=set(sys.argv[5:])
 PKG="ansible_collections.zeroinstall.virtualbox.plugins.module_utils"
 mu=tree/"plugins/module_utils"

@@ -1,6 +1,9 @@
 """Rename top-level names of a module: rename_defs.py TREE MODULE OLD=NEW..."""
-import ast, re, sys
+import ast
+import re
+import sys
 from pathlib import Path
+
 tree=Path(sys.argv[1]); mod=sys.argv[2]; ren=dict(a.split("=") for a in sys.argv[3:])
 PKG="ansible_collections.zeroinstall.virtualbox.plugins.module_utils"
 own=tree/"plugins/module_utils"/(mod.replace(".","/")+".py"); last=mod.rpartition(".")[2]

@@ -1,6 +1,10 @@
 """Move module_utils into packages: python3 rooms.py TREE"""
-import ast, re, subprocess, sys
+import ast
+import re
+import subprocess
+import sys
 from pathlib import Path
+
 tree = Path(sys.argv[1])
 MAP = {
  "_files": "_files.replacing", "_paths": "_files.inspecting", "_placing": "_files.placing", "_sudo": "_files.sudo",
@@ -97,7 +101,7 @@ def pre():
     sub("plugins/module_utils/_guest.py",[("limits, fstab: str" if False else "refused: _additions.Limits, fstab: str,","refused: _additions.Limits, fstab_path: str,"),("self.fstab(fstab)","self.fstab(fstab_path)")])
 def prose():
     """Names of modules in texts between backticks."""
-    names=dict(MAP); 
+    names=dict(MAP)
     for f in [*tree.glob("plugins/**/*.py"),*tree.glob("docs/*.md"),*tree.glob("tests/unit/**/*.py")]:
         s=f.read_text()
         n=re.sub(r"(`+)(_[a-z_]+)(`+)", lambda m: m[1]+(names[m[2]] if m[2] in names else m[2])+m[3], s)

@@ -33,7 +33,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest impo
     store_list,
     systemd_units,
 )
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.mounting import Request
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.mount_planning import Request
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Gone, Mount
 
