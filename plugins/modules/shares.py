@@ -293,7 +293,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, recognizing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.applying import Applier
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import Share, VBoxManage
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import Share
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import VBoxManage
 
 SHARE_SPEC = {
     "name": {"type": "str", "required": True},

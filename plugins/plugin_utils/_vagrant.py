@@ -16,10 +16,8 @@ import unicodedata
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import (
-    MODIFY_VERSION,
-    SYMLINKS_KEY,
-)
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import SYMLINKS_KEY
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import MODIFY_VERSION
 
 READ_ONLY = ("ro", "nodev", "nosuid")
 GENERATIONS = ("1", "2")

@@ -11,12 +11,11 @@ from collections.abc import Iterable
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import Machine, Share
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxapi import Live
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import (
     Busy,
     CommandFailed,
-    Machine,
-    Share,
     VBoxManage,
 )
 

@@ -13,7 +13,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _nam
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import recognizing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import (
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import (
     OWNER_KEY,
     SYMLINKS_KEY,
     Machine,

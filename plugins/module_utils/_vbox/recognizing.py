@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts, replacing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import OWNER_KEY, Machine, Share
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import OWNER_KEY, Machine, Share
 
 DEFAULT_NAME = "ZeroInstall"
 DEFAULT_BOXES = "/var/lib/zeroinstall.virtualbox/boxes"

@@ -13,7 +13,8 @@ import contextlib
 import sys
 from typing import Any
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import CommandFailed, Share
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import Share
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import CommandFailed
 
 POLICIES = {"none": "None", "forbidden": "Forbidden", "subtree": "AllowedInShareSubtree",
             "relative": "AllowedToRelativeTargets", "any": "AllowedToAnyTarget"}

@@ -12,21 +12,17 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import pwd
 import re
 import shutil
 import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from xml.etree import ElementTree
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import settings
 
 TIMEOUT = 120.0
-SYMLINKS_KEY = "VBoxInternal2/SharedFoldersEnableSymlinksCreate/"
-OWNER_KEY = "zeroinstall.virtualbox/share/"
-"""Extradata of a machine: ``OWNER_KEY + NAME`` = ``1`` marks the share NAME as set up by this collection."""
 
 MINIMUM_VERSION = (6, 0)
 """``--auto-mount-point`` and the attributes of the settings files read here came with 6.0."""
@@ -47,51 +43,6 @@ class CommandFailed(Failure):
 
 class Busy(CommandFailed):
     """The machine is running, saved, or locked by another VirtualBox client."""
-
-
-@dataclasses.dataclass(frozen=True)
-class Share:
-    """A shared folder as VirtualBox has it.
-
-    ``kind`` is C(machine), C(global) or C(transient). ``symlink_policy`` is C(none), C(forbidden), C(subtree),
-    C(relative) or C(any). ``symlinks`` says whether the guest may create symlinks at all (extradata).
-    ``ours`` says whether this collection set it up.
-    """
-
-    name: str
-    path: str
-    kind: str = "machine"
-    writable: bool = False
-    automount: bool = False
-    mount_point: str = ""
-    symlink_policy: str = "none"
-    symlinks: bool = False
-    ours: bool = False
-
-
-@dataclasses.dataclass(frozen=True)
-class Machine:
-    """A machine as VirtualBox has it registered; ``problem`` says why an inaccessible one is so."""
-
-    uuid: str
-    name: str
-    settings_file: str
-    state: str = "poweroff"
-    accessible: bool = True
-    problem: str = ""
-    additions_version: str = ""
-    additions_revision: str = ""
-    shares: tuple[Share, ...] = ()
-    extradata: tuple[tuple[str, str], ...] = ()
-
-    @property
-    def label(self) -> str:
-        """The name for messages, with the UUID, since names need not be unique."""
-        return "%s (%s)" % (self.name or "?", self.uuid)
-
-    def share(self, name: str, kind: str = "machine") -> Share | None:
-        """The share of this name and kind, or None."""
-        return next((s for s in self.shares if s.name == name and s.kind == kind), None)
 
 
 def parse_list(text: str) -> dict[str, bool]:
@@ -130,7 +81,7 @@ def parse_fields(text: str) -> dict[str, str]:
     return fields
 
 
-def parse_transient(fields: Mapping[str, str], human: str) -> tuple[Share, ...]:
+def parse_transient(fields: Mapping[str, str], human: str) -> tuple[settings.Share, ...]:
     """The transient shares of a running machine.
 
     Their names and paths come from the machine-readable fields, the rest from the human text, which escapes nothing:
@@ -145,142 +96,11 @@ def parse_transient(fields: Mapping[str, str], human: str) -> tuple[Share, ...]:
             words = rest[0].partition("\n")[0] if rest else ""
             policy = re.search(r", symlink-policy: (\w+)", words)
             point = re.search(r", mount-point: '(.*)'", words)
-            shares.append(Share(
+            shares.append(settings.Share(
                 name, path, "transient", writable=not (rest and all(text.startswith("readonly") for text in rest)),
                 automount=", auto-mount" in words, mount_point=point[1] if point else "",
                 symlink_policy=policy[1] if policy else "none"))
     return tuple(shares)
-
-
-def _children(element: ElementTree.Element, *names: str) -> list[ElementTree.Element]:
-    """The elements at this path below, whatever their XML namespace (it changed with VirtualBox's owners)."""
-    if not names:
-        return [element]
-    same = [child for child in element if child.tag.rpartition("}")[2] == names[0]]
-    return [found for child in same for found in _children(child, *names[1:])]
-
-
-class _Builder(ElementTree.TreeBuilder):
-    """Builds the tree of a file without a document type, as all are that VirtualBox writes.
-
-    VirtualBox reads entities by halves: of ``hostPath="/&x;"`` it shares ``/``, whatever ``x`` stands for.
-    """
-
-    def doctype(self, _name: str, _pubid: str | None, _system: str | None) -> None:
-        raise Failure("it has a document type (<!DOCTYPE), with which VirtualBox may read other values than are"
-                      " written. Remove it while no program of VirtualBox runs")
-
-
-def _tree(text: str | bytes) -> ElementTree.Element:
-    """The top element of a settings file. Failure or ParseError if it cannot be read."""
-    try:
-        return ElementTree.fromstring(text, parser=ElementTree.XMLParser(target=_Builder()))
-    except (ValueError, LookupError) as error:
-        raise Failure("it has an encoding that Python cannot read (%s)" % error) from error
-
-
-def _value(element: ElementTree.Element, name: str, default: str = "") -> str:
-    """An attribute's value. As for elements, the first of this name counts, whatever its XML namespace."""
-    return next((value for key, value in element.items() if key.rpartition("}")[2] == name), default)
-
-
-def _flag(element: ElementTree.Element, name: str) -> bool:
-    """An attribute's value where it says yes or no. VirtualBox takes whatever else is written there for a no."""
-    return _value(element, name) in ("true", "yes", "1")
-
-
-def _shares(element: ElementTree.Element, kind: str) -> tuple[Share, ...]:
-    return tuple(
-        Share(name=_value(folder, "name"), path=_value(folder, "hostPath").rstrip("/") or "/", kind=kind,
-              writable=_flag(folder, "writable"), automount=_flag(folder, "autoMount"),
-              mount_point=_value(folder, "autoMountPoint"), symlink_policy=_value(folder, "symlinkPolicy", "none"))
-        for folder in _children(element, "SharedFolders", "SharedFolder"))
-
-
-def with_shares(machine: Machine, shares: tuple[Share, ...]) -> Machine:
-    """The machine with these shares besides its own, each with what the machine's extradata says of its name."""
-    known = dict(machine.extradata)
-    return dataclasses.replace(machine, shares=machine.shares + tuple(
-        dataclasses.replace(share, symlinks=known.get(SYMLINKS_KEY + share.name) == "1",
-                            ours=share.kind != "global" and known.get(OWNER_KEY + share.name) == "1")
-        for share in shares))
-
-
-def parse_registry(text: str | bytes) -> tuple[dict[str, str], tuple[Share, ...]]:
-    """C(VirtualBox.xml): UUID to settings file (as written: may be relative to its folder), and the global shares."""
-    entries: dict[str, str] = {}
-    shares: tuple[Share, ...] = ()
-    for element in _children(_tree(text), "Global"):
-        for entry in _children(element, "MachineRegistry", "MachineEntry"):
-            entries[_value(entry, "uuid").strip("{}").lower()] = _value(entry, "src")
-        shares += _shares(element, "global")
-    return entries, shares
-
-
-def parse_machine(text: str | bytes, uuid: str, settings_file: str) -> Machine:
-    """A machine from its settings file, as it is while it does not run. Its snapshots' own settings are left alone."""
-    found = _children(_tree(text), "Machine")
-    if len(found) != 1:
-        raise Failure("it has no readable machine in it: it is encrypted, or not a settings file" if not found
-                      else "it has several machines in it, of which VirtualBox takes the last")
-    element = found[0]
-    saved, aborted = _value(element, "stateFile") != "", _flag(element, "aborted")
-    state = {(False, False): "poweroff", (True, False): "saved",
-             (False, True): "aborted", (True, True): "aborted-saved"}
-    shares = tuple(share for hardware in _children(element, "Hardware")[:1] for share in _shares(hardware, "machine"))
-    extradata = tuple((_value(item, "name"), _value(item, "value"))
-                      for item in _children(element, "ExtraData", "ExtraDataItem"))
-    return with_shares(
-        Machine(uuid, _value(element, "name"), settings_file, state[saved, aborted], extradata=extradata), shares)
-
-
-def read_settings(path: str) -> bytes:
-    """The bytes of a settings file. VBoxSVC puts the old one aside for a moment before the new one takes its place."""
-    for wait in (0.01, 0.03, 0.1):
-        try:
-            with open(path, "rb") as file:
-                return file.read()
-        except FileNotFoundError:
-            time.sleep(wait)
-    with open(path, "rb") as file:
-        return file.read()
-
-
-def _home_folder(environ: Mapping[str, str]) -> str:
-    """The user's home as VirtualBox finds it; empty if there is none.
-
-    Root's comes from the account database first, since sudo may leave HOME as it was, and anybody else's from HOME.
-    """
-    try:
-        account = pwd.getpwuid(os.geteuid()).pw_dir
-    except KeyError:
-        account = ""
-    candidates = [environ.get("HOME", ""), account]
-    if os.geteuid() == 0:
-        candidates.reverse()
-    return next((candidate for candidate in candidates if candidate and os.path.isdir(candidate)), "")
-
-
-def settings_folder(environ: Mapping[str, str] | None = None) -> str:
-    """Where VirtualBox keeps this user's C(VirtualBox.xml): the same search as VirtualBox's own."""
-    environ = os.environ if environ is None else environ
-    told = environ.get("VBOX_USER_HOME")
-    if told == "":
-        raise Failure("VBOX_USER_HOME is set and empty, with which VirtualBox does not start. Name a folder in it, or"
-                      " leave it out.")
-    if told:
-        return os.path.abspath(told)
-    home = _home_folder(environ)
-    if sys.platform == "darwin":
-        places = [os.path.join("Library", "VirtualBox")]
-    else:
-        places = [".VirtualBox", os.path.join(environ.get("XDG_CONFIG_HOME", ".config"), "VirtualBox")]
-    folders = [os.path.join(home, place) for place in places if home or os.path.isabs(place)]
-    if not folders:
-        raise Failure("this user has no home folder, neither in HOME ('%s') nor in the account database, so VirtualBox"
-                      " has no settings for it. Run as the user who owns the machines, or set VBOX_USER_HOME."
-                      % environ.get("HOME", ""))
-    return next((folder for folder in folders if os.path.isdir(folder)), folders[-1])
 
 
 def additions(text: str) -> tuple[str, str]:
@@ -300,7 +120,7 @@ class VBoxManage:
                           " path with the option 'vboxmanage'." % program)
         self.program = found
         self.timeout = timeout
-        self.folder = settings_folder()
+        self.folder = settings.settings_folder()
         self.commands: list[list[str]] = []
         version = re.search(r"^(\d+)\.(\d+)\.(\d+)", self.read("--version"), re.MULTILINE)
         if not version:
@@ -346,7 +166,7 @@ class VBoxManage:
         self.read(*args)
         self.commands.append(["VBoxManage", *args])
 
-    def machines(self, only: Callable[[str, str], bool] | None = None, details: str = "online") -> list[Machine]:
+    def machines(self, only: Callable[[str, str], bool] | None = None, details: str = "online") -> list[settings.Machine]:
         """All machines, or those for which C(only(uuid, name)) holds, in the order of their registration.
 
         ``details``: C(all) asks VirtualBox for the exact state of each machine, C(online) only of those that run.
@@ -359,13 +179,13 @@ class VBoxManage:
             if only is not None and not only(uuid, machine.name):
                 continue
             if machine.accessible:
-                machine = with_shares(machine, shared)
+                machine = settings.with_shares(machine, shared)
                 if details == "all" or uuid in online or listed[uuid]:
                     machine = self._with_details(machine)
             machines.append(machine)
         return machines
 
-    def machine(self, uuid: str) -> Machine:
+    def machine(self, uuid: str) -> settings.Machine:
         """One machine, read anew. It is a Failure if it is gone or inaccessible."""
         found = self.machines(only=lambda this, _name: this == uuid)
         if not found or not found[0].accessible:
@@ -373,13 +193,13 @@ class VBoxManage:
             raise Failure("machine %s is gone or inaccessible now: %s" % (uuid, problem))
         return found[0]
 
-    def _registry(self) -> tuple[dict[str, str], dict[str, bool], tuple[Share, ...]]:
+    def _registry(self) -> tuple[dict[str, str], dict[str, bool], tuple[settings.Share, ...]]:
         """Settings files by UUID, UUIDs with whether VirtualBox calls them inaccessible, and the global shares."""
         path = os.path.join(self.folder, "VirtualBox.xml")
         for _attempt in range(5):
             listed = parse_list(self.read("list", "vms"))
             try:
-                entries, shared = parse_registry(read_settings(path))
+                entries, shared = settings.parse_registry(settings.read_settings(path))
             except FileNotFoundError:
                 entries, shared = {}, ()
             except (OSError, ElementTree.ParseError, Failure) as error:
@@ -397,17 +217,17 @@ class VBoxManage:
                       " Set VBOX_USER_HOME to that folder." % (path, min(odd)))
 
     @staticmethod
-    def _from_file(uuid: str, settings_file: str) -> Machine:
+    def _from_file(uuid: str, settings_file: str) -> settings.Machine:
         try:
-            return parse_machine(read_settings(settings_file), uuid, settings_file)
+            return settings.parse_machine(settings.read_settings(settings_file), uuid, settings_file)
         except OSError as error:
             problem = "its settings file %s cannot be read: %s" % (settings_file, error.strerror)
         except (ElementTree.ParseError, Failure) as error:
             problem = "its settings file %s cannot be read: %s" % (settings_file, error)
         name = os.path.splitext(os.path.basename(settings_file))[0]
-        return Machine(uuid, name, settings_file, state="inaccessible", accessible=False, problem=problem)
+        return settings.Machine(uuid, name, settings_file, state="inaccessible", accessible=False, problem=problem)
 
-    def _with_details(self, machine: Machine) -> Machine:
+    def _with_details(self, machine: settings.Machine) -> settings.Machine:
         """With VirtualBox's own word on the state, the guest's Additions and the transient shares."""
         try:
             fields = parse_fields(self.read("showvminfo", machine.uuid, "--machinereadable"))
@@ -416,6 +236,6 @@ class VBoxManage:
                                        problem="VirtualBox reports it as inaccessible (%s)" % error)
         version, revision = additions(fields.get("GuestAdditionsVersion", ""))
         if any(key.startswith("SharedFolderNameTransient") for key in fields):
-            machine = with_shares(machine, parse_transient(fields, self.read("showvminfo", machine.uuid)))
+            machine = settings.with_shares(machine, parse_transient(fields, self.read("showvminfo", machine.uuid)))
         return dataclasses.replace(machine, state=fields.get("VMState", machine.state),
                                    additions_version=version, additions_revision=revision)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import yaml
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.recognizing import Folders
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import (
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import (
     OWNER_KEY,
     Machine,
     Share,

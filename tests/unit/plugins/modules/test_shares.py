@@ -13,7 +13,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.applying import Outcome
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.planning import Change, Wanted
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.recognizing import Folders
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import Machine, Share
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import Machine, Share
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import shares
 
 STORE = "/srv/0install.net/implementations"

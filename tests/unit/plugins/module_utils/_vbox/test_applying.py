@@ -11,15 +11,14 @@ import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import applying
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.planning import Wanted
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import (
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import (
     OWNER_KEY,
     SYMLINKS_KEY,
-    Busy,
-    CommandFailed,
     Machine,
     Share,
     with_shares,
 )
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import Busy, CommandFailed
 
 STORE = Share("store", "/srv/store")
 OURS = dataclasses.replace(STORE, ours=True)

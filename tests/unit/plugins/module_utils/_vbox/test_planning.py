@@ -11,7 +11,7 @@ import os
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning as s
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import (
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import (
     OWNER_KEY,
     SYMLINKS_KEY,
     Machine,

@@ -10,7 +10,7 @@ import os
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import recognizing as k
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import OWNER_KEY, Machine, Share
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import OWNER_KEY, Machine, Share
 
 END = "/0install.net/implementations"
 STORE, GROUPS, BOXES = "/var/cache" + END, "/home/u/groups", "/srv/boxes"

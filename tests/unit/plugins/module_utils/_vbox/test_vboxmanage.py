@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import settings
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import vboxmanage as v
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
@@ -86,8 +87,8 @@ def test_a_guest_cannot_imitate_fields():
 def test_transient_shares_have_all_their_fields():
     fields = v.parse_fields(recorded("showvminfo_running_machinereadable.txt"))
     store, other = v.parse_transient(fields, recorded("showvminfo_running.txt"))
-    assert store == v.Share("ZeroInstall", "/srv/it/store", "transient", automount=True, mount_point="/mnt/z")
-    assert other == v.Share("tr", "/srv/it/store", "transient", writable=True), "its description says readonly"
+    assert store == settings.Share("ZeroInstall", "/srv/it/store", "transient", automount=True, mount_point="/mnt/z")
+    assert other == settings.Share("tr", "/srv/it/store", "transient", writable=True), "its description says readonly"
 
 
 @pytest.mark.parametrize("human", [
@@ -100,33 +101,33 @@ def test_a_transient_share_that_is_not_clear_counts_as_writable(human):
 
 
 def test_the_registry_gives_settings_files_and_global_shares():
-    entries, shares = v.parse_registry(recorded("VirtualBox.xml"))
+    entries, shares = settings.parse_registry(recorded("VirtualBox.xml"))
     assert list(entries) == REGISTERED
     assert entries[NEWLINE] == "/srv/it/vms/it line1_line2/it line1_line2.vbox"
-    assert shares == (v.Share("g", "/srv/it/store", "global", writable=True),)
+    assert shares == (settings.Share("g", "/srv/it/store", "global", writable=True),)
 
 
 def test_a_settings_file_gives_the_machine_as_it_is_now_and_not_its_snapshot():
-    machine = v.parse_machine(recorded("machine_snapshot.vbox"), PLAIN, "/f")
+    machine = settings.parse_machine(recorded("machine_snapshot.vbox"), PLAIN, "/f")
     assert (machine.name, machine.state, machine.accessible) == ("it-plain", "poweroff", True)
     assert machine.shares == (
-        v.Share("ZeroInstall", "/srv/it/store", writable=True, ours=True),
-        v.Share("drop", "/srv/it/drop", writable=True, automount=True, symlink_policy="relative", symlinks=True),
-        v.Share("sö<&>\"'", "/srv/it/drop", writable=True))
+        settings.Share("ZeroInstall", "/srv/it/store", writable=True, ours=True),
+        settings.Share("drop", "/srv/it/drop", writable=True, automount=True, symlink_policy="relative", symlinks=True),
+        settings.Share("sö<&>\"'", "/srv/it/drop", writable=True))
 
 
 @pytest.mark.parametrize("name, state", [("machine_saved.vbox", "saved"), ("machine_aborted.vbox", "aborted")])
 def test_a_settings_file_gives_the_state(name, state):
-    assert v.parse_machine(recorded(name), PLAIN, "/f").state == state
+    assert settings.parse_machine(recorded(name), PLAIN, "/f").state == state
 
 
 @pytest.mark.parametrize("name, expected", [
     ("machine_newline.vbox", "it line1\nline2"), ("machine_imitator.vbox", 'it-fake2" {%s}\n"x' % PLAIN)])
 def test_a_settings_file_gives_the_name_as_it_is(name, expected):
-    assert v.parse_machine(recorded(name), "u", "/f").name == expected
+    assert settings.parse_machine(recorded(name), "u", "/f").name == expected
 
 
-def settings(inside, attributes="", before="", after=""):
+def text_of(inside, attributes="", before="", after=""):
     """A settings file with this in its machine."""
     return (f'<?xml version="1.0"?>{before}<VirtualBox xmlns="http://www.virtualbox.org/" version="1.19-linux">'
             f'<Machine name="m" {attributes}>{inside}</Machine>{after}</VirtualBox>')
@@ -142,29 +143,29 @@ BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "
 
 
 def test_booleans_are_read_as_virtualbox_reads_them():
-    text = settings(hardware(*(f'writable="{word}" autoMount="{word}"' for word in BOOLEANS), ""))
-    machine = v.parse_machine(text, "u", "/f")
+    text = text_of(hardware(*(f'writable="{word}" autoMount="{word}"' for word in BOOLEANS), ""))
+    machine = settings.parse_machine(text, "u", "/f")
     assert [share.writable for share in machine.shares] == [*BOOLEANS.values(), False]
     assert [share.automount for share in machine.shares] == [*BOOLEANS.values(), False]
     registry = text.replace("Machine", "Global").replace("<Hardware>", "").replace("</Hardware>", "")
-    assert [share.writable for share in v.parse_registry(registry)[1]] == [*BOOLEANS.values(), False]
+    assert [share.writable for share in settings.parse_registry(registry)[1]] == [*BOOLEANS.values(), False]
     for word, value in BOOLEANS.items():
-        machine = v.parse_machine(settings("", f'aborted="{word}"'), "u", "/f")
+        machine = settings.parse_machine(text_of("", f'aborted="{word}"'), "u", "/f")
         assert machine.state == ("aborted" if value else "poweroff"), word
 
 
 def test_a_machine_without_a_name_of_its_saved_state_is_not_saved():
     states = {'stateFile=""': "poweroff", 'stateFile="s" aborted="1"': "aborted-saved", 'stateFile="s"': "saved"}
     for attributes, state in states.items():
-        assert v.parse_machine(settings("", attributes), "u", "/f").state == state
+        assert settings.parse_machine(text_of("", attributes), "u", "/f").state == state
 
 
 def test_other_values_are_read_as_virtualbox_reads_them():
-    text = settings(
+    text = text_of(
         hardware('xmlns:q="urn:q" q:writable="1" writable="0"', 'symlinkPolicy="any"', 'symlinkPolicy="Any"')
         + hardware('writable="1"') + '<ExtraData><ExtraDataItem name="k" value="1"/><ExtraDataItem name="k" value="0"/>'
         '</ExtraData><ExtraData><ExtraDataItem name="l" value="1"/></ExtraData>').replace('"/p"', '"/p&#10;q/"', 1)
-    machine = v.parse_machine(text, "u", "/f")
+    machine = settings.parse_machine(text, "u", "/f")
     assert [(share.writable, share.symlink_policy) for share in machine.shares] == [
         (True, "none"), (False, "any"), (False, "Any")], "the first hardware counts"
     assert machine.shares[0].path == "/p\nq"
@@ -174,21 +175,21 @@ def test_other_values_are_read_as_virtualbox_reads_them():
 @pytest.mark.parametrize("document_type", [
     '<!DOCTYPE VirtualBox [<!ENTITY x "srv">]>', "<!DOCTYPE VirtualBox>", '<!DOCTYPE VirtualBox SYSTEM "/x.dtd">'])
 def test_a_document_type_is_refused(document_type):
-    text = settings(hardware('writable="1"'), before=document_type)
+    text = text_of(hardware('writable="1"'), before=document_type)
     with pytest.raises(Failure, match="document type"):
-        v.parse_machine(text, "u", "/f")
+        settings.parse_machine(text, "u", "/f")
     with pytest.raises(Failure, match="document type"):
-        v.parse_registry(text)
+        settings.parse_registry(text)
 
 
 def test_of_several_machines_none_is_taken():
     with pytest.raises(Failure, match="several machines"):
-        v.parse_machine(settings("", after='<Machine name="n"/>'), "u", "/f")
+        settings.parse_machine(text_of("", after='<Machine name="n"/>'), "u", "/f")
 
 
 def test_an_encrypted_or_foreign_settings_file_is_no_machine():
     with pytest.raises(Failure, match="encrypted"):
-        v.parse_machine('<VirtualBox xmlns="http://www.virtualbox.org/"><MachineEncrypted/></VirtualBox>', "u", "/f")
+        settings.parse_machine('<VirtualBox xmlns="http://www.virtualbox.org/"><MachineEncrypted/></VirtualBox>', "u", "/f")
 
 
 @pytest.mark.parametrize("text, expected", [
@@ -224,37 +225,37 @@ def homes(tmp_path, monkeypatch):
 
 def test_roots_home_comes_from_the_account_database_and_anybody_elses_from_its_environment(homes):
     end = "/.config/VirtualBox"
-    assert v.settings_folder({"HOME": homes.env}) == homes.env + end
+    assert settings.settings_folder({"HOME": homes.env}) == homes.env + end
     homes.uid = 0
-    assert v.settings_folder({"HOME": homes.env}) == homes.account + end
-    assert v.settings_folder({}) == homes.account + end
+    assert settings.settings_folder({"HOME": homes.env}) == homes.account + end
+    assert settings.settings_folder({}) == homes.account + end
 
 
 @pytest.mark.parametrize("uid", [0, 1000])
 def test_what_is_no_folder_is_no_home(homes, uid):
     homes.uid = uid
     for missing in (homes.none, "", __file__):
-        assert v.settings_folder({"HOME": missing}) == homes.account + "/.config/VirtualBox"
+        assert settings.settings_folder({"HOME": missing}) == homes.account + "/.config/VirtualBox"
     for account in (homes.none, "", __file__, None):
         homes.account = account
-        assert v.settings_folder({"HOME": homes.env}) == homes.env + "/.config/VirtualBox"
+        assert settings.settings_folder({"HOME": homes.env}) == homes.env + "/.config/VirtualBox"
         with pytest.raises(Failure, match=r"no home folder.*HOME \('/none'\).*VBOX_USER_HOME"):
-            v.settings_folder({"HOME": "/none"})
-        assert v.settings_folder({"HOME": "/none", "XDG_CONFIG_HOME": "/c"}) == "/c/VirtualBox"
+            settings.settings_folder({"HOME": "/none"})
+        assert settings.settings_folder({"HOME": "/none", "XDG_CONFIG_HOME": "/c"}) == "/c/VirtualBox"
 
 
 def test_the_settings_folder_is_found_as_virtualbox_finds_it(homes, monkeypatch):
     home = homes.env
-    assert v.settings_folder({"HOME": home, "VBOX_USER_HOME": "/x"}) == "/x"
-    assert v.settings_folder({"HOME": home, "VBOX_USER_HOME": "x"}) == os.getcwd() + "/x"
+    assert settings.settings_folder({"HOME": home, "VBOX_USER_HOME": "/x"}) == "/x"
+    assert settings.settings_folder({"HOME": home, "VBOX_USER_HOME": "x"}) == os.getcwd() + "/x"
     with pytest.raises(Failure, match="VBOX_USER_HOME is set and empty"):
-        v.settings_folder({"HOME": home, "VBOX_USER_HOME": ""})
+        settings.settings_folder({"HOME": home, "VBOX_USER_HOME": ""})
     for told, place in (("/c", "/c/VirtualBox"), ("c", home + "/c/VirtualBox"), ("", home + "/VirtualBox")):
-        assert v.settings_folder({"HOME": home, "XDG_CONFIG_HOME": told}) == place
+        assert settings.settings_folder({"HOME": home, "XDG_CONFIG_HOME": told}) == place
     os.mkdir(home + "/.VirtualBox")
-    assert v.settings_folder({"HOME": home, "XDG_CONFIG_HOME": "/c"}) == home + "/.VirtualBox"
+    assert settings.settings_folder({"HOME": home, "XDG_CONFIG_HOME": "/c"}) == home + "/.VirtualBox"
     monkeypatch.setattr(sys, "platform", "darwin")
-    assert v.settings_folder({"HOME": home}) == home + "/Library/VirtualBox"
+    assert settings.settings_folder({"HOME": home}) == home + "/Library/VirtualBox"
 
 
 def test_a_settings_file_that_is_just_being_replaced_is_waited_for(tmp_path):
@@ -262,11 +263,11 @@ def test_a_settings_file_that_is_just_being_replaced_is_waited_for(tmp_path):
     timer = threading.Timer(0.02, path.write_bytes, [b"new"])
     timer.start()
     try:
-        assert v.read_settings(str(path)) == b"new"
+        assert settings.read_settings(str(path)) == b"new"
     finally:
         timer.join()
     with pytest.raises(FileNotFoundError):
-        v.read_settings(str(tmp_path / "none"))
+        settings.read_settings(str(tmp_path / "none"))
 
 
 STAND_IN = """#!%s
@@ -328,7 +329,7 @@ def test_machines_are_read_with_three_calls_and_global_shares(stand_in):
     stand_in.register(NEWLINE, recorded("machine_newline.vbox"), "it line1\nline2")
     machines = stand_in.manage().machines()
     assert [m.name for m in machines] == ["it-plain", "it line1\nline2"]
-    assert machines[0].share("g", "global") == v.Share("g", "/g", "global", writable=True)
+    assert machines[0].share("g", "global") == settings.Share("g", "/g", "global", writable=True)
     assert stand_in.calls() == ["version", "list_vms", "list_runningvms"]
 
 
@@ -468,9 +469,9 @@ def test_the_program_runs_in_a_utf8_locale(tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("encoding", ["Shift_JIS", "bogus", "base64", "utf-7", "idna", "punycode"])
 def test_an_encoding_that_python_cannot_read_is_the_fault_of_its_machine_alone(tmp_path, encoding):
-    text = settings("").replace('version="1.0"', f'version="1.0" encoding="{encoding}"', 1)
+    text = text_of("").replace('version="1.0"', f'version="1.0" encoding="{encoding}"', 1)
     (tmp_path / "m.vbox").write_text(text, encoding="ascii")
     found = v.VBoxManage._from_file("u", str(tmp_path / "m.vbox"))
     assert (found.accessible, found.state) == (False, "inaccessible") and "encoding" in found.problem
-    with pytest.raises((Failure, v.ElementTree.ParseError)):
-        v.parse_registry(text.encode())
+    with pytest.raises((Failure, settings.ElementTree.ParseError)):
+        settings.parse_registry(text.encode())
