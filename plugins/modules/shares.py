@@ -285,16 +285,9 @@ commands:
   elements: list
 """
 
-import dataclasses
-import shlex
-
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, recognizing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.applying import Applier
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import Share
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import VBoxManage
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, recognizing, sharing
 
 SHARE_SPEC = {
     "name": {"type": "str", "required": True},
@@ -306,190 +299,6 @@ SHARE_SPEC = {
     "symlink_policy": {"type": "str", "choices": list(planning.POLICIES), "default": "none"},
     "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
 }
-
-
-SYMLINKS_LATER = "the right to create symlinks changes when the machine is started the next time"
-
-
-def wanted_of(entry, exclusive, folders):
-    """The Wanted of one entry of the option C(machines), checked in itself."""
-    names = [item["name"] for item in entry["shares"]]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise Failure("machine '%s' has share '%s' twice: list it once." % (entry["machine"], twice[0]))
-    present = tuple(Share(**{key: value for key, value in item.items() if key != "state"})
-                    for item in entry["shares"] if item["state"] == "present")
-    for share in present:
-        planning.check_share(share)
-    absent = tuple(item["name"] for item in entry["shares"] if item["state"] == "absent")
-    return planning.Wanted(present, absent, exclusive, folders)
-
-
-class Plan:
-    """What is to be done: C(machines), read once, with what is wanted of each.
-
-    C(inaccessible) are messages about machines that cannot be read, C(missing_paths) the folders that do not exist,
-    C(others) pairs of a machine and a share of it that gives its guest what others should not, and C(refused) messages
-    about machines that are left alone for that.
-    """
-
-    def __init__(self):
-        self.machines, self.inaccessible, self.missing_paths, self.others, self.refused = [], [], [], [], []
-
-
-def check_folders(wanted, check_mode):
-    """The folders of shares that do not exist, which is a Failure unless this is check mode."""
-    missing = []
-    for share in dict.fromkeys(share for want in wanted for share in want.present):
-        try:
-            planning.check_folder(share)
-        except FileNotFoundError as error:
-            if not check_mode:
-                raise Failure("%s: create it, or correct the path." % error) from error
-            missing.append(share.path)
-    return missing
-
-
-def plan(module, virtualbox):
-    """The Plan. Everything that is wrong is refused here."""
-    params, made, folders = module.params, Plan(), recognizing.folders_of(module.params["folders"])
-    wanted = {entry["machine"]: wanted_of(entry, params["exclusive"], folders) for entry in params["machines"]}
-    if len(wanted) < len(params["machines"]):
-        names = [entry["machine"] for entry in params["machines"]]
-        raise Failure("machine '%s' is listed twice in 'machines': list it once, with all its shares."
-                      % next(name for name in names if names.count(name) > 1))
-    made.missing_paths = check_folders(wanted.values(), module.check_mode)
-    machines = virtualbox.machines()
-    listed = [(planning.resolve(machines, identifier), want) for identifier, want in wanted.items()]
-    uuids = [machine.uuid for machine, _want in listed]
-    for machine, _want in listed:
-        if uuids.count(machine.uuid) > 1:
-            raise Failure("machine %s is listed twice, by name and by UUID: list it once." % machine.label)
-    if params["exclusive"] and params["whole_host"]:
-        listed += [(machine, planning.Wanted(exclusive=True, folders=folders))
-                   for machine in machines if machine.uuid not in uuids]
-    made.inaccessible = [planning.inaccessible(machine) for machine, _want in listed if not machine.accessible]
-    if made.inaccessible and params["when_inaccessible"] == "refuse":
-        raise Failure(" ".join(made.inaccessible))
-    made.machines = [(machine, want) for machine, want in listed if machine.accessible]
-    look_for_others(module, made, folders, frozenset(uuids))
-    return made
-
-
-def removal(machine, share):
-    """The command by which a user removes a share that is not ours. A global one is no machine's."""
-    words = ["VBoxManage", "sharedfolder", "remove", "global" if share.kind == "global" else machine.uuid,
-             "--name=" + share.name, *(["--transient"] if share.kind == "transient" else [])]
-    return " ".join(map(shlex.quote, words))
-
-
-def look_for_others(module, made, folders, listed):
-    """Fills in what of the Plan is about other shares, and leaves machines alone where that is to be so."""
-    when = module.params["when_shared_otherwise"]
-    targets = recognizing.shared(folders, [share.path for _machine, want in made.machines for share in want.present])
-    mounts = recognizing.read_mounts()
-    left = set()
-    for machine, want in made.machines:
-        for other in planning.others(machine, want, targets, mounts):
-            other = dataclasses.replace(other, refused=other.refused and when != "warn" and machine.uuid in listed)
-            made.others.append((machine, other))
-            text = "machine %s: %s" % (machine.label, other.text)
-            if other.refused:
-                left.add(machine.uuid)
-                made.refused.append("%s, where the guest must not write. As the user who owns the machine, remove it:"
-                                    " %s." % (text, removal(machine, other.share)))
-            else:
-                module.warn(text + ". It is left alone; remove it if nobody means it.")
-    if made.refused and when == "refuse":
-        raise Failure(" ".join(made.refused))
-    made.machines = [(machine, want) for machine, want in made.machines if machine.uuid not in left]
-
-
-def refuse_busy(applier, plans):
-    """For C(when_busy=fail): refuses before anything is touched."""
-    obstacles = [
-        "share '%s' of machine %s: %s" % (change.name, machine.label, reason)
-        for machine, want in plans for change in applier.differences(machine, want)
-        for reason in [applier.obstacle(machine, change)] if reason]
-    if obstacles:
-        raise Failure("%s. Power the machine off, or set when_busy to 'later' or 'transient'." % "; ".join(obstacles))
-
-
-def result_of(outcomes):
-    """The module's result from C([(machine, outcome)])."""
-    return {
-        "changed": any(outcome.done for _machine, outcome in outcomes),
-        "machines": [
-            {"uuid": machine.uuid, "name": machine.name, "state": machine.state, "changes": [
-                {"share": change.name, "action": change.action, "fields": change.fields,
-                 "transient": "transient" in (s.kind for s in (change.before, change.after) if s)}
-                for change in outcome.done]}
-            for machine, outcome in outcomes if outcome.done or outcome.pending],
-        "pending": [
-            {"uuid": machine.uuid, "name": machine.name, "share": change.name, "action": action, "reason": reason}
-            for machine, outcome in outcomes
-            for change, action, reason in [
-                *((change, change.action, reason) for change, reason in outcome.pending),
-                *((change, "restart", SYMLINKS_LATER) for change in outcome.restart)]],
-        "diff": planning.diff({machine.label: outcome.done for machine, outcome in outcomes}),
-    }
-
-
-def unfinished(applier, virtualbox, outcomes, plans):
-    """What a fresh look says is neither as wanted nor pending, in words."""
-    uuids = {machine.uuid for machine, outcome in outcomes if outcome.done and not outcome.error}
-    if not uuids:
-        return []
-    wanted = {machine.uuid: want for machine, want in plans}
-    pending = {(machine.uuid, change.name) for machine, outcome in outcomes for change, _reason in outcome.pending}
-    return ["machine %s: share '%s' is not as wanted although VirtualBox reported no error. Run again."
-            % (machine.label, change.name)
-            for machine in virtualbox.machines(only=lambda uuid, _name: uuid in uuids)
-            for change in applier.differences(machine, wanted[machine.uuid])
-            if (machine.uuid, change.name) not in pending]
-
-
-def alone(folder, timeout):
-    """A lock on VirtualBox's settings folder, so that two runs of this module do not cross."""
-    return replacing.locked(
-        folder, timeout, "VirtualBox's settings folder", folder=True,
-        unopened="Run as the user who owns the machines, or set VBOX_USER_HOME.",
-        held="Wait until it ends, or raise lock_timeout.")
-
-
-def run(module):
-    """The whole run; returns the result, with C(msg) where something failed."""
-    virtualbox = VBoxManage(module.params["vboxmanage"])
-    applier = Applier(virtualbox, module.params["when_busy"], module.params["lock_timeout"], module.check_mode)
-    outcomes, errors, made = [], [], Plan()
-    try:
-        with alone(virtualbox.folder, module.params["lock_timeout"]):
-            made = plan(module, virtualbox)
-            if module.params["when_busy"] == "fail":
-                refuse_busy(applier, made.machines)
-            outcomes = [(machine, applier.bring(machine, want)) for machine, want in made.machines]
-            errors = [outcome.error for _machine, outcome in outcomes if outcome.error]
-            errors += made.inaccessible if module.params["when_inaccessible"] == "fail" else []
-            errors += made.refused if module.params["when_shared_otherwise"] == "fail" else []
-            if not module.check_mode:
-                errors += unfinished(applier, virtualbox, outcomes, made.machines)
-    except Failure as error:
-        if not applier.commands:
-            raise
-        errors.append(str(error))
-    finally:
-        applier.close()
-    result = dict(result_of(outcomes), commands=applier.commands, inaccessible=made.inaccessible,
-                  missing_paths=made.missing_paths, refused=made.refused, others=[
-                      {"uuid": machine.uuid, "name": machine.name, "share": other.share.name, "kind": other.share.kind,
-                       "path": other.share.path, "writable": other.share.writable, "folder": other.folder,
-                       "refused": other.refused} for machine, other in made.others])
-    for item in result["pending"]:
-        text = item["reason"]
-        if item["action"] != "restart":
-            text = "to %s it has to wait, %s. Run again when it is off" % (item["action"], text)
-        module.warn("share '%s' of machine %s (%s): %s." % (item["share"], item["name"], item["uuid"], text))
-    return dict(result, msg="; ".join(errors)) if errors else result
 
 
 def main():
@@ -513,7 +322,7 @@ def main():
         supports_check_mode=True,
     )
     try:
-        result = run(module)
+        result = sharing.run(sharing.Asked(module.params, module.check_mode, module.warn))
     except Failure as error:
         module.fail_json(msg=str(error))
     if "msg" in result:

@@ -10,6 +10,7 @@ import os
 
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import sharing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.applying import Outcome
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.planning import Change, Wanted
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.recognizing import Folders
@@ -42,19 +43,19 @@ class StandIn:
         return [machine for machine in self.registered if only is None or only(machine.uuid, machine.name)]
 
     def plan(self):
-        return shares.plan(self, self)
+        return sharing.plan(self, self)
 
 
 def test_an_entry_becomes_what_is_wanted():
     entry = {"machine": "one", "shares": [item("a", path="/a", writable=True), item("b", "absent")]}
     folders = Folders(store=STORE)
-    wanted = shares.wanted_of(entry, True, folders)
+    wanted = sharing.wanted_of(entry, True, folders)
     assert wanted == Wanted((Share("a", "/a", writable=True),), ("b",), True, folders)
 
 
 def test_a_share_listed_twice_is_refused():
     with pytest.raises(Failure, match="machine 'one' has share 'a' twice"):
-        shares.wanted_of({"machine": "one", "shares": [item("a", path="/a"), item("a", "absent")]}, False, Folders())
+        sharing.wanted_of({"machine": "one", "shares": [item("a", path="/a"), item("a", "absent")]}, False, Folders())
 
 
 def test_machines_are_planned_in_the_order_of_the_option(tmp_path):
@@ -112,7 +113,7 @@ def test_what_is_ours_is_taken_from_all_machines_of_the_host():
 def test_the_result_names_what_was_done_and_what_is_left():
     share = Share("a", "/a")
     add, correct = Change("a", None, share), Change("a", Share("a", "/b", writable=True), share)
-    result = shares.result_of([
+    result = sharing.result_of([
         (ONE, Outcome(done=[add], restart=[add])), (TWO, Outcome(pending=[(correct, "the machine is saved")])),
         (Machine("00-3", "three", "/3"), Outcome())])
     assert result["changed"] is True
@@ -121,10 +122,10 @@ def test_the_result_names_what_was_done_and_what_is_left():
          "changes": [{"share": "a", "action": "add", "fields": [], "transient": False}]},
         {"uuid": "00-2", "name": "two", "state": "saved", "changes": []}]
     assert result["pending"] == [
-        {"uuid": "00-1", "name": "one", "share": "a", "action": "restart", "reason": shares.SYMLINKS_LATER},
+        {"uuid": "00-1", "name": "one", "share": "a", "action": "restart", "reason": sharing.SYMLINKS_LATER},
         {"uuid": "00-2", "name": "two", "share": "a", "action": "correct", "reason": "the machine is saved"}]
     assert result["diff"]["after"] == "one (00-1)\n  a: /a, read-only\n"
-    assert shares.result_of([(ONE, Outcome())])["changed"] is False
+    assert sharing.result_of([(ONE, Outcome())])["changed"] is False
 
 
 class Applier:
@@ -139,7 +140,7 @@ def test_what_a_fresh_look_finds_is_an_error_unless_it_is_pending():
     change = Change("b", None, Share("b", "/b"))
 
     def found(*outcomes):
-        return shares.unfinished(Applier(), StandIn(), list(zip((ONE, TWO), outcomes)), plans)
+        return sharing.unfinished(Applier(), StandIn(), list(zip((ONE, TWO), outcomes)), plans)
 
     assert found(Outcome(done=[change]), Outcome()) == []
     assert found(Outcome(), Outcome(done=[change], pending=[(Change("a"), "later")])) == []
@@ -148,7 +149,7 @@ def test_what_a_fresh_look_finds_is_an_error_unless_it_is_pending():
 
 
 def test_a_settings_folder_that_cannot_be_opened_names_the_user(tmp_path):
-    with pytest.raises(Failure) as failure, shares.alone(str(tmp_path / "none"), 1):
+    with pytest.raises(Failure) as failure, sharing.alone(str(tmp_path / "none"), 1):
         pytest.fail("entered")
     assert str(failure.value) == (
         f"VirtualBox's settings folder {tmp_path}/none cannot be opened: No such file or directory."
@@ -157,9 +158,9 @@ def test_a_settings_folder_that_cannot_be_opened_names_the_user(tmp_path):
 
 
 def test_two_runs_do_not_cross(tmp_path):
-    again = shares.alone(str(tmp_path), 0.1)
+    again = sharing.alone(str(tmp_path), 0.1)
     words = "settings folder .* has been held by another run .*lock_timeout"
-    with shares.alone(str(tmp_path), 1), pytest.raises(Failure, match=words), again:
+    with sharing.alone(str(tmp_path), 1), pytest.raises(Failure, match=words), again:
         pytest.fail("entered")
 
 
@@ -205,4 +206,4 @@ def test_a_guest_that_may_write_the_store_is_only_told_of_another_way(tmp_path):
     ("machine", "remove 00-1 '--name=two words'"), ("transient", "remove 00-1 '--name=two words' --transient"),
     ("global", "remove global '--name=two words'")])
 def test_the_command_that_removes_anothers_share_can_be_typed(kind, words):
-    assert shares.removal(ONE, Share("two words", "/srv", kind)) == "VBoxManage sharedfolder " + words
+    assert sharing.removal(ONE, Share("two words", "/srv", kind)) == "VBoxManage sharedfolder " + words
