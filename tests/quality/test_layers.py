@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The arrows in docs/architecture.md are the imports that there are."""
+"""Who imports whom in plugins/module_utils: the table in docs/architecture.md holds."""
 
 from __future__ import annotations
 
@@ -13,28 +13,50 @@ from setup import REPOSITORY
 
 pytestmark = pytest.mark.lint
 
-EVERYWHERE = {"_errors", "_names", "_manifest"}
-"""What nearly everything imports, which the document leaves out."""
 FOLDER = REPOSITORY / "plugins" / "module_utils"
+PACKAGE = "ansible_collections.zeroinstall.virtualbox.plugins.module_utils"
+EVERYBODYS = {"_errors", "_names"}
+"""The two small files that all may import."""
+ROW = re.compile(r"^\| `(_\w+)/` \| [^|]* \| ([^|]*) \|$", re.MULTILINE)
+
+
+def table() -> dict[str, set[str]]:
+    """Each package with what it may import, as docs/architecture.md has it."""
+    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
+    return {package: set(re.findall(r"`([\w.]+)`", allowed)) for package, allowed in ROW.findall(text)}
 
 
 def imports(path: Path) -> set[str]:
-    """The modules of the collection that a module imports."""
-    nodes = ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-    own = [node for node in nodes if isinstance(node, ast.ImportFrom) and "zeroinstall" in str(node.module)]
-    lasts = [(str(node.module).rpartition(".")[2], [name.name for name in node.names]) for node in own]
-    return {one for last, names in lasts for one in (names if last == "module_utils" else [last])}
+    """What a file imports of module_utils: ``PACKAGE.MODULE``, or the name of a file beside the packages."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
+            inside = str(node.module)[len(PACKAGE) + 1 :]
+            names = [inside] if inside.count(".") or inside in EVERYBODYS else [
+                f"{inside}.{alias.name}".lstrip(".") for alias in node.names
+            ]
+            found.update(names)
+    return found
 
 
-def drawn() -> dict[str, set[str]]:
-    """The same as it is drawn. What is far to the right goes on with the line above."""
-    text = (REPOSITORY / "docs" / "architecture.md").read_text(encoding="utf-8")
-    part = text.partition("\nplugins/module_utils/\n")[2].partition("\n```")[0]
-    lines = re.sub(r"\n   \| {20,}", " ", part).split("\n")
-    found = [re.fullmatch(r"   \|(?:   \w+:| {10,}) +(_\w+) +(.+?)(?: -> (.*))?", line) for line in lines]
-    return {match[1]: set(re.findall(r"\b_\w+", match[3] or "")) for match in found if match}
+def is_allowed(name: str, package: str, allowed: set[str]) -> bool:
+    """Whether a file of a package may import this."""
+    return name in EVERYBODYS or name in allowed or name.partition(".")[0] in {package, *allowed}
 
 
-def test_the_arrows_are_the_imports() -> None:
-    wanted = {path.stem: imports(path) - EVERYWHERE for path in FOLDER.glob("_[a-z]*.py")}
-    assert drawn() == wanted
+def test_each_package_imports_what_the_table_allows() -> None:
+    rows = table()
+    assert set(rows) == {path.name for path in FOLDER.iterdir() if path.is_dir() and path.name != "__pycache__"}
+    wrong = [
+        f"{path.relative_to(FOLDER)} imports {name}"
+        for package, allowed in rows.items()
+        for path in sorted((FOLDER / package).glob("*.py"))
+        for name in sorted(imports(path))
+        if not is_allowed(name, package, allowed)
+    ]
+    assert wrong == []
+
+
+def test_beside_the_packages_are_the_two_files_that_all_may_import() -> None:
+    assert {path.stem for path in FOLDER.glob("*.py")} - {"__init__"} == EVERYBODYS
+    assert all(imports(FOLDER / f"{name}.py") <= EVERYBODYS for name in EVERYBODYS)
