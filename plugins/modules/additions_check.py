@@ -143,7 +143,9 @@ def main():
         module.warn(additions["restart"])
     problems = [additions["problem"]]
     if host:
-        problems.append(additions_versions.distance(additions_versions.parse(additions["full"] or ""), additions["origin"], host))
+        problems.append(
+            additions_versions.distance(additions_versions.parse(additions["full"] or ""), additions["origin"], host)
+        )
     proof = []
     for path in options["path"] if not module.check_mode else []:
         try:

@@ -101,8 +101,10 @@ def main():
     path = module.params["path"]
     try:
         if not os.path.isabs(path) or os.path.normpath(path) != path or path == "/":
-            raise Failure("path '%s' is not absolute and normalised: write it from '/' on, without '..', '.', doubled "
-                          "or trailing slashes." % path)
+            raise Failure(
+                "path '%s' is not absolute and normalised: write it from '/' on, without '..', '.', doubled "
+                "or trailing slashes." % path
+            )
         plan = group_stores.survey(path, module.params["names"], module.params["exclusive"])
         if not module.check_mode:
             group_stores.carry_out(plan)

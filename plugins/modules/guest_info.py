@@ -343,8 +343,7 @@ def main():
         refused = additions_versions.limits(options["minimum_version"], options["bad_versions"])
     except ValueError as error:
         module.fail_json(msg=str(error))
-    guest = Guest().everything(
-        refused, options["fstab"], options["sudoers"], options["tools"], options["paths"])
+    guest = Guest().everything(refused, options["fstab"], options["sudoers"], options["tools"], options["paths"])
     restart = (guest["additions"] or {}).get("restart")
     if restart:
         module.warn(restart)

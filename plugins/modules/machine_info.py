@@ -144,16 +144,24 @@ def as_dict(machine, ours, gives):
 
 def read(module, machines, folders):
     """The machines for the result. Shares that somebody should know of are warned of."""
-    ours = {machine.uuid: [share for share in machine.shares
-                           if recognizing.is_ours(share, folders, recognizing.bases(folders, machine))] for machine in machines}
+    ours = {
+        machine.uuid: [
+            share
+            for share in machine.shares
+            if recognizing.is_ours(share, folders, recognizing.bases(folders, machine))
+        ]
+        for machine in machines
+    }
     targets = recognizing.shared(folders, [share.path for shares in ours.values() for share in shares])
     mounts, result = recognizing.read_mounts(), []
     for machine in machines:
         for share in ours[machine.uuid]:
             if not share.ours:
-                module.warn("machine %s: share '%s' (path '%s', writable) is one of this collection by its name and"
-                            " path, and has no mark. A restored snapshot may have brought it back. share.yml and"
-                            " unshare.yml put that right." % (machine.label, share.name, share.path))
+                module.warn(
+                    "machine %s: share '%s' (path '%s', writable) is one of this collection by its name and"
+                    " path, and has no mark. A restored snapshot may have brought it back. share.yml and"
+                    " unshare.yml put that right." % (machine.label, share.name, share.path)
+                )
         found = planning.others(machine, planning.Wanted(exclusive=True, folders=folders), targets, mounts)
         for other in found:
             module.warn("machine %s: %s. Remove it if nobody means it." % (machine.label, other.text))
@@ -175,7 +183,8 @@ def main():
         virtualbox = VBoxManage(module.params["vboxmanage"])
         machines = virtualbox.machines(
             only=None if wanted is None else lambda uuid, name: name in wanted or uuid in map(str.lower, wanted),
-            details="all")
+            details="all",
+        )
         result = read(module, machines, recognizing.folders_of(module.params["folders"]))
     except Failure as error:
         module.fail_json(msg=str(error))

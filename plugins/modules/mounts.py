@@ -211,8 +211,10 @@ def request(params, check_mode=False):
     owners = [owner_options(entry, missing) for entry in entries]
     if missing and not check_mode:
         raise Failure("There is no user '%s', to whom a mount is to belong. Create the user first." % missing[0])
-    warnings = ["There is no user '%s' yet, whose numbers the options of a mount will have." % name
-                for name in dict.fromkeys(missing)]
+    warnings = [
+        "There is no user '%s' yet, whose numbers the options of a mount will have." % name
+        for name in dict.fromkeys(missing)
+    ]
     return mount_planning.Request(
         [
             Mount(entry["share"], entry["path"], entry["writable"], (*entry["options"], *owner), entry["store"])

@@ -173,11 +173,10 @@ SUDO = {
 
 def wanted(params):
     """What is to be at each path."""
-    present = [{**item, "content": item["content"] or "", "validate": tuple(item["validate"])}
-               for item in params["present"]]
-    return [placing.Wanted(**item) for item in present] + [
-        placing.Wanted(path, "absent") for path in params["absent"]
+    present = [
+        {**item, "content": item["content"] or "", "validate": tuple(item["validate"])} for item in params["present"]
     ]
+    return [placing.Wanted(**item) for item in present] + [placing.Wanted(path, "absent") for path in params["absent"]]
 
 
 def main():

@@ -304,16 +304,29 @@ SHARE_SPEC = {
 def main():
     module = AnsibleModule(
         argument_spec={
-            "machines": {"type": "list", "elements": "dict", "required": True, "options": {
-                "machine": {"type": "str", "required": True},
-                "shares": {"type": "list", "elements": "dict", "default": [], "options": SHARE_SPEC,
-                           "required_if": [("state", "present", ["path"])]},
-            }},
+            "machines": {
+                "type": "list",
+                "elements": "dict",
+                "required": True,
+                "options": {
+                    "machine": {"type": "str", "required": True},
+                    "shares": {
+                        "type": "list",
+                        "elements": "dict",
+                        "default": [],
+                        "options": SHARE_SPEC,
+                        "required_if": [("state", "present", ["path"])],
+                    },
+                },
+            },
             "exclusive": {"type": "bool", "default": False},
             "whole_host": {"type": "bool", "default": False},
             "when_inaccessible": {"type": "str", "choices": ["fail", "report", "refuse"], "default": "fail"},
             "when_shared_otherwise": {
-                "type": "str", "choices": ["warn", "fail", "report", "refuse"], "default": "warn"},
+                "type": "str",
+                "choices": ["warn", "fail", "report", "refuse"],
+                "default": "warn",
+            },
             "folders": recognizing.OPTION,
             "when_busy": {"type": "str", "choices": ["later", "transient", "fail"], "default": "later"},
             "lock_timeout": {"type": "int", "default": 30},

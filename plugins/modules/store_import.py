@@ -183,9 +183,7 @@ def main():
         module.fail_json(msg=str(failure), changed=bool(given) and not module.check_mode, **told(given))
     for warning in result.warnings:
         module.warn(warning)
-    module.exit_json(
-        changed=bool(given or result.removed), removed=result.removed, left=result.left, **told(given)
-    )
+    module.exit_json(changed=bool(given or result.removed), removed=result.removed, left=result.left, **told(given))
 
 
 def told(given):

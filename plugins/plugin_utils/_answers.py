@@ -31,12 +31,20 @@ FROM_ANSIBLE = ("module_stdout", "module_stderr", "ansible_job_id", "results_fil
 
 _CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
 _ESCAPED = re.compile(
-    r"(?<!\\)(\\+)([bfr]|u(?:00(?:0[0-8b-f]|1.|7f|[89].)|061c|200[ef]|202[89a-e]|206[6-9]))", re.IGNORECASE | re.DOTALL)
+    r"(?<!\\)(\\+)([bfr]|u(?:00(?:0[0-8b-f]|1.|7f|[89].)|061c|200[ef]|202[89a-e]|206[6-9]))", re.IGNORECASE | re.DOTALL
+)
 """The same in JSON, behind backslashes, of which the last belongs to it if there is an odd number of them."""
 
 
 _TYPES: dict[str, t.Any] = {
-    "raw": object, "str": str, "int": int, "float": (int, float), "bool": bool, "list": list, "dict": t.Mapping}
+    "raw": object,
+    "str": str,
+    "int": int,
+    "float": (int, float),
+    "bool": bool,
+    "list": list,
+    "dict": t.Mapping,
+}
 
 
 class Kind(t.NamedTuple):

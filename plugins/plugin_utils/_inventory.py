@@ -26,10 +26,12 @@ _FACTS = "ansible_facts"
 _IS_A_FACT = (
     "{variable} is a fact, which is what the machine says of itself, and nothing may follow from that. Remove the fact:"
     " set inject_facts_as_vars = false in ansible.cfg, or clear the cache of facts (ansible-playbook --flush-cache)."
-    " Set {variable} in the inventory, or by set_fact without cacheable.")
+    " Set {variable} in the inventory, or by set_fact without cacheable."
+)
 _FOLLOWS_FROM_A_FACT = (
     "{variable} follows from facts, which are what the machine says of itself, and nothing may follow from that. Write"
-    " {variable} in the inventory so that no fact is in it.")
+    " {variable} in the inventory so that no fact is in it."
+)
 _HAS_NO_VALUE = "{variable} cannot be read from the inventory: {error}. Correct it."
 
 

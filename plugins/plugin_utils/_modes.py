@@ -121,7 +121,8 @@ def host_of(name: str, guest: dict[str, t.Any], inventory: Inventory, defaults: 
             reasons.append(
                 f"guest '{name}': {variable} is '{guest[variable]}' in its play and '{values[variable]}' in the"
                 f" inventory, by which its host goes. Set {variable} in the inventory, such as in host_vars or"
-                " group_vars, and not in vars, vars_files or role parameters of the play.")
+                " group_vars, and not in vars, vars_files or role parameters of the play."
+            )
     if reasons:
         raise ValueError(" ".join(reasons))
     return str(guest[HOST])
@@ -163,8 +164,7 @@ _STORE = Part(_SHARE, _host_store, SYSTEM_STORE)
 _STORE_BESIDE = _STORE._replace(path=BESIDE)
 _TRUSTED = Part(_SHARE + _names.TRUSTED, _host_store, SYSTEM_STORE, writable=True, symlinks=True)
 _GUESTS = Part(_SHARE + _names.GUESTS + _GROUP_VARIABLE, _group_store, SYSTEM_STORE, writable=True, symlinks=True)
-_DROP_BOX = Part(
-    _SHARE + _names.BOX, _box, BOX, writable=True, store=False, options=("dmask=0077", "fmask=0077"))
+_DROP_BOX = Part(_SHARE + _names.BOX, _box, BOX, writable=True, store=False, options=("dmask=0077", "fmask=0077"))
 
 # What is mounted where Zero Install looks by itself comes first, in every mode: so fstab has its lines in one order,
 # whatever the mode was before.
@@ -186,15 +186,18 @@ def check_store(path: str) -> str:
     if not _names.is_store_path(path):
         raise ValueError(
             f"'{path}' is not a store of implementations: only an absolute path that ends in '{_names.STORE}' may be"
-            " shared, since what lies beside it would let a guest run code on the host. Correct cache_host_path.")
+            " shared, since what lies beside it would let a guest run code on the host. Correct cache_host_path."
+        )
     return path
 
 
 def check_folder(path: str, variable: str) -> None:
     """ValueError unless this is a folder that stores or boxes can be in."""
     if not path.startswith("/") or os.path.normpath(path) != path or path == "/":
-        raise ValueError(f"'{path}' cannot be a folder for shares: write an absolute path without '..', '.', doubled or"
-                         f" trailing slashes. Correct {variable}.")
+        raise ValueError(
+            f"'{path}' cannot be a folder for shares: write an absolute path without '..', '.', doubled or"
+            f" trailing slashes. Correct {variable}."
+        )
 
 
 def mode_of(name: str, guest: dict[str, t.Any]) -> Mode:
@@ -204,20 +207,27 @@ def mode_of(name: str, guest: dict[str, t.Any]) -> Mode:
             raise ValueError(f"guest '{name}' has {variable} '{guest[variable]}', which is no text. Write text.")
     word = guest["cache_guest_mode"]
     if word not in MODES:
-        raise ValueError(f"guest '{name}' has the unknown mode '{word}': set cache_guest_mode to one of"
-                         f" {', '.join(MODES)}.")
+        raise ValueError(
+            f"guest '{name}' has the unknown mode '{word}': set cache_guest_mode to one of {', '.join(MODES)}."
+        )
     mode = MODES[word]
     if _GUESTS in mode.parts and not _GROUP.fullmatch(str(guest["cache_guest_group"])):
-        raise ValueError(f"guest '{name}' has the group '{guest['cache_guest_group']}', which cannot name a folder and"
-                         " a share: set cache_guest_group to at most 64 letters, digits, '.', '_' and '-', beginning"
-                         " with a letter or digit.")
+        raise ValueError(
+            f"guest '{name}' has the group '{guest['cache_guest_group']}', which cannot name a folder and"
+            " a share: set cache_guest_group to at most 64 letters, digits, '.', '_' and '-', beginning"
+            " with a letter or digit."
+        )
     path = guest["cache_guest_path"]
     if path and not mode.movable and path != SYSTEM_STORE:
-        raise ValueError(f"guest '{name}' has mode '{word}' and cache_guest_path '{path}': in this mode Zero Install"
-                         f" adds packages by {SYSTEM_STORE}. Remove cache_guest_path.")
+        raise ValueError(
+            f"guest '{name}' has mode '{word}' and cache_guest_path '{path}': in this mode Zero Install"
+            f" adds packages by {SYSTEM_STORE}. Remove cache_guest_path."
+        )
     if path == SYSTEM_STORE and _STORE_BESIDE in mode.parts:
-        raise ValueError(f"guest '{name}' has mode '{word}' and cache_guest_path '{path}', where this mode mounts the"
-                         " store that the guests share. Remove cache_guest_path, or choose another path.")
+        raise ValueError(
+            f"guest '{name}' has mode '{word}' and cache_guest_path '{path}', where this mode mounts the"
+            " store that the guests share. Remove cache_guest_path, or choose another path."
+        )
     for part in mode.parts:
         try:
             _names.check_share_name(share_name(part, guest))
@@ -229,14 +239,17 @@ def mode_of(name: str, guest: dict[str, t.Any]) -> Mode:
 def check_kind(name: str, guest: dict[str, t.Any], mode: Mode, kind: str, host: str) -> None:
     """ValueError if a guest's mode needs another store on its host."""
     if mode.host_store and kind != mode.host_store:
-        raise ValueError(f"guest '{name}' has mode '{guest['cache_guest_mode']}', which needs"
-                         f" {_NEEDS[mode.host_store].format(host=host)}, or choose another cache_guest_mode.")
+        raise ValueError(
+            f"guest '{name}' has mode '{guest['cache_guest_mode']}', which needs"
+            f" {_NEEDS[mode.host_store].format(host=host)}, or choose another cache_guest_mode."
+        )
 
 
 def share_name(part: Part, guest: dict[str, t.Any]) -> str:
     """The name of a share of a guest."""
     return part.name.replace(_GROUP_VARIABLE, str(guest["cache_guest_group"])).replace(
-        _SHARE, str(guest["cache_guest_share"]), 1)
+        _SHARE, str(guest["cache_guest_share"]), 1
+    )
 
 
 def share(part: Part, name: str, guest: dict[str, t.Any], host: Host) -> dict[str, t.Any]:
@@ -252,18 +265,19 @@ def share(part: Part, name: str, guest: dict[str, t.Any], host: Host) -> dict[st
 def _machine(name: str, guest: dict[str, t.Any], entries: dict[str, str]) -> str:
     machine = guest.get("cache_guest_machine")
     if not machine or not isinstance(machine, str):
-        raise ValueError(f"guest '{name}' does not name its machine: set cache_guest_machine to the name or UUID"
-                         " that VirtualBox knows it by.")
+        raise ValueError(
+            f"guest '{name}' does not name its machine: set cache_guest_machine to the name or UUID"
+            " that VirtualBox knows it by."
+        )
     if machine in entries:
-        raise ValueError(f"guests '{entries[machine]}' and '{name}' name the same machine '{machine}':"
-                         " correct cache_guest_machine.")
+        raise ValueError(
+            f"guests '{entries[machine]}' and '{name}' name the same machine '{machine}': correct cache_guest_machine."
+        )
     entries[machine] = name
     return machine
 
 
-def machines(
-    guests: dict[str, dict[str, t.Any]], host: Host, host_name: str = ""
-) -> list[dict[str, t.Any]]:
+def machines(guests: dict[str, dict[str, t.Any]], host: Host, host_name: str = "") -> list[dict[str, t.Any]]:
     """The option C(machines) of the module C(shares) for these guests (inventory name to variables) of one host.
 
     ValueError names the guest whose variables are wrong.
@@ -282,11 +296,13 @@ def machines(
                 if path.startswith(_HIDDEN):
                     raise ValueError(
                         f"guest '{name}' has mode 'verified', and '{path}' of its host '{host_name}' is below one"
-                        f" of {', '.join(_HIDDEN)}, which the import service does not see. Correct {variable}.")
+                        f" of {', '.join(_HIDDEN)}, which the import service does not see. Correct {variable}."
+                    )
             if host.user == OWNER:
                 raise ValueError(
                     f"guest '{name}' has mode 'verified', and the machines of its host '{host_name}' belong to user"
-                    f" '{OWNER}', who owns the store: their VirtualBox could write it. Let another user have them.")
+                    f" '{OWNER}', who owns the store: their VirtualBox could write it. Let another user have them."
+                )
         result.append({"machine": machine, "shares": [share(part, name, guest, host) for part in mode.parts]})
     return result
 
@@ -295,8 +311,9 @@ def folders(guests: dict[str, dict[str, t.Any]]) -> dict[str, list[str]]:
     """The C(groups) and the C(boxes), by name, that these guests need on their host."""
     modes = {name: mode_of(name, guest) for name, guest in guests.items()}
     return {
-        "groups": sorted({
-            str(guests[name]["cache_guest_group"]) for name, mode in modes.items() if _GUESTS in mode.parts}),
+        "groups": sorted(
+            {str(guests[name]["cache_guest_group"]) for name, mode in modes.items() if _GUESTS in mode.parts}
+        ),
         "boxes": sorted(box_name(name) for name, mode in modes.items() if _DROP_BOX in mode.parts),
     }
 
@@ -325,8 +342,12 @@ def arrangement(name: str, guest: dict[str, t.Any], sharing: bool, options: t.Se
         if part.folder is _host_store:
             path = guest["cache_guest_path"] or (BESIDE if mode.helper == "wished" and sharing else part.path)
             place = path
-        mount = {"share": share_name(part, guest), "path": path, "store": part.store,
-                 "options": [*part.options, *(options if part.store else ())]}
+        mount = {
+            "share": share_name(part, guest),
+            "path": path,
+            "store": part.store,
+            "options": [*part.options, *(options if part.store else ())],
+        }
         if part.writable:
             mount.update(writable=True, owner=OWNER)
         mounts.append(mount)

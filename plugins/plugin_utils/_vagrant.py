@@ -222,14 +222,23 @@ class _Writer:
         self.customize = "vb.customize" if self.new else f"{own}.vm.customize"
 
     def options(self, **options: object) -> str:
-        return ", ".join(f"{key}: {literal(value)}" if self.new else f":{key} => {literal(value)}"
-                         for key, value in options.items())
+        return ", ".join(
+            f"{key}: {literal(value)}" if self.new else f":{key} => {literal(value)}" for key, value in options.items()
+        )
 
     def folder(self, name: str, path: str, guest_path: str, symlinks: bool, **options: object) -> None:
         """A folder that Vagrant shares and mounts."""
         options["SharedFoldersEnableSymlinksCreate"] = symlinks
-        self.folders.append({"id": name, "hostpath": path, "guestpath": guest_path, "disabled": False,
-                             "SharedFoldersEnableSymlinksCreate": symlinks, "mount_options": options["mount_options"]})
+        self.folders.append(
+            {
+                "id": name,
+                "hostpath": path,
+                "guestpath": guest_path,
+                "disabled": False,
+                "SharedFoldersEnableSymlinksCreate": symlinks,
+                "mount_options": options["mount_options"],
+            }
+        )
         host, guest = _path(path), literal(guest_path)
         if self.new:
             self.lines += [
@@ -255,8 +264,15 @@ class _Writer:
             self.call(forget)
             self.call(_add(settings.share, settings.store, "--readonly", "--transient"), "post-boot")
             return
-        self.folder(settings.share, settings.store, settings.guest_path, False,
-                    owner="root", group="root", mount_options=list(READ_ONLY))
+        self.folder(
+            settings.share,
+            settings.store,
+            settings.guest_path,
+            False,
+            owner="root",
+            group="root",
+            mount_options=list(READ_ONLY),
+        )
         self.lines.append("# Vagrant can share a folder only writable, so another share takes its place at each boot.")
         self.call(["sharedfolder", "remove", ID, "--name", settings.share])
         self.call(_add(settings.share, settings.store, "--readonly"))
@@ -265,8 +281,9 @@ class _Writer:
     def cache(self, policies: bool) -> None:
         settings = self.settings
         self.lines += ["", "# A store that guests share: each of them can write it."]
-        self.folder(settings.cache_share, settings.cache, settings.cache_guest_path, True,
-                    mount_options=["nodev", "nosuid"])
+        self.folder(
+            settings.cache_share, settings.cache, settings.cache_guest_path, True, mount_options=["nodev", "nosuid"]
+        )
         self.call(["setextradata", ID, SYMLINKS_KEY + settings.cache_share, "1"])
         if policies:
             self.call(["sharedfolder", "modify", ID, "--name", settings.cache_share, "--symlink-policy=relative"])
@@ -283,15 +300,20 @@ class _Writer:
         own = "config"
         if self.settings.machines:
             symbol = "" if self.new else ".to_sym"
-            blocks += [f"{literal(list(self.settings.machines))}.each do |name|",
-                       f"config.vm.define name{symbol} do |machine|"]
+            blocks += [
+                f"{literal(list(self.settings.machines))}.each do |name|",
+                f"config.vm.define name{symbol} do |machine|",
+            ]
             own = "machine"
         if self.new:
             blocks.append(f"{own}.vm.provider :virtualbox do |vb, override|")
         depth = len(blocks)
         inside = [("  " * depth + line).rstrip() for line in self.lines]
-        return (["  " * level + line for level, line in enumerate(blocks)] + inside
-                + ["  " * level + "end" for level in reversed(range(depth))])
+        return (
+            ["  " * level + line for level, line in enumerate(blocks)]
+            + inside
+            + ["  " * level + "end" for level in reversed(range(depth))]
+        )
 
 
 def knows_policies(version: str) -> bool:
@@ -327,10 +349,12 @@ def _at_home(value: object, home: str) -> object:
 def _has(machine: t.Mapping[str, t.Any], writer: _Writer, home: str) -> str:
     """What a machine lacks of what is written, or nothing."""
     for folder in writer.folders:
-        wanted = {key: _at_home(list(value) if isinstance(value, tuple) else value, home)
-                  for key, value in folder.items()}
-        if not any({"disabled": False, **found, **wanted} == {"disabled": False, **found}
-                   for found in machine["folders"]):
+        wanted = {
+            key: _at_home(list(value) if isinstance(value, tuple) else value, home) for key, value in folder.items()
+        }
+        if not any(
+            {"disabled": False, **found, **wanted} == {"disabled": False, **found} for found in machine["folders"]
+        ):
             return f"no synced folder {folder['id']!r} of {folder['hostpath']} at {folder['guestpath']}"
     calls = iter(machine["calls"])
     for call in writer.calls:
@@ -352,9 +376,7 @@ def missing(settings: Settings, found: t.Mapping[str, t.Any], version: str = "")
     return lacks
 
 
-_SWALLOWS = re.compile(
-    r"(?:^|[\s;{])(?:return|exit|abort|throw)\b|^(?:__END__|=begin)$|<<[~-]?[\"'`]?[A-Za-z_]"
-)
+_SWALLOWS = re.compile(r"(?:^|[\s;{])(?:return|exit|abort|throw)\b|^(?:__END__|=begin)$|<<[~-]?[\"'`]?[A-Za-z_]")
 
 
 def suspects(text: str) -> list[str]:

@@ -35,8 +35,9 @@ def measure(host: Fleet, way: str, names: list[str]) -> tuple[int, float, int]:
     """Calls of VBoxManage, seconds and changed tasks of one run."""
     calls = host.root / "srv/counting.calls"
     calls.write_text("")
-    play = host.play(str(HERE / WAYS[way]), "-e", json.dumps({
-        "manage": "/srv/counting", "names": names, "wanted": SHARES}))
+    play = host.play(
+        str(HERE / WAYS[way]), "-e", json.dumps({"manage": "/srv/counting", "names": names, "wanted": SHARES})
+    )
     if play.status:
         raise FleetError(play.messages("vbox") or play.output)
     return len(calls.read_text().splitlines()), play.seconds, play.changed
@@ -87,15 +88,18 @@ def table(found: dict[str, dict[str, list[tuple[int, float]]]], version: str) ->
         seconds = {way: statistics.median(time for _call, time in runs) for way, runs in ways.items()}
         spread = {
             way: f"{min(time for _call, time in runs):.1f}-{max(time for _call, time in runs):.1f}"
-            for way, runs in ways.items()}
+            for way, runs in ways.items()
+        }
         lines.append(
             f"| {kind} | {calls['module']:.0f} | {calls['commands']:.0f} | {calls['commands'] / calls['module']:.1f}"
             f" | {seconds['module']:.1f} ({spread['module']}) | {seconds['commands']:.1f} ({spread['commands']})"
-            f" | {seconds['commands'] / seconds['module']:.1f} |")
+            f" | {seconds['commands'] / seconds['module']:.1f} |"
+        )
     lines.append(
         "\nThe commands add what `showvminfo --machinereadable` does not list, one for each machine and share, and"
         " cannot see more: a share that somebody made writable stays so. The module reads all fields of all shares. So"
-        " the share to correct is one that was removed, which both see.")
+        " the share to correct is one that was removed, which both see."
+    )
     return "\n".join(lines) + "\n"
 
 

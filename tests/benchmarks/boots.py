@@ -86,8 +86,7 @@ def page(found: dict[str, list[float]], about: str) -> str:
     for what, difference in differences(found).items():
         seconds = found[what]
         lines.append(
-            f"| {what} | {statistics.median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f})"
-            f" | {difference:+.2f} |"
+            f"| {what} | {statistics.median(seconds):.2f} ({min(seconds):.2f}-{max(seconds):.2f}) | {difference:+.2f} |"
         )
     return "\n".join(lines) + "\n"
 

@@ -184,7 +184,9 @@ def name(text: str) -> None:
 
 STATUS = os.stat("/")
 KNOWN = st.dictionaries(
-    st.text(max_size=5), st.builds(verified_before.Known, st.text(max_size=5), st.integers(0), st.integers(0)), max_size=3
+    st.text(max_size=5),
+    st.builds(verified_before.Known, st.text(max_size=5), st.integers(0), st.integers(0)),
+    max_size=3,
 )
 JSON = st.recursive(
     st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=5)),
@@ -202,7 +204,9 @@ def sign(body: str) -> str:
 def good_record(known: dict[str, verified_before.Known]) -> None:
     """What is written is read."""
     with contextlib.suppress(UnicodeEncodeError):
-        assert verified_before.decode(verified_before.encode(STATUS, "boot", "who", known), STATUS, "boot", "who") == known
+        assert (
+            verified_before.decode(verified_before.encode(STATUS, "boot", "who", known), STATUS, "boot", "who") == known
+        )
         COUNT["records read"] += 1
 
 

@@ -64,9 +64,12 @@ def request_of(*arguments: Any) -> guest_boxes.Request:
 
 def fail_at(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let the handling of the requests of ``evil`` fail at a place."""
-    unpacking, by_request = extract_process.Unpacking, (
-        lambda *given: request_of(*given).box.name,
-        lambda *given: request_of(*given).digest,
+    unpacking, by_request = (
+        extract_process.Unpacking,
+        (
+            lambda *given: request_of(*given).box.name,
+            lambda *given: request_of(*given).digest,
+        ),
     )
     own = (lambda it: it.request.box.name, lambda it: it.request.digest)
     if place == "name":
@@ -243,9 +246,7 @@ def test_who_sends_large_requests_keeps_nobody_waiting(
     assert [number for number, box in enumerate(order) if box == "good"] in ([0, 2], [1, 3])
 
 
-def test_a_request_is_charged_to_its_sender_by_its_apparent_size(
-    host: Host, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_request_is_charged_to_its_sender_by_its_apparent_size(host: Host, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(turn_taking, "TURN", 1 << 20)
     monkeypatch.setattr(one_pass, "BATCH", 1)
     for number in range(3):
@@ -422,9 +423,7 @@ def test_what_is_to_be_left_free_is_free_at_any_time(
 ) -> None:
     """By sound packages of three guests, which are unpacked at once; what fits by itself, or afterwards, is added."""
     host = Host(small_disk)
-    trees = {
-        box: directories(800, box) if what == "bytes" else files(1500, box) for box in ("evil", "good", "other")
-    }
+    trees = {box: directories(800, box) if what == "bytes" else files(1500, box) for box in ("evil", "good", "other")}
     names = {box: digest(tree, tmp_path) for box, tree in trees.items()}
     for box, tree in trees.items():
         host.put(box, names[box], pack(tree))

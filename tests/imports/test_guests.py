@@ -182,7 +182,12 @@ def test_a_host_that_does_not_answer_is_waited_for_only_so_long(host: Host, tree
 def test_by_sudo_it_takes_no_options(host: Host, tree: Path) -> None:
     command = [PYTHON, "-IS", SECURE_ADD, "sha256=" + "0" * 64, "--box", host.boxes / "good"]
     done = subprocess.run(
-        command, cwd=tree, capture_output=True, text=True, timeout=HANG, check=False,
+        command,
+        cwd=tree,
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        check=False,
         env={**os.environ, "SUDO_UID": "1000"},
     )
     assert done.returncode == 1 and "it takes no options" in done.stderr
@@ -442,9 +447,7 @@ def fill(path: Path, left: int) -> None:
                 size -= 64 << 10
 
 
-def test_a_disk_that_fills_up_under_way(
-    small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_disk_that_fills_up_under_way(small_disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the room that was there is taken by somebody else: by unpacking, by the manifest, or by the answer."""
     host = Host(small_disk)
     monkeypatch.setattr(one_pass._Pass, "_room", lambda self, size: True)

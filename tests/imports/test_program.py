@@ -123,9 +123,7 @@ LOCALES = [{}, {"LANG": "C"}, {"LC_ALL": "POSIX"}, {"LC_ALL": "en_US.ISO-8859-1"
 
 
 @pytest.mark.parametrize("variables", LOCALES, ids=lambda variables: "".join(variables.values()) or "none")
-def test_it_prints_any_name_in_any_locale(
-    program: Path, host: Host, locales: Path, variables: dict[str, str]
-) -> None:
+def test_it_prints_any_name_in_any_locale(program: Path, host: Host, locales: Path, variables: dict[str, str]) -> None:
     """What the locale has no character for is told by its number; a name that it cannot read is refused like others."""
     command = [PYTHON, "-IS", program, "--store", host.store, "--boxes", host.boxes, *FREE]
     for turn, name in enumerate(("\u20ac\u3042\xe9".encode(), b"\xa4\xff\x8f\xa1\x80")):

@@ -29,7 +29,8 @@ def scenarios() -> list[tuple[str, str]]:
     return [
         (path.parts[-3], scenario)
         for path in sorted(HERE.glob("targets/*/defaults/main.yml"))
-        for scenario in yaml.safe_load(path.read_text(encoding="utf-8")).get(f"{path.parts[-3]}_scenarios", [])]
+        for scenario in yaml.safe_load(path.read_text(encoding="utf-8")).get(f"{path.parts[-3]}_scenarios", [])
+    ]
 
 
 @pytest.fixture(scope="module")
@@ -70,15 +71,23 @@ def test_two_controllers_at_once_lose_nothing(host: Fleet, identical: bool) -> N
     for round_ in range(3):
         wishes = [
             [{"name": f"s{round_}{'' if identical else side}", "path": "/srv", "writable": bool(round_ % 2)}]
-            for side in ("a", "b")]
+            for side in ("a", "b")
+        ]
         with concurrent.futures.ThreadPoolExecutor() as pool:
-            results = list(pool.map(
-                lambda pair: share(host, f"{names[0]}-{pair[0]}", machines=[
-                    {"machine": name, "shares": pair[1]} for name in names]),
-                [(f"{round_}{side}", wish) for side, wish in zip("ab", wishes, strict=True)]))
+            results = list(
+                pool.map(
+                    lambda pair: share(
+                        host, f"{names[0]}-{pair[0]}", machines=[{"machine": name, "shares": pair[1]} for name in names]
+                    ),
+                    [(f"{round_}{side}", wish) for side, wish in zip("ab", wishes, strict=True)],
+                )
+            )
         added = [
             (item["name"], change["share"])
-            for result in results for item in result["machines"] for change in item["changes"]]
+            for result in results
+            for item in result["machines"]
+            for change in item["changes"]
+        ]
         assert len(added) == len(set(added)) == len(names) * (1 if identical else 2), results
         count += 1 if identical else 2
         assert not any(result["pending"] for result in results)

@@ -381,7 +381,9 @@ def mounted(fleet: Fleet) -> dict[str, Path]:
     for file in ("usr/sbin/mount.vboxsf", f"{LIBRARIES}/libc.so.6", f"{LIBRARIES}/ld-linux-x86-64.so.2"):
         shutil.copy(fleet.root / file, work)
     command = Mount(ODD, "/mnt/lines/by command", False, ("uid=1000",))
-    by_command = shlex.join(mount_commands.mount_command(command.share, command.path, wanted_mounts.mount_options(command)))
+    by_command = shlex.join(
+        mount_commands.mount_command(command.share, command.path, wanted_mounts.mount_options(command))
+    )
     places = [mount.path for mount in (*late, *first, command)]
     script = f"""
         LC_ALL=C.UTF-8; export LC_ALL
@@ -436,7 +438,9 @@ def test_every_line_that_the_module_writes_is_mounted_and_then_counts_as_right(
             entry = fstab.entry(mount, systemd)
             (found,) = live_mounts.stack(live, mount.path)
             assert (found.type, found.source) == ("vboxsf", ODD)
-            assert effective_options.effective(found, entry, files[mount.path][:2]) == effective_options.wanted_options(mount), entry
+            assert effective_options.effective(found, entry, files[mount.path][:2]) == effective_options.wanted_options(
+                mount
+            ), entry
             given = dict(option.partition("=")[::2] for option in mount.options)
             owner = int(given.get("uid", "0")), int(given.get("gid", "0"))
             for name, mode in MODES.items():

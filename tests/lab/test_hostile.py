@@ -282,7 +282,7 @@ def test_a_package_manager_that_never_ends_has_a_limit_of_its_own(attack: Attack
     attack.guests["g1"] = {"cache_guest_packages_timeout": 2}
     attack.run(
         f"import json\nasked = {str(attack.folder / 'asked')!r}\n{FOREVER.replace('__file__', 'asked')}"
-        f"open(asked, 'w').close()\nprint(json.dumps({({**ANSWERS, 'guest': guest})!r}))\n"
+        f"open(asked, 'w').close()\nprint(json.dumps({ ({**ANSWERS, 'guest': guest})!r}))\n"
     )
     told = attack.play(SHARE, "--limit", "g1", before="").messages("g1")
     assert "0install-core cannot be installed on g1: " in told, told

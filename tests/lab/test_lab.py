@@ -43,16 +43,27 @@ def alone_with_runs() -> Iterator[None]:
 
 def lab(*arguments: str, run: str = RUN, check: bool = True) -> subprocess.CompletedProcess[str]:
     """The lab's program, to its end."""
-    done = subprocess.run([sys.executable, str(LAB / "lab.py"), "--run", run, *arguments], stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=HANG, check=False)
+    done = subprocess.run(
+        [sys.executable, str(LAB / "lab.py"), "--run", run, *arguments],
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        check=False,
+    )
     assert not check or done.returncode == 0, done.stdout + done.stderr
     return done
 
 
 def beginning(*arguments: str) -> subprocess.Popen[str]:
     """The lab's program, not waited for."""
-    return subprocess.Popen([sys.executable, str(LAB / "lab.py"), "--run", RUN, *arguments], stdin=subprocess.DEVNULL,
-                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    return subprocess.Popen(
+        [sys.executable, str(LAB / "lab.py"), "--run", RUN, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
 
 
 def assert_nothing_left(made: runs.Run) -> None:
@@ -256,8 +267,15 @@ def in_guest(line: str, check: bool = True) -> subprocess.CompletedProcess[str]:
 def ping(made: runs.Run, target: str) -> str:
     """What Ansible's ping prints."""
     environment = {**os.environ, "ANSIBLE_CONFIG": str(made.folder / "ansible.cfg")}
-    done = subprocess.run(["ansible", target, "-m", "ansible.builtin.ping"], env=environment, stdin=subprocess.DEVNULL,
-                          capture_output=True, text=True, timeout=HANG, check=False)
+    done = subprocess.run(
+        ["ansible", target, "-m", "ansible.builtin.ping"],
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=HANG,
+        check=False,
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout
 
@@ -286,15 +304,18 @@ def test_code_of_the_collection_that_is_loaded_serves_only_modules_that_bring_th
                 "'; kill -HUP $(cat /run/warm.pid)"
             )
         assert not in_guest(loaded % (1 + replaced)).stdout.startswith("0 modules")
-        done = subprocess.run(look, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
-                              timeout=HANG, check=False)
+        done = subprocess.run(
+            look, env=environment, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=HANG, check=False
+        )
         assert '"owner": "root"' in done.stdout, done.stdout + done.stderr
     assert "compiled in the guest: nothing" in lab("check-warm", run=GUEST).stdout
 
 
 def test_a_guest_is_a_debian_with_the_real_driver(guest: runs.Run) -> None:
-    output = in_guest("grep -c lab-work /proc/mounts; modprobe vboxsf; echo $?; VBoxControl --version"
-                      "; 0install --version; findmnt -no FSTYPE /mnt/lab; hostname; date +%s").stdout.splitlines()
+    output = in_guest(
+        "grep -c lab-work /proc/mounts; modprobe vboxsf; echo $?; VBoxControl --version"
+        "; 0install --version; findmnt -no FSTYPE /mnt/lab; hostname; date +%s"
+    ).stdout.splitlines()
     assert output[:2] == ["1", "0"]
     assert output[2].startswith("7.")
     assert "0install (zero-install) 2." in output[3]
@@ -311,10 +332,14 @@ def test_a_line_in_a_guest_runs_as_after_a_login_with_the_bits_that_its_driver_d
 
 
 @pytest.mark.usefixtures("guest")
-@pytest.mark.parametrize(("harm", "reason"), [
-    ("/opt/warm/python -V >/dev/null", "an option that the server does not know"),
-    ("rm /run/warm.sock; /opt/warm/python -c pass", "No such file or directory"),
-], ids=["option", "no server"])
+@pytest.mark.parametrize(
+    ("harm", "reason"),
+    [
+        ("/opt/warm/python -V >/dev/null", "an option that the server does not know"),
+        ("rm /run/warm.sock; /opt/warm/python -c pass", "No such file or directory"),
+    ],
+    ids=["option", "no server"],
+)
 def test_a_fall_back_to_plain_python_is_noticed(harm: str, reason: str) -> None:
     in_guest(harm)
     failed = lab("check-warm", run=GUEST, check=False)
@@ -326,8 +351,18 @@ def test_a_fall_back_to_plain_python_is_noticed(harm: str, reason: str) -> None:
 
 
 def test_a_killed_call_does_not_answer_the_next_caller(guest: runs.Run) -> None:
-    caller = subprocess.Popen([sys.executable, str(LAB / "lab.py"), "--run", GUEST, "guest", "g1",
-                               "echo old; touch /mnt/lab/begun; sleep 3; echo older"], stdout=subprocess.DEVNULL)
+    caller = subprocess.Popen(
+        [
+            sys.executable,
+            str(LAB / "lab.py"),
+            "--run",
+            GUEST,
+            "guest",
+            "g1",
+            "echo old; touch /mnt/lab/begun; sleep 3; echo older",
+        ],
+        stdout=subprocess.DEVNULL,
+    )
     until((guests.folder(guest, "g1") / "work/begun").exists, "the call did not begin")
     caller.kill()
     caller.wait()
@@ -348,10 +383,16 @@ def test_a_half_written_request_is_not_executed(guest: runs.Run) -> None:
 
 def test_calls_at_once_each_get_their_own_answer(guest: runs.Run) -> None:
     place = guests.folder(guest, "g1")
-    program = ("import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from labkit import agent\n"
-               "print(agent.ask(Path(sys.argv[2]), 'echo ' + sys.argv[3])[1], end='')")
-    callers = [subprocess.Popen([sys.executable, "-c", program, str(LAB), str(place), str(number)],
-                                stdout=subprocess.PIPE, text=True) for number in range(6)]
+    program = (
+        "import sys; sys.path.insert(0, sys.argv[1]); from pathlib import Path; from labkit import agent\n"
+        "print(agent.ask(Path(sys.argv[2]), 'echo ' + sys.argv[3])[1], end='')"
+    )
+    callers = [
+        subprocess.Popen(
+            [sys.executable, "-c", program, str(LAB), str(place), str(number)], stdout=subprocess.PIPE, text=True
+        )
+        for number in range(6)
+    ]
     assert [caller.communicate(timeout=HANG)[0] for caller in callers] == [f"{number}\n" for number in range(6)]
 
 

@@ -29,7 +29,7 @@ PLACE = (
     " cp /mnt/lab/modules/*.ko /lib/modules/$release/misc; cp /mnt/lab/opt/$tree/other/mount.vboxsf /opt/$tree/other;"
     " ln -sf /opt/$tree/other/mount.vboxsf /sbin/mount.vboxsf;"
     " echo \"INSTALL_VER='${tree#*-}'\" >/var/lib/VBoxGuestAdditions/config;"
-    " for module in vboxguest vboxsf; do echo \"override $module * misc\"; done >/etc/depmod.d/vboxvideo-upstream.conf;"
+    ' for module in vboxguest vboxsf; do echo "override $module * misc"; done >/etc/depmod.d/vboxvideo-upstream.conf;'
     " depmod $release"
 )
 """What the installer leaves of what matters for shared folders, put into the guest from the share lab-work."""

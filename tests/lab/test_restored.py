@@ -81,8 +81,11 @@ def test_another_share_of_the_store_is_refused_unless_it_is_meant(host: Host) ->
     assert play.status == 0 and host.shared("g1") == {**READ_ONLY, "cache": ("/var/cache", True)}, play.output
     play = host.play(UNSHARE)
     assert play.hosts["vbox"]["failures"] == 0 and host.shared("g1") == {"cache": ("/var/cache", True)}, play.output
-    assert any("share 'cache'" in text for result in play.results("vbox", "zeroinstall.virtualbox.shares")
-               for text in result.get("warnings", [])), play.output
+    assert any(
+        "share 'cache'" in text
+        for result in play.results("vbox", "zeroinstall.virtualbox.shares")
+        for text in result.get("warnings", [])
+    ), play.output
     for name, share in (("g1", "cache"), ("g2", "home")):
         host.fleet.vbox("sharedfolder", "remove", name, "--name=" + share)
 

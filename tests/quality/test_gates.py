@@ -52,6 +52,7 @@ def test_reuse(tree: Path) -> None:
 @pytest.mark.lint
 def test_ruff(tree: Path) -> None:
     check(["ruff", "check", "--no-cache", "."], cwd=tree)
+    check(["ruff", "format", "--no-cache", "--diff", "."], cwd=tree)
 
 
 @pytest.mark.lint

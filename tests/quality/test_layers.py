@@ -32,9 +32,11 @@ def imports(path: Path) -> set[str]:
     for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
         if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(PACKAGE):
             inside = str(node.module)[len(PACKAGE) + 1 :]
-            names = [inside] if inside.count(".") or inside in EVERYBODYS else [
-                f"{inside}.{alias.name}".lstrip(".") for alias in node.names
-            ]
+            names = (
+                [inside]
+                if inside.count(".") or inside in EVERYBODYS
+                else [f"{inside}.{alias.name}".lstrip(".") for alias in node.names]
+            )
             found.update(names)
     return found
 

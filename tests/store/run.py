@@ -53,7 +53,9 @@ def main() -> None:
     replacing.locked = functools.partial(replacing.locked, patience=seconds)
     if len(sys.argv) > 6:
         hold(sys.argv[6], seconds)
-    report = verifying.verify([sys.argv[2]], verifying.Options(workers=int(sys.argv[3]), records=records, holes=1 << 50))
+    report = verifying.verify(
+        [sys.argv[2]], verifying.Options(workers=int(sys.argv[3]), records=records, holes=1 << 50)
+    )
     with open("/proc/self/status", encoding="ascii") as file:
         peak = re.search(r"^VmHWM:\s*(\d+) kB$", file.read(), re.MULTILINE)
     assert peak

@@ -49,7 +49,8 @@ PARTS = ("files", "contents", "fstab", "mounts, units, users")
 IN_THE_GUEST = ("zeroinstall.virtualbox.", "ansible.builtin.")
 ON_THE_CONTROLLER = tuple(
     f"ansible.builtin.{name}"
-    for name in ("assert", "debug", "fail", "include_role", "include_tasks", "set_fact", "validate_argument_spec"))
+    for name in ("assert", "debug", "fail", "include_role", "include_tasks", "set_fact", "validate_argument_spec")
+)
 
 
 class Guests(Fleet):
@@ -85,7 +86,12 @@ class Guests(Fleet):
         """What a shell script prints in a guest."""
         return subprocess.run(
             [PODMAN, "exec", f"{RUN}-{name}", "/bin/bash", "-c", script],
-            check=True, timeout=HANG, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True).stdout
+            check=True,
+            timeout=HANG,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            text=True,
+        ).stdout
 
     def bring(self, *options: str, playbook: str = SHARE, variables: Mapping[str, str] | None = None) -> Play:
         """Run a playbook, which has to succeed."""
@@ -113,7 +119,8 @@ def in_guests(play: Play, name: str) -> list[str]:
         action
         for task in play.tasks
         for action in [task["hosts"].get(name, {}).get("action", "")]
-        if action.startswith(IN_THE_GUEST) and action not in ON_THE_CONTROLLER
+        if action.startswith(IN_THE_GUEST)
+        and action not in ON_THE_CONTROLLER
         and not task["hosts"][name].get("skipped")
     ]
 
@@ -177,8 +184,7 @@ def test_what_each_mode_mounts(fresh: dict[str, dict[str, list[str]]], guests: G
     assert {mode: fresh[mode]["fstab"][1:] for mode in MODES} == {
         "readonly": [f"ZeroInstall {STORE} {host}"],
         "trusted": [f"ZeroInstall-trusted {STORE} vboxsf rw,nodev,nosuid,{ours}"],
-        "guests": [
-            f"ZeroInstall-guests-default {STORE} vboxsf rw,nodev,nosuid,{ours}", f"ZeroInstall {beside} {host}"],
+        "guests": [f"ZeroInstall-guests-default {STORE} vboxsf rw,nodev,nosuid,{ours}", f"ZeroInstall {beside} {host}"],
         "verified": [
             f"ZeroInstall {STORE} {host}",
             f"ZeroInstall-box {box} vboxsf rw,nodev,nosuid,dmask=0077,fmask=0077,{ours}",

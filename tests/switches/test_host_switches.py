@@ -50,9 +50,7 @@ class Host(Fleet):
         self.inventory = self.folder / "modes.json"
         self.inventory.write_text(json.dumps(children), encoding="utf-8")
 
-    def set(
-        self, mode: str, *options: str, playbook: str = SHARE, variables: Mapping[str, str] | None = None
-    ) -> Play:
+    def set(self, mode: str, *options: str, playbook: str = SHARE, variables: Mapping[str, str] | None = None) -> Play:
         """Run a playbook on the host, its guest having this mode."""
         store = "user" if mode == "trusted" else "system"
         chosen = ("-e", f"cache_guest_mode={mode}", "-e", f"cache_host_store={store}")
@@ -221,7 +219,10 @@ def test_verify_reads_and_clears_the_stores_of_groups_as_their_owner(
     ],
 )
 def test_what_does_not_fit_is_refused_and_nothing_is_changed(
-    hosts: dict[str, Host], fresh: dict[str, dict[str, list[str]]], mode: str, options: tuple[str, ...],
+    hosts: dict[str, Host],
+    fresh: dict[str, dict[str, list[str]]],
+    mode: str,
+    options: tuple[str, ...],
     words: tuple[str, ...],
 ) -> None:
     host = hosts["readonly"]

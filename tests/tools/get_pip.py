@@ -16,7 +16,7 @@ import sysconfig
 import zipfile
 
 HERE, NAME = os.path.split(os.path.abspath(os.environ.get("GET_PIP", __file__)))
-VERSION = NAME[len("get_pip_"):-len(".py")].replace("_", ".")
+VERSION = NAME[len("get_pip_") : -len(".py")].replace("_", ".")
 with zipfile.ZipFile(glob.glob(os.path.join(glob.escape(HERE), "pip-%s-*.whl" % VERSION))[0]) as wheel:
     wheel.extractall(sysconfig.get_path("purelib"))
 importlib.invalidate_caches()

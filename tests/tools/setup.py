@@ -57,7 +57,7 @@ REQUIREMENTS = REPOSITORY / "tests" / "requirements"
 UNIT_REQUIREMENTS = REPOSITORY / "tests" / "unit" / "requirements.txt"
 TAG = "CACHEDIR.TAG"
 TAG_TEXT = "Signature: 8a477f597d28d172789f06886806bc55\n# Made by the tests of zeroinstall.virtualbox.\n"
-ODD = re.compile("[\"$`\\\\:\\s]")
+ODD = re.compile('["$`\\\\:\\s]')
 DEPENDENCIES = ("ansible", "community", "containers")  # namespaces of the collections that the tests use
 AT_ONCE = max(2, os.cpu_count() or 1) + 1
 """How many programs run at once: for some of their time they wait."""

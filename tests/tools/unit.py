@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Run the unit tests in the Python at hand, without ansible-test: what they need is set up in half a minute.
 
-    python3 tests/tools/unit.py [FILE-OR-FOLDER...] [PYTEST-OPTION...]
+python3 tests/tools/unit.py [FILE-OR-FOLDER...] [PYTEST-OPTION...]
 """
 
 from __future__ import annotations

@@ -146,8 +146,13 @@ def test_other_providers_see_nothing_of_it(vagrant: Vagrant) -> None:
         "require 'vagrant'; e = Vagrant::Environment.new(cwd: ARGV[0], ui_class: Vagrant::UI::Silent);"
         "puts e.vagrantfile.machine_config(:default, :docker, nil, nil, false)[:config].vm.synced_folders.keys"
     )
-    done = subprocess.run(["ruby", "-e", script, folder], capture_output=True, text=True, check=True,
-                          env={**os.environ, **vagrant.environment})
+    done = subprocess.run(
+        ["ruby", "-e", script, folder],
+        capture_output=True,
+        text=True,
+        check=True,
+        env={**os.environ, **vagrant.environment},
+    )
     assert done.stdout.split() == ["/vagrant"]
 
 

@@ -79,9 +79,7 @@ def differences(found: dict[str, Any] | None, wanted: Wanted) -> list[str]:
     if found is None:
         return [CREATED]
     if found["kind"] != wanted.state:
-        raise Failure(
-            f"{wanted.path} is {_KINDS[found['kind']]}, where {_KINDS[wanted.state]} is to be. Move it away."
-        )
+        raise Failure(f"{wanted.path} is {_KINDS[found['kind']]}, where {_KINDS[wanted.state]} is to be. Move it away.")
     words = [name for name in ("owner", "group", "mode") if getattr(wanted, name) not in (None, found[name])]
     content = wanted.content.encode("utf-8", "surrogateescape")
     if wanted.state == "file" and found["sha256"] != hashlib.sha256(content).hexdigest():

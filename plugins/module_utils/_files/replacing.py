@@ -95,9 +95,7 @@ class Replacement:
     fail has failed: `commit` puts it in place, `discard` drops it. Until then it is at `temporary`.
     """
 
-    def __init__(
-        self, path: str, text: str | Link, mode: int = 0o644, owner: tuple[int, int] | None = None
-    ) -> None:
+    def __init__(self, path: str, text: str | Link, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
         import tempfile  # where it is needed: it is slow to load
 
         self.path = path

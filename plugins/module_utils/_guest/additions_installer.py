@@ -89,7 +89,9 @@ def _is_installed(wanted: additions_versions.Version, found: Situation) -> bool:
     return driver is not None and driver.version is not None and driver.version.numbers == wanted.numbers
 
 
-def judge(wanted: additions_versions.Version, found: Situation, status: int, output: str, in_virtualbox: bool) -> Outcome:
+def judge(
+    wanted: additions_versions.Version, found: Situation, status: int, output: str, in_virtualbox: bool
+) -> Outcome:
     """What came of a run of the installer, which ended with this status."""
     if not _is_installed(wanted, found) or found.record != wanted.text:
         return Outcome(

@@ -30,7 +30,9 @@ def _driver_options(options: Sequence[str]) -> dict[str, str]:
     return found
 
 
-def effective(live: live_mounts.Live, made_with: fstab.Entry | None = None, owner: tuple[int, int] | None = None) -> tuple[str, ...]:
+def effective(
+    live: live_mounts.Live, made_with: fstab.Entry | None = None, owner: tuple[int, int] | None = None
+) -> tuple[str, ...]:
     """The options of a live mount that matter here, in one form that can be compared and shown.
 
     Oracle's driver shows its own options, always with `uid=`. That of the Linux kernel shows none of them: there

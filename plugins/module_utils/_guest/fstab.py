@@ -86,7 +86,12 @@ def _parse_line(number: int, text: str) -> Line:
     if len(fields) < 3 or not all(wanted_mounts._NUMBER.fullmatch(field) for field in numbers):
         return Line(number, text, None, True)
     options = tuple(live_mounts.unescape(fields[3]).split(",")) if len(fields) > 3 else ()
-    return Line(number, text, Entry(live_mounts.unescape(fields[0]), live_mounts.unescape(fields[1]), fields[2], options, *numbers), False)
+    return Line(
+        number,
+        text,
+        Entry(live_mounts.unescape(fields[0]), live_mounts.unescape(fields[1]), fields[2], options, *numbers),
+        False,
+    )
 
 
 def parse_fstab(text: str) -> list[Line]:
@@ -157,7 +162,9 @@ def same_place(item: Entry, path: str) -> bool:
     return posixpath.normpath(item.path) == path
 
 
-def _unwanted(item: Entry, wanted: Iterable[wanted_mounts.Mount], gone: Iterable[wanted_mounts.Gone], exclusive: bool) -> bool:
+def _unwanted(
+    item: Entry, wanted: Iterable[wanted_mounts.Mount], gone: Iterable[wanted_mounts.Gone], exclusive: bool
+) -> bool:
     for absent in gone:
         if same_place(item, absent.path):
             return item.ours or (item.type == TYPE and item.source == absent.share)
@@ -175,7 +182,11 @@ class FstabChange(NamedTuple):
 
 
 def change_fstab(
-    lines: Sequence[Line], wanted: Sequence[wanted_mounts.Mount], gone: Sequence[wanted_mounts.Gone], exclusive: bool, systemd: bool
+    lines: Sequence[Line],
+    wanted: Sequence[wanted_mounts.Mount],
+    gone: Sequence[wanted_mounts.Gone],
+    exclusive: bool,
+    systemd: bool,
 ) -> FstabChange:
     """The fstab that has the wanted mounts, outside of the blocks of others, and not the unwanted ones.
 
@@ -234,5 +245,3 @@ def remembered(lines: Sequence[Line], path: str) -> Entry | None:
 
 
 # --- systemd ------------------------------------------------------------------------------------------------------
-
-

@@ -89,11 +89,17 @@ class Plan(NamedTuple):
         found = [["modprobe", fstab.TYPE]] if self.load_driver else []
         for path, unmounting in self.unmount.items():
             if unmounting.stop:
-                found += [mount_commands.unmount_command(path)] * len(unmounting.layers) + [mount_commands.stop_command(path), mount_commands.forget_command(path)]
+                found += [mount_commands.unmount_command(path)] * len(unmounting.layers) + [
+                    mount_commands.stop_command(path),
+                    mount_commands.forget_command(path),
+                ]
         found += [mount_commands.RELOAD] if self.reload else []
         for path, unmounting in self.unmount.items():
             found += [] if unmounting.stop else [mount_commands.unmount_command(path)] * len(unmounting.layers)
-        return found + [mount_commands.start_command(mount.path) if self.systemd else mount_commands.wanted_command(mount) for mount in self.mount]
+        return found + [
+            mount_commands.start_command(mount.path) if self.systemd else mount_commands.wanted_command(mount)
+            for mount in self.mount
+        ]
 
 
 # --- looking and deciding -----------------------------------------------------------------------------------------
@@ -274,7 +280,9 @@ class _Survey:
             report["changes"] += ["folder created"] * bool(missing) + ["mounted"]
             report["reasons"].append("it is not mounted")
         else:
-            has = effective_options.effective(ours[-1], fstab.remembered(self.lines, mount.path), mount_points.owner(mount.path))
+            has = effective_options.effective(
+                ours[-1], fstab.remembered(self.lines, mount.path), mount_points.owner(mount.path)
+            )
             wish = effective_options.wanted_options(mount)
             error = silence(mount.path)
             report["reasons"] += [f"share {ours[-1].source} is mounted"] * (ours[-1].source != mount.share)
@@ -296,7 +304,9 @@ class _Survey:
             waits = waits and not stop
         self.to_mount.append(mount)
         self.waiting_after += [systemd_units.unit(mount.path, "automount") + "\n"] * (not waits)
-        self.live_after.append(effective_options.line_of(mount.share, mount.path, effective_options.wanted_options(mount)))
+        self.live_after.append(
+            effective_options.line_of(mount.share, mount.path, effective_options.wanted_options(mount))
+        )
 
     def _gone(self, removed: Sequence[fstab.Entry]) -> list[Gone]:
         """Everything that has to go: as asked for, by its removed fstab line, or, if exclusive, by the record."""
@@ -436,5 +446,3 @@ def survey(guest: Guest, request: Request) -> Plan:
 
 
 # --- acting -------------------------------------------------------------------------------------------------------
-
-

@@ -183,7 +183,9 @@ class Run:
         if status or not self.guest.driver_loaded():
             raise Failure(
                 "The driver {} cannot be loaded: {} modprobe said: {}".format(
-                    fstab.TYPE, mount_messages.driver_missing(bool(self.guest.virtualbox()["guest"])), output or "nothing"
+                    fstab.TYPE,
+                    mount_messages.driver_missing(bool(self.guest.virtualbox()["guest"])),
+                    output or "nothing",
                 )
             )
 
@@ -221,7 +223,7 @@ class Run:
         found += [f"the mount {live.path}" for live in self.guest.mounts() if live.path.startswith(path + "/")]
         if not found:
             return " End what uses it, and run again."
-        some = ", ".join(found[:mount_points.SHOWN_ENTRIES]) + (", …" if found[mount_points.SHOWN_ENTRIES:] else "")
+        some = ", ".join(found[: mount_points.SHOWN_ENTRIES]) + (", …" if found[mount_points.SHOWN_ENTRIES :] else "")
         return f" It is used by {some}. End that, and run again."
 
     def _mount(self, mount: Mount) -> None:
@@ -231,7 +233,9 @@ class Run:
         waited = self._waits(mount.path)
         if not waited:
             mount_points.check_empty(mount.path)
-        status, output = self._program(mount_commands.start_command(mount.path) if self.plan.systemd else mount_commands.wanted_command(mount))
+        status, output = self._program(
+            mount_commands.start_command(mount.path) if self.plan.systemd else mount_commands.wanted_command(mount)
+        )
         if self.plan.systemd and not waited:
             self._later(f"systemd's unit for {mount.path}", lambda: self._end_waiting(mount.path))
         waits = self._waits(mount.path) or not self.plan.systemd
@@ -240,7 +244,9 @@ class Run:
             status, output = self._program(mount_commands.wanted_command(mount))
         top = self._visible(mount.path)
         if top:
-            self._later(f"the new mount at {mount.path}", lambda: self._must(mount_commands.unmount_command(mount.path)))
+            self._later(
+                f"the new mount at {mount.path}", lambda: self._must(mount_commands.unmount_command(mount.path))
+            )
         if not waits:
             raise Failure(
                 "systemd does not wait for accesses to {}. It says: {}".format(

@@ -38,9 +38,7 @@ _IMPLEMENTATION_DIRS = "/etc/xdg/0install.net/injector/implementation-dirs"
 # Fedora gave its package up, and Arch, Alpine and openSUSE have none in their own repositories.
 _PACKAGE = "0install-core"
 _FAMILIES_WITH_PACKAGE = {"debian", "ubuntu"}
-_MODULES_FOLDERS = tuple(
-    f"{folder}/modules-load.d" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib")
-)
+_MODULES_FOLDERS = tuple(f"{folder}/modules-load.d" for folder in ("/etc", "/run", "/usr/local/lib", "/usr/lib"))
 _RECORDED = re.compile(r"^INSTALL_VER='([^'\n]*)'$", re.MULTILINE)
 _CALLED = re.compile(r"^\s*(?:exec\s+)?(?:\S*/)?sudo\s+(?:-\S+\s+)*?-u\s+(\S+)\s+(?:--\s+)?(/\S+)", re.MULTILINE)
 _ASSIGNED = re.compile("[A-Z0-9_]+")
@@ -97,7 +95,9 @@ class Guest:
     def wake(self, paths: Iterable[str]) -> dict[str, str]:
         """Access the paths where systemd waits for the first access, as any use would: those that fail, and how."""
         mounts = self.mounts()
-        waiting = [path for path in paths if any(map(effective_options.automounted, live_mounts.stack(mounts, path)[-1:]))]
+        waiting = [
+            path for path in paths if any(map(effective_options.automounted, live_mounts.stack(mounts, path)[-1:]))
+        ]
         errors = {path: silence(self.at(path)) for path in waiting}
         return {path: error for path, error in errors.items() if error}
 
@@ -148,7 +148,9 @@ class Guest:
         version = self.word("/sys/module/vboxguest/version")
         if version is not None:
             return _driver(additions_versions.parse(version))
-        return additions_versions.Driver(additions_versions.MAINLINE) if self.is_there("/sys/module/vboxguest") else None
+        return (
+            additions_versions.Driver(additions_versions.MAINLINE) if self.is_there("/sys/module/vboxguest") else None
+        )
 
     def installed_driver(self, programs: bool = True) -> additions_versions.Driver | None:
         """The vboxguest that the running kernel would load now; without `programs`, its version is not read."""
@@ -178,7 +180,10 @@ class Guest:
         program = _version_of_tools() if tools else None
         version = (driver.version if driver else None) or additions_versions.parse(program or "")
         origin = driver.origin if driver else None
-        problem, restart = additions_versions.problem(version, origin, refused), additions_versions.restart(loaded, installed)
+        problem, restart = (
+            additions_versions.problem(version, origin, refused),
+            additions_versions.restart(loaded, installed),
+        )
         return {
             "version": version.text if version else None,
             "full": version.full if version else None,
@@ -294,8 +299,11 @@ class Guest:
             pass
         except OSError as error:
             live = live_mounts.above(self.mounts(), path)
-            found["error"] = mount_messages.dead(live, str(error.strerror)) if live and silence(
-                self.at(live.path)) else error.strerror
+            found["error"] = (
+                mount_messages.dead(live, str(error.strerror))
+                if live and silence(self.at(live.path))
+                else error.strerror
+            )
         return found
 
     def sharing(self, sudoers: str, ask: bool = True) -> dict[str, Any]:

@@ -12,7 +12,9 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest impo
 STORE_LIST = "/etc/xdg/0install.net/injector/implementation-dirs"
 
 
-def change_store_list(text: str, wanted: Sequence[wanted_mounts.Mount], remembered_lines: Sequence[str]) -> tuple[str, list[str]]:
+def change_store_list(
+    text: str, wanted: Sequence[wanted_mounts.Mount], remembered_lines: Sequence[str]
+) -> tuple[str, list[str]]:
     """New text of Zero Install's `implementation-dirs`, and which of its lines are ours after it.
 
     A store where Zero Install looks anyway needs no line. `remembered_lines`: those that were ours before.

@@ -17,11 +17,7 @@ def unit(path: str, kind: str) -> str:
     """The name of systemd's unit for a path, as `systemd-escape --path --suffix=KIND` gives it."""
     raw = path.strip("/").encode("utf-8", "surrogateescape")
     name = "".join(
-        "-"
-        if byte == 0x2F
-        else chr(byte)
-        if byte in _PLAIN and (byte != 0x2E or index)
-        else f"\\x{byte:02x}"
+        "-" if byte == 0x2F else chr(byte) if byte in _PLAIN and (byte != 0x2E or index) else f"\\x{byte:02x}"
         for index, byte in enumerate(raw)
     )
     return f"{name}.{kind}"

@@ -126,14 +126,14 @@ class Archive:
 
 
 def _octal(header: bytes, at: int, length: int) -> int:
-    match = _OCTAL.match(header[at:at + length])
+    match = _OCTAL.match(header[at : at + length])
     if not match:
         raise Refused("The archive has a header with a number that is none.")
     return int(match.group(1), 8)
 
 
 def _text(header: bytes, at: int, length: int) -> bytes:
-    return header[at:at + length].split(b"\0", 1)[0]
+    return header[at : at + length].split(b"\0", 1)[0]
 
 
 def _extensions(text: bytes) -> dict[bytes, bytes]:
@@ -143,9 +143,9 @@ def _extensions(text: bytes) -> dict[bytes, bytes]:
     while at < len(text):
         match = _LENGTH.match(text, at)
         end = at + int(match.group(1)) if match else 0
-        if not match or not match.end() < end <= len(text) or text[end - 1:end] != b"\n":
+        if not match or not match.end() < end <= len(text) or text[end - 1 : end] != b"\n":
             raise Refused("The archive has an extended header that is damaged.")
-        name, equals, value = text[match.end():end - 1].partition(b"=")
+        name, equals, value = text[match.end() : end - 1].partition(b"=")
         if not equals or name not in _EXTENSIONS or name in found:
             raise Refused("The archive has an extended header with %s." % readable(name or b"nothing"))
         found[name] = value
@@ -166,7 +166,8 @@ def _member(header: bytes, extensions: dict[bytes, bytes]) -> Member:
     if kind == b"d" and path.endswith(b"/"):
         path = path[:-1]
     member = Member(
-        kind, _names(path),
+        kind,
+        _names(path),
         _number(extensions.get(b"size"), _SIZE, _octal(header, 124, 12)),
         _number(extensions.get(b"mtime"), _TIME, _octal(header, 136, 12)),
         bool(_octal(header, 100, 8) & 0o111),

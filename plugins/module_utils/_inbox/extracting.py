@@ -144,7 +144,7 @@ def write(fd: int, text: bytes) -> None:
     """Write all of it."""
     view = memoryview(text)
     while view:
-        view = view[os.write(fd, view):]
+        view = view[os.write(fd, view) :]
 
 
 def make_manifest(root: int, algorithm: Algorithm, tick: Callable[[], None] = lambda: None) -> str:

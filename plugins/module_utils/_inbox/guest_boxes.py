@@ -59,7 +59,7 @@ class Request(NamedTuple):
     def of(cls, box: Box, name: str) -> Request:
         """The request with this file name."""
         match = _REQUEST.match(name)
-        return cls(box, name, match.group(1), match.group(2)) if match else cls(box, name, "", name[:-len(REQUEST)])
+        return cls(box, name, match.group(1), match.group(2)) if match else cls(box, name, "", name[: -len(REQUEST)])
 
     @property
     def algorithm(self) -> manifests.Algorithm:

@@ -384,9 +384,7 @@ class _Pass:
         if not self._left_room.lack(free_room.STEP, free_room.INODES):
             self._turns.save(self._staging, self._boxes)
 
-    def _choose(
-        self, waiting: dict[str, list[Request]], chosen: list[tuple[Unpacking, turn_taking.Place]]
-    ) -> None:
+    def _choose(self, waiting: dict[str, list[Request]], chosen: list[tuple[Unpacking, turn_taking.Place]]) -> None:
         """Choose those to be unpacked, as their boxes take turns, and answer others that come before them."""
         digests: set[str] = set()
         queues = {box: iter(requests) for box, requests in waiting.items() if requests}

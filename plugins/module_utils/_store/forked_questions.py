@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Short questions to many things, asked by several processes. They start in a hundredth of the time of `_store.workers`."""
+"""Short questions to many things, asked by several processes, which start a hundred times as fast as workers."""
 
 from __future__ import annotations
 

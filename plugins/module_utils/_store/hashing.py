@@ -35,7 +35,13 @@ class Hashing:
     """
 
     def __init__(
-        self, stores: list[Open], tasks: list[Task], count: int, most: int, stamped: bool, holes: int = sparse_files.READ
+        self,
+        stores: list[Open],
+        tasks: list[Task],
+        count: int,
+        most: int,
+        stamped: bool,
+        holes: int = sparse_files.READ,
     ) -> None:
         self._budget = sparse_files.Budget(holes, count)
         self._judge = Judge()

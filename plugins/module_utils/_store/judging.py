@@ -262,7 +262,8 @@ class Look:
     def _refused(self, path: bytes, count: int) -> Problem:
         """The problem of more holes than may be read."""
         return Problem(
-            "error", "sparse",
+            "error",
+            "sparse",
             "%s has holes of %d bytes, and was not read: a run reads as many bytes of holes as max_holes says (in the"
             " role cache_verify: cache_verify_max_holes), which was not enough. Set that higher to verify it."
             % (trees.place(path), count),
@@ -380,9 +381,7 @@ class Judge:
             hash_.update(line)
         actual = algorithm.implementation(hash_.digest())
         recorded = recorded_digest(root, algorithm, self._reader, stamp)
-        sound = Verdict(
-            expected=name, actual=actual, recorded=recorded, files=totals.files, bytes=totals.bytes
-        )
+        sound = Verdict(expected=name, actual=actual, recorded=recorded, files=totals.files, bytes=totals.bytes)
         if actual == name and recorded in (None, name):
             if look.exposed:
                 return _exposed(sound, os.path.join(store.path, name), *look.exposed)
@@ -407,10 +406,11 @@ class Judge:
 
 def _exposed(sound: Verdict, path: str, place: bytes, finding: Finding) -> Verdict:
     remedy = finding.remedy % shlex.quote(path if path.isprintable() else shown(path))
-    detail = "Its contents are right now, but %s %s. Take that away with `%s`, or move it aside with the module" \
-        " store_quarantine, so that Zero Install fetches it anew. cache_verify_quarantine leaves it where it is." % (
-            trees.place(place), finding.what, remedy
-        )
+    detail = (
+        "Its contents are right now, but %s %s. Take that away with `%s`, or move it aside with the module"
+        " store_quarantine, so that Zero Install fetches it anew. cache_verify_quarantine leaves it where it is."
+        % (trees.place(place), finding.what, remedy)
+    )
     return sound._replace(status="exposed", reason=finding.reason, detail=detail)
 
 

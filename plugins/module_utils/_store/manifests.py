@@ -200,7 +200,7 @@ def differences(recorded: Iterable[bytes], generated: Iterable[bytes], most: int
         directory = b""
         for line in lines:
             if line.startswith(b"D "):
-                directory = line[line.find(b"/"):]
+                directory = line[line.find(b"/") :]
                 memory += len(directory)
             key = (directory, line)
             before = only.pop(key, 0)

@@ -147,9 +147,7 @@ def run(request: Request, moved: list[dict[str, str]], dry: bool = False) -> lis
                 return planned.left
             aside = _open_folder(request.folder, store, make=True)
             if aside is None:
-                raise Failure(
-                    f"The folder {request.folder} was removed by somebody else while it was made. Run again."
-                )
+                raise Failure(f"The folder {request.folder} was removed by somebody else while it was made. Run again.")
             stack.callback(os.close, aside)
         stack.enter_context(replacing.locked(f"{request.folder}/{LOCK}", within=aside))
         stack.callback(_to_disk, store, aside)
@@ -183,11 +181,13 @@ def plan(request: Request, entries: Sequence[str], aside: Copies, longest: int =
         elif not request.restore and name in inside:
             moves[name] = Move(name, entry(name, max(numbers) + 1 if numbers else 0, longest))
         elif request.restore and numbers and name in inside:
-            left.append(Left(
-                _plain(given),
-                f"The store {request.store} already has it, so what is in {request.folder} cannot go back there."
-                " Leave it out, or first quarantine what the store has.",
-            ))
+            left.append(
+                Left(
+                    _plain(given),
+                    f"The store {request.store} already has it, so what is in {request.folder} cannot go back there."
+                    " Leave it out, or first quarantine what the store has.",
+                )
+            )
         elif request.restore and numbers:
             moves[name] = Move(name, numbers[max(numbers)])
     return Plan(list(moves.values()), left)

@@ -59,8 +59,10 @@ class Budget:
         (before,) = _COUNTER.unpack_from(self._counters, at)
         _COUNTER.pack_into(self._counters, at, before + count)
         # Two that take at once may both be refused, and never both be granted too much.
-        if sum(_COUNTER.unpack_from(self._counters, _COUNTER.size * each)[0] for each in range(self._processes)) \
-                <= self.limit:
+        if (
+            sum(_COUNTER.unpack_from(self._counters, _COUNTER.size * each)[0] for each in range(self._processes))
+            <= self.limit
+        ):
             return True
         _COUNTER.pack_into(self._counters, at, before)
         return False

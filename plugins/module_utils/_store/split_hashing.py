@@ -69,7 +69,9 @@ class _Part:
     def full(self) -> bool:
         """Whether it is enough for one batch."""
         return (
-            self._bytes >= BATCH_BYTES or self._count >= BATCH_FILES or self._paths >= BATCH_PATHS
+            self._bytes >= BATCH_BYTES
+            or self._count >= BATCH_FILES
+            or self._paths >= BATCH_PATHS
             or len(self.entries) >= 16 * BATCH_FILES
         )
 
@@ -175,9 +177,7 @@ class Shared:
                     if not (trees.same_state(read, status) and os.path.samestat(read, status)):
                         self.failed = True
                         return
-                    line = manifests.file_line(
-                        digest, status.st_mode, status.st_mtime_ns, status.st_size, leaf
-                    )
+                    line = manifests.file_line(digest, status.st_mode, status.st_mtime_ns, status.st_size, leaf)
                     self._totals.files += 1
                     self._totals.bytes += status.st_size
                 self._hash.update(line)
@@ -197,6 +197,10 @@ class Shared:
             return None
         stamp = self._stamp.value() if self._stamp else None
         return Verdict(
-            expected=self.name, actual=self.name, recorded=recorded,
-            files=self._totals.files, bytes=self._totals.bytes, stamp=stamp,
+            expected=self.name,
+            actual=self.name,
+            recorded=recorded,
+            files=self._totals.files,
+            bytes=self._totals.bytes,
+            stamp=stamp,
         )

@@ -99,9 +99,7 @@ def _encoded(fd: int, path: bytes, one_pass: bool) -> Iterator[bytes]:
             elif entry.is_symlink():
                 yield b"0" + name + b"\0l"
             else:
-                raise Problem(
-                    "corrupt", "file_type", "%s is no file, directory or link." % place(path + b"/" + name)
-                )
+                raise Problem("corrupt", "file_type", "%s is no file, directory or link." % place(path + b"/" + name))
 
 
 def _check_name(path: bytes, name: bytes) -> None:
@@ -145,9 +143,7 @@ class _Level(NamedTuple):
 def same_state(one: os.stat_result, other: os.stat_result) -> bool:
     """Whether nothing was written between the two."""
     return (
-        one.st_ctime_ns == other.st_ctime_ns
-        and one.st_mtime_ns == other.st_mtime_ns
-        and one.st_size == other.st_size
+        one.st_ctime_ns == other.st_ctime_ns and one.st_mtime_ns == other.st_mtime_ns and one.st_size == other.st_size
     )
 
 
@@ -178,7 +174,8 @@ class _Walk:
             self.path += b"/" + leaf
         if len(self.path) > LONGEST_PATH:
             raise Problem(
-                "corrupt", "path_length",
+                "corrupt",
+                "path_length",
                 "%s has a path of more than %d bytes, and nothing below was read." % (place(self.path), LONGEST_PATH),
             )
         _check_bits(self.path, status.st_mode)
@@ -299,9 +296,7 @@ class Reader:
         self._tick = tick
         self._untold = 0
 
-    def digest(
-        self, fd: int, leaf: bytes, path: bytes, new: Callable[..., Any]
-    ) -> tuple[os.stat_result, bytes]:
+    def digest(self, fd: int, leaf: bytes, path: bytes, new: Callable[..., Any]) -> tuple[os.stat_result, bytes]:
         """State and hash of the regular file ``leaf`` in the directory ``fd``, whose path is for messages.
 
         `Problem`: it is no regular file, has forbidden bits, cannot be read or changes meanwhile.

@@ -138,7 +138,8 @@ def encode(store: os.stat_result, booted: str, access: str, known: dict[str, Kno
     """A record's text: a line with a hash, and what it hashes. ``access``: who may change what is in the store."""
     body = json.dumps(
         {**_header(store, booted, access), "implementations": known},
-        sort_keys=True, separators=(",", ":"),
+        sort_keys=True,
+        separators=(",", ":"),
     )
     return hashlib.sha256(body.encode()).hexdigest() + "\n" + body + "\n"
 

@@ -271,8 +271,12 @@ class _Run:
         total = unchanged + to_hash
         self._options.progress(
             Progress(
-                len(self._verdicts), self._total, total if finished else min(total, unchanged + hashed),
-                total, round(now - self._started, 3), finished,
+                len(self._verdicts),
+                self._total,
+                total if finished else min(total, unchanged + hashed),
+                total,
+                round(now - self._started, 3),
+                finished,
             )
         )
 

@@ -91,9 +91,7 @@ class Workers:
             while True:
                 connection.send(do(connection.recv()))
 
-    def results(
-        self, next_task: Callable[[bool], Any], idle: Callable[[], None]
-    ) -> Iterator[tuple[Any, Any]]:
+    def results(self, next_task: Callable[[bool], Any], idle: Callable[[], None]) -> Iterator[tuple[Any, Any]]:
         """Hand out tasks until there are none and nothing is under way; each task with its result as it comes.
 
         ``next_task`` gives a task, or None if there is none now; it is asked again after every result. Its argument

@@ -70,8 +70,11 @@ class Change:
     @property
     def fields(self) -> list[str]:
         """The fields that differ, for a correction."""
-        return [] if not (self.before and self.after) else [
-            field for field in COMPARED if getattr(self.before, field) != getattr(self.after, field)]
+        return (
+            []
+            if not (self.before and self.after)
+            else [field for field in COMPARED if getattr(self.before, field) != getattr(self.after, field)]
+        )
 
     @property
     def transient(self) -> bool:
@@ -89,19 +92,24 @@ def check_share(share: Share) -> None:
     _names.check_share_name(share.name)
     tidy = os.path.isabs(share.path) and os.path.normpath(share.path) == share.path and not share.path.startswith("//")
     if not tidy or "\0" in share.path:
-        raise Failure("path '%s' of share '%s' is not absolute and normalised: write it from '/' on, without '..',"
-                      " '.', doubled or trailing slashes." % (share.path, share.name))
+        raise Failure(
+            "path '%s' of share '%s' is not absolute and normalised: write it from '/' on, without '..',"
+            " '.', doubled or trailing slashes." % (share.path, share.name)
+        )
     if share.mount_point and not share.automount:
-        raise Failure("share '%s' has a mount_point and no automount: set automount, or leave mount_point out."
-                      % share.name)
+        raise Failure(
+            "share '%s' has a mount_point and no automount: set automount, or leave mount_point out." % share.name
+        )
 
 
 def check_folder(share: Share) -> None:
     """Refuses a host path that is no directory or reached through a symlink; FileNotFoundError if it is missing."""
     real = os.path.realpath(share.path)
     if real != share.path:
-        raise Failure("path '%s' of share '%s' is reached through a symlink, which VirtualBox does not follow safely:"
-                      " name the directory itself, '%s'." % (share.path, share.name, real))
+        raise Failure(
+            "path '%s' of share '%s' is reached through a symlink, which VirtualBox does not follow safely:"
+            " name the directory itself, '%s'." % (share.path, share.name, real)
+        )
     if not os.path.lexists(share.path):
         raise FileNotFoundError("path '%s' of share '%s' does not exist on the host" % (share.path, share.name))
     if not os.path.isdir(share.path):
@@ -113,12 +121,15 @@ def resolve(machines: Sequence[Machine], identifier: str) -> Machine:
     found = [m for m in machines if m.uuid == identifier.lower()] or [m for m in machines if m.name == identifier]
     if not found:
         names = ", ".join(sorted("'%s'" % m.name for m in machines)) or "none"
-        raise Failure("machine '%s' is not registered with VirtualBox for this user (registered: %s). Machines belong"
-                      " to the user who registered them: correct the name, or set become_user to that user."
-                      % (identifier, names))
+        raise Failure(
+            "machine '%s' is not registered with VirtualBox for this user (registered: %s). Machines belong"
+            " to the user who registered them: correct the name, or set become_user to that user." % (identifier, names)
+        )
     if len(found) > 1:
-        raise Failure("machine name '%s' is not unique: name the machine by its UUID, one of %s."
-                      % (identifier, ", ".join(m.uuid for m in found)))
+        raise Failure(
+            "machine name '%s' is not unique: name the machine by its UUID, one of %s."
+            % (identifier, ", ".join(m.uuid for m in found))
+        )
     return found[0]
 
 
@@ -157,8 +168,10 @@ def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> li
     A transient share hides the machine's own of the same name, so one that is not as wanted has to go.
     Where VirtualBox knows no symlink policies (before 7.1), they are not compared.
     """
-    names = {share.name: share if can_modify else dataclasses.replace(share, symlink_policy="none")
-             for share in wanted.present}
+    names = {
+        share.name: share if can_modify else dataclasses.replace(share, symlink_policy="none")
+        for share in wanted.present
+    }
     go: list[Change] = []
     come: list[Change] = []
     for live in machine.shares:
@@ -174,7 +187,7 @@ def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> li
             come.append(change)
     have = {share.name for share in machine.shares if share.kind != "global"}
     for key, _value in machine.extradata:
-        name = key[len(OWNER_KEY):]
+        name = key[len(OWNER_KEY) :]
         left_over = key.startswith(OWNER_KEY) and name not in have and name not in names
         if left_over and (wanted.exclusive or name in wanted.absent):
             go.append(Change(name))
@@ -187,9 +200,15 @@ def others(
     """The shares of a machine that give its guest one of these folders, and that stay as they are."""
     names = {share.name for share in wanted.present}
     own = {live.name for live in machine.shares if live.kind != "global"}
-    stay = [live for live in machine.shares
-            if (live.name not in own if live.kind == "global"
-                else live.name not in names and not live.ours and not wanted.takes(machine, live))]
+    stay = [
+        live
+        for live in machine.shares
+        if (
+            live.name not in own
+            if live.kind == "global"
+            else live.name not in names and not live.ours and not wanted.takes(machine, live)
+        )
+    ]
     return recognizing.others(stay, [share.path for share in wanted.present if share.writable], targets, mounts)
 
 
@@ -223,8 +242,12 @@ def policy_calls(uuid: str, share: Share) -> list[list[str]]:
 def _modify_call(uuid: str, before: Share, after: Share) -> list[str] | None:
     """The call that corrects a share in place, or None where VBoxManage cannot."""
     options = []
-    for field, option in (("writable", "--readonly"), ("automount", "--automount"),
-                          ("mount_point", "--auto-mount-point"), ("symlink_policy", "--symlink-policy")):
+    for field, option in (
+        ("writable", "--readonly"),
+        ("automount", "--automount"),
+        ("mount_point", "--auto-mount-point"),
+        ("symlink_policy", "--symlink-policy"),
+    ):
         if getattr(before, field) != getattr(after, field):
             value = getattr(after, field)
             text = {"writable": "off" if value else "on", "automount": "on" if value else "off"}.get(field, value)
@@ -256,8 +279,11 @@ def calls(machine: Machine, change: Change, can_modify: bool = True) -> Calls:
     have_symlinks, have_mark = may_symlink(machine, change.name), dict(machine.extradata).get(mark) == "1"
     first = [_extradata(uuid, symlinks, None)] if have_symlinks and not (after and after.symlinks) else []
     if after is None:
-        return Calls(first=first, folder=[remove_call(uuid, before)] if before else [],
-                     last=[_extradata(uuid, mark, None)] if have_mark else [])
+        return Calls(
+            first=first,
+            folder=[remove_call(uuid, before)] if before else [],
+            last=[_extradata(uuid, mark, None)] if have_mark else [],
+        )
     if not have_mark:
         first.append(_extradata(uuid, mark, "1"))
     modify = _modify_call(uuid, before, after) if can_modify and before else None
@@ -267,8 +293,11 @@ def calls(machine: Machine, change: Change, can_modify: bool = True) -> Calls:
         folder = [modify]
     else:
         folder = ([remove_call(uuid, before)] if before else []) + [add_call(uuid, after), *policy_calls(uuid, after)]
-    return Calls(first=first, folder=folder,
-                 last=[_extradata(uuid, symlinks, "1")] if after.symlinks and not have_symlinks else [])
+    return Calls(
+        first=first,
+        folder=folder,
+        last=[_extradata(uuid, symlinks, "1")] if after.symlinks and not have_symlinks else [],
+    )
 
 
 def describe(share: Share) -> str:
@@ -287,7 +316,10 @@ def diff(changes_by_machine: Mapping[str, Iterable[Change]]) -> dict[str, str]:
     for label, changes in changes_by_machine.items():
         for side in texts:
             lines = ["  %s\n" % describe(getattr(change, side)) for change in changes if getattr(change, side)]
-            lines += ["  %s: settings left over from a share that is gone\n" % change.name
-                      for change in changes if change.action == "forget" and side == "before"]
+            lines += [
+                "  %s: settings left over from a share that is gone\n" % change.name
+                for change in changes
+                if change.action == "forget" and side == "before"
+            ]
             texts[side] += "%s\n%s" % (label, "".join(lines)) if changes else ""
     return {"before_header": "VirtualBox shares", "after_header": "VirtualBox shares", **texts}

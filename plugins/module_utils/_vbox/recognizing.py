@@ -75,12 +75,20 @@ class Other:
     def text(self) -> str:
         """It in words."""
         share = self.share
-        rights = "writable" if share.writable else "read-only, with the right to create symlinks" if share.symlinks \
+        rights = (
+            "writable"
+            if share.writable
+            else "read-only, with the right to create symlinks"
+            if share.symlinks
             else "read-only"
+        )
         where = {"at": "is '%s'", "above": "has '%s' in it", "in": "is in '%s'"}[self.how] % self.folder
         return "share '%s' (%s, %s), which this collection did not set up, %s" % (
-            share.name, "path '%s'" % share.path if share.kind == "machine" else "%s, path '%s'" % (
-                share.kind, share.path), rights, where)
+            share.name,
+            "path '%s'" % share.path if share.kind == "machine" else "%s, path '%s'" % (share.kind, share.path),
+            rights,
+            where,
+        )
 
 
 # --- names --------------------------------------------------------------------------------------------------------
@@ -91,15 +99,15 @@ def forms(name: str) -> list[Form]:
     found = [Form(name, "plain")]
     for end, kind in ((_names.TRUSTED, "trusted"), (_names.BOX, "box")):
         if name.endswith(end):
-            found.append(Form(name[:-len(end)], kind))
+            found.append(Form(name[: -len(end)], kind))
     for match in re.finditer("(?=%s)" % re.escape(_names.GUESTS), name):
-        found.append(Form(name[:match.start()], "guests", name[match.start() + len(_names.GUESTS):]))
+        found.append(Form(name[: match.start()], "guests", name[match.start() + len(_names.GUESTS) :]))
     return [form for form in found if form.base]
 
 
 def bases(folders: Folders, machine: Machine, present: Iterable[Share] = ()) -> frozenset[str]:
     """The names that users chose, as far as is known: told, wanted of this machine, or in a mark of it."""
-    marked = [key[len(OWNER_KEY):] for key, _value in machine.extradata if key.startswith(OWNER_KEY)]
+    marked = [key[len(OWNER_KEY) :] for key, _value in machine.extradata if key.startswith(OWNER_KEY)]
     names = [*(share.name for share in present), *marked]
     return frozenset({*folders.names, *(form.base for name in names for form in forms(name))})
 
@@ -117,8 +125,11 @@ def is_ours(share: Share, folders: Folders, known: frozenset[str]) -> bool:
     if share.ours:
         return share.kind != "global"
     path = os.path.normpath(share.path)
-    return share.kind != "global" and share.writable and any(
-        _fits(form, path, folders, form.base in known) for form in forms(share.name))
+    return (
+        share.kind != "global"
+        and share.writable
+        and any(_fits(form, path, folders, form.base in known) for form in forms(share.name))
+    )
 
 
 def _fits(form: Form, path: str, folders: Folders, known: bool) -> bool:
@@ -181,8 +192,10 @@ def shared(folders: Folders, paths: Iterable[str] = ()) -> list[str]:
     """
     wanted = list(paths)
     there = [
-        folder for folder in (folders.groups, folders.boxes)
-        if folder and (os.path.isdir(folder) or any(is_within(path, folder) for path in wanted))]
+        folder
+        for folder in (folders.groups, folders.boxes)
+        if folder and (os.path.isdir(folder) or any(is_within(path, folder) for path in wanted))
+    ]
     stores = [path for path in wanted if _names.is_store_path(path)]
     return list(dict.fromkeys([*([folders.store] if folders.store else []), *there, *stores]))
 
@@ -201,8 +214,10 @@ def others(
             how = relation(share.path, target, mounts)
             if not how or not (share.writable or share.symlinks or how == "at"):
                 continue
-            meant = any(relation(share.path, folder, mounts) in ("at", "in")
-                        or relation(target, folder, mounts) in ("at", "in") for folder in own)
+            meant = any(
+                relation(share.path, folder, mounts) in ("at", "in") or relation(target, folder, mounts) in ("at", "in")
+                for folder in own
+            )
             candidates.append(Other(share, target, how, share.writable and not meant))
         if candidates:
             found.append(max(candidates, key=lambda other: other.refused))

@@ -80,8 +80,10 @@ class _Builder(ElementTree.TreeBuilder):
     """
 
     def doctype(self, _name: str, _pubid: str | None, _system: str | None) -> None:
-        raise Failure("it has a document type (<!DOCTYPE), with which VirtualBox may read other values than are"
-                      " written. Remove it while no program of VirtualBox runs")
+        raise Failure(
+            "it has a document type (<!DOCTYPE), with which VirtualBox may read other values than are"
+            " written. Remove it while no program of VirtualBox runs"
+        )
 
 
 def _tree(text: str | bytes) -> ElementTree.Element:
@@ -104,19 +106,34 @@ def _flag(element: ElementTree.Element, name: str) -> bool:
 
 def _shares(element: ElementTree.Element, kind: str) -> tuple[Share, ...]:
     return tuple(
-        Share(name=_value(folder, "name"), path=_value(folder, "hostPath").rstrip("/") or "/", kind=kind,
-              writable=_flag(folder, "writable"), automount=_flag(folder, "autoMount"),
-              mount_point=_value(folder, "autoMountPoint"), symlink_policy=_value(folder, "symlinkPolicy", "none"))
-        for folder in _children(element, "SharedFolders", "SharedFolder"))
+        Share(
+            name=_value(folder, "name"),
+            path=_value(folder, "hostPath").rstrip("/") or "/",
+            kind=kind,
+            writable=_flag(folder, "writable"),
+            automount=_flag(folder, "autoMount"),
+            mount_point=_value(folder, "autoMountPoint"),
+            symlink_policy=_value(folder, "symlinkPolicy", "none"),
+        )
+        for folder in _children(element, "SharedFolders", "SharedFolder")
+    )
 
 
 def with_shares(machine: Machine, shares: tuple[Share, ...]) -> Machine:
     """The machine with these shares besides its own, each with what the machine's extradata says of its name."""
     known = dict(machine.extradata)
-    return dataclasses.replace(machine, shares=machine.shares + tuple(
-        dataclasses.replace(share, symlinks=known.get(SYMLINKS_KEY + share.name) == "1",
-                            ours=share.kind != "global" and known.get(OWNER_KEY + share.name) == "1")
-        for share in shares))
+    return dataclasses.replace(
+        machine,
+        shares=machine.shares
+        + tuple(
+            dataclasses.replace(
+                share,
+                symlinks=known.get(SYMLINKS_KEY + share.name) == "1",
+                ours=share.kind != "global" and known.get(OWNER_KEY + share.name) == "1",
+            )
+            for share in shares
+        ),
+    )
 
 
 def parse_registry(text: str | bytes) -> tuple[dict[str, str], tuple[Share, ...]]:
@@ -134,17 +151,26 @@ def parse_machine(text: str | bytes, uuid: str, settings_file: str) -> Machine:
     """A machine from its settings file, as it is while it does not run. Its snapshots' own settings are left alone."""
     found = _children(_tree(text), "Machine")
     if len(found) != 1:
-        raise Failure("it has no readable machine in it: it is encrypted, or not a settings file" if not found
-                      else "it has several machines in it, of which VirtualBox takes the last")
+        raise Failure(
+            "it has no readable machine in it: it is encrypted, or not a settings file"
+            if not found
+            else "it has several machines in it, of which VirtualBox takes the last"
+        )
     element = found[0]
     saved, aborted = _value(element, "stateFile") != "", _flag(element, "aborted")
-    state = {(False, False): "poweroff", (True, False): "saved",
-             (False, True): "aborted", (True, True): "aborted-saved"}
+    state = {
+        (False, False): "poweroff",
+        (True, False): "saved",
+        (False, True): "aborted",
+        (True, True): "aborted-saved",
+    }
     shares = tuple(share for hardware in _children(element, "Hardware")[:1] for share in _shares(hardware, "machine"))
-    extradata = tuple((_value(item, "name"), _value(item, "value"))
-                      for item in _children(element, "ExtraData", "ExtraDataItem"))
+    extradata = tuple(
+        (_value(item, "name"), _value(item, "value")) for item in _children(element, "ExtraData", "ExtraDataItem")
+    )
     return with_shares(
-        Machine(uuid, _value(element, "name"), settings_file, state[saved, aborted], extradata=extradata), shares)
+        Machine(uuid, _value(element, "name"), settings_file, state[saved, aborted], extradata=extradata), shares
+    )
 
 
 def read_settings(path: str) -> bytes:
@@ -179,8 +205,10 @@ def settings_folder(environ: Mapping[str, str] | None = None) -> str:
     environ = os.environ if environ is None else environ
     told = environ.get("VBOX_USER_HOME")
     if told == "":
-        raise Failure("VBOX_USER_HOME is set and empty, with which VirtualBox does not start. Name a folder in it, or"
-                      " leave it out.")
+        raise Failure(
+            "VBOX_USER_HOME is set and empty, with which VirtualBox does not start. Name a folder in it, or"
+            " leave it out."
+        )
     if told:
         return os.path.abspath(told)
     home = _home_folder(environ)
@@ -190,7 +218,9 @@ def settings_folder(environ: Mapping[str, str] | None = None) -> str:
         places = [".VirtualBox", os.path.join(environ.get("XDG_CONFIG_HOME", ".config"), "VirtualBox")]
     folders = [os.path.join(home, place) for place in places if home or os.path.isabs(place)]
     if not folders:
-        raise Failure("this user has no home folder, neither in HOME ('%s') nor in the account database, so VirtualBox"
-                      " has no settings for it. Run as the user who owns the machines, or set VBOX_USER_HOME."
-                      % environ.get("HOME", ""))
+        raise Failure(
+            "this user has no home folder, neither in HOME ('%s') nor in the account database, so VirtualBox"
+            " has no settings for it. Run as the user who owns the machines, or set VBOX_USER_HOME."
+            % environ.get("HOME", "")
+        )
     return next((folder for folder in folders if os.path.isdir(folder)), folders[-1])

@@ -30,15 +30,17 @@ class Asked(NamedTuple):
     warn: Callable[[str], None]
 
 
-
 def wanted_of(entry: Mapping[str, Any], exclusive: bool, folders: Folders) -> Wanted:
     """What is wanted of one machine, by an entry of the option `machines`. Failure where it is wrong in itself."""
     names = [item["name"] for item in entry["shares"]]
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise Failure("machine '%s' has share '%s' twice: list it once." % (entry["machine"], twice[0]))
-    present = tuple(Share(**{key: value for key, value in item.items() if key != "state"})
-                    for item in entry["shares"] if item["state"] == "present")
+    present = tuple(
+        Share(**{key: value for key, value in item.items() if key != "state"})
+        for item in entry["shares"]
+        if item["state"] == "present"
+    )
     for share in present:
         planning.check_share(share)
     absent = tuple(item["name"] for item in entry["shares"] if item["state"] == "absent")
@@ -80,8 +82,10 @@ def plan(asked: Asked, virtualbox: VBoxManage) -> Plan:
     wanted = {entry["machine"]: wanted_of(entry, params["exclusive"], folders) for entry in params["machines"]}
     if len(wanted) < len(params["machines"]):
         names = [entry["machine"] for entry in params["machines"]]
-        raise Failure("machine '%s' is listed twice in 'machines': list it once, with all its shares."
-                      % next(name for name in names if names.count(name) > 1))
+        raise Failure(
+            "machine '%s' is listed twice in 'machines': list it once, with all its shares."
+            % next(name for name in names if names.count(name) > 1)
+        )
     made.missing_paths = check_folders(wanted.values(), asked.check_mode)
     machines = virtualbox.machines()
     listed = [(planning.resolve(machines, identifier), want) for identifier, want in wanted.items()]
@@ -90,8 +94,11 @@ def plan(asked: Asked, virtualbox: VBoxManage) -> Plan:
         if uuids.count(machine.uuid) > 1:
             raise Failure("machine %s is listed twice, by name and by UUID: list it once." % machine.label)
     if params["exclusive"] and params["whole_host"]:
-        listed += [(machine, planning.Wanted(exclusive=True, folders=folders))
-                   for machine in machines if machine.uuid not in uuids]
+        listed += [
+            (machine, planning.Wanted(exclusive=True, folders=folders))
+            for machine in machines
+            if machine.uuid not in uuids
+        ]
     made.inaccessible = [planning.inaccessible(machine) for machine, _want in listed if not machine.accessible]
     if made.inaccessible and params["when_inaccessible"] == "refuse":
         raise Failure(" ".join(made.inaccessible))
@@ -102,8 +109,14 @@ def plan(asked: Asked, virtualbox: VBoxManage) -> Plan:
 
 def removal(machine: Machine, share: Share) -> str:
     """The command by which a user removes a share that is not ours. A global one is no machine's."""
-    words = ["VBoxManage", "sharedfolder", "remove", "global" if share.kind == "global" else machine.uuid,
-             "--name=" + share.name, *(["--transient"] if share.kind == "transient" else [])]
+    words = [
+        "VBoxManage",
+        "sharedfolder",
+        "remove",
+        "global" if share.kind == "global" else machine.uuid,
+        "--name=" + share.name,
+        *(["--transient"] if share.kind == "transient" else []),
+    ]
     return " ".join(map(shlex.quote, words))
 
 
@@ -120,8 +133,10 @@ def look_for_others(asked: Asked, made: Plan, folders: Folders, listed: frozense
             text = "machine %s: %s" % (machine.label, other.text)
             if other.refused:
                 left.add(machine.uuid)
-                made.refused.append("%s, where the guest must not write. As the user who owns the machine, remove it:"
-                                    " %s." % (text, removal(machine, other.share)))
+                made.refused.append(
+                    "%s, where the guest must not write. As the user who owns the machine, remove it:"
+                    " %s." % (text, removal(machine, other.share))
+                )
             else:
                 asked.warn(text + ". It is left alone; remove it if nobody means it.")
     if made.refused and when == "refuse":
@@ -133,8 +148,11 @@ def refuse_busy(applier: Applier, plans: Iterable[tuple[Machine, Wanted]]) -> No
     """For `when_busy: fail`: refuses before anything is touched."""
     obstacles = [
         "share '%s' of machine %s: %s" % (change.name, machine.label, reason)
-        for machine, want in plans for change in applier.differences(machine, want)
-        for reason in [applier.obstacle(machine, change)] if reason]
+        for machine, want in plans
+        for change in applier.differences(machine, want)
+        for reason in [applier.obstacle(machine, change)]
+        if reason
+    ]
     if obstacles:
         raise Failure("%s. Power the machine off, or set when_busy to 'later' or 'transient'." % "; ".join(obstacles))
 
@@ -144,17 +162,31 @@ def result_of(outcomes: Sequence[tuple[Machine, Outcome]]) -> dict[str, Any]:
     return {
         "changed": any(outcome.done for _machine, outcome in outcomes),
         "machines": [
-            {"uuid": machine.uuid, "name": machine.name, "state": machine.state, "changes": [
-                {"share": change.name, "action": change.action, "fields": change.fields,
-                 "transient": "transient" in (s.kind for s in (change.before, change.after) if s)}
-                for change in outcome.done]}
-            for machine, outcome in outcomes if outcome.done or outcome.pending],
+            {
+                "uuid": machine.uuid,
+                "name": machine.name,
+                "state": machine.state,
+                "changes": [
+                    {
+                        "share": change.name,
+                        "action": change.action,
+                        "fields": change.fields,
+                        "transient": "transient" in (s.kind for s in (change.before, change.after) if s),
+                    }
+                    for change in outcome.done
+                ],
+            }
+            for machine, outcome in outcomes
+            if outcome.done or outcome.pending
+        ],
         "pending": [
             {"uuid": machine.uuid, "name": machine.name, "share": change.name, "action": action, "reason": reason}
             for machine, outcome in outcomes
             for change, action, reason in [
                 *((change, change.action, reason) for change, reason in outcome.pending),
-                *((change, "restart", SYMLINKS_LATER) for change in outcome.restart)]],
+                *((change, "restart", SYMLINKS_LATER) for change in outcome.restart),
+            ]
+        ],
         "diff": planning.diff({machine.label: outcome.done for machine, outcome in outcomes}),
     }
 
@@ -171,19 +203,25 @@ def unfinished(
         return []
     wanted = {machine.uuid: want for machine, want in plans}
     pending = {(machine.uuid, change.name) for machine, outcome in outcomes for change, _reason in outcome.pending}
-    return ["machine %s: share '%s' is not as wanted although VirtualBox reported no error. Run again."
-            % (machine.label, change.name)
-            for machine in virtualbox.machines(only=lambda uuid, _name: uuid in uuids)
-            for change in applier.differences(machine, wanted[machine.uuid])
-            if (machine.uuid, change.name) not in pending]
+    return [
+        "machine %s: share '%s' is not as wanted although VirtualBox reported no error. Run again."
+        % (machine.label, change.name)
+        for machine in virtualbox.machines(only=lambda uuid, _name: uuid in uuids)
+        for change in applier.differences(machine, wanted[machine.uuid])
+        if (machine.uuid, change.name) not in pending
+    ]
 
 
 def alone(folder: str, timeout: float) -> contextlib.AbstractContextManager[None]:
     """A lock on VirtualBox's settings folder, so that two runs do not cross."""
     return replacing.locked(
-        folder, timeout, "VirtualBox's settings folder", folder=True,
+        folder,
+        timeout,
+        "VirtualBox's settings folder",
+        folder=True,
         unopened="Run as the user who owns the machines, or set VBOX_USER_HOME.",
-        held="Wait until it ends, or raise lock_timeout.")
+        held="Wait until it ends, or raise lock_timeout.",
+    )
 
 
 def run(asked: Asked) -> dict[str, Any]:

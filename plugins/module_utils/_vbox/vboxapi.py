@@ -16,8 +16,13 @@ from typing import Any
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import Share
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import CommandFailed
 
-POLICIES = {"none": "None", "forbidden": "Forbidden", "subtree": "AllowedInShareSubtree",
-            "relative": "AllowedToRelativeTargets", "any": "AllowedToAnyTarget"}
+POLICIES = {
+    "none": "None",
+    "forbidden": "Forbidden",
+    "subtree": "AllowedInShareSubtree",
+    "relative": "AllowedToRelativeTargets",
+    "any": "AllowedToAnyTarget",
+}
 """Names of the symlink policies here and in VirtualBox's C(SymlinkPolicy)."""
 
 
@@ -61,8 +66,9 @@ class Live:
             finally:
                 session.unlockMachine()
         except Exception as error:
-            raise CommandFailed("VirtualBox's API on machine %s, share '%s': %s"
-                                % (uuid, name, getattr(error, "msg", None) or error)) from error
+            raise CommandFailed(
+                "VirtualBox's API on machine %s, share '%s': %s" % (uuid, name, getattr(error, "msg", None) or error)
+            ) from error
 
     def _remove(self, machine: Any, uuid: str, share: Share) -> None:
         machine.removeSharedFolder(share.name)
@@ -70,8 +76,16 @@ class Live:
 
     def _add(self, machine: Any, uuid: str, share: Share) -> None:
         machine.createSharedFolder(share.name, share.path, share.writable, share.automount, share.mount_point)
-        self.commands.append(["vboxapi", "createSharedFolder", uuid, share.name, share.path,
-                              "writable" if share.writable else "read-only"])
+        self.commands.append(
+            [
+                "vboxapi",
+                "createSharedFolder",
+                uuid,
+                share.name,
+                share.path,
+                "writable" if share.writable else "read-only",
+            ]
+        )
         if share.symlink_policy != "none":
             policy = getattr(self._manager.constants, "SymlinkPolicy_" + POLICIES[share.symlink_policy])
             folders = self._manager.getArray(machine, "sharedFolders")

@@ -96,10 +96,17 @@ def parse_transient(fields: Mapping[str, str], human: str) -> tuple[settings.Sha
             words = rest[0].partition("\n")[0] if rest else ""
             policy = re.search(r", symlink-policy: (\w+)", words)
             point = re.search(r", mount-point: '(.*)'", words)
-            shares.append(settings.Share(
-                name, path, "transient", writable=not (rest and all(text.startswith("readonly") for text in rest)),
-                automount=", auto-mount" in words, mount_point=point[1] if point else "",
-                symlink_policy=policy[1] if policy else "none"))
+            shares.append(
+                settings.Share(
+                    name,
+                    path,
+                    "transient",
+                    writable=not (rest and all(text.startswith("readonly") for text in rest)),
+                    automount=", auto-mount" in words,
+                    mount_point=point[1] if point else "",
+                    symlink_policy=policy[1] if policy else "none",
+                )
+            )
     return tuple(shares)
 
 
@@ -116,8 +123,10 @@ class VBoxManage:
         """Finds C(program) in PATH and refuses one that is missing or too old."""
         found = shutil.which(program)
         if not found:
-            raise Failure("VBoxManage was not found as '%s': install VirtualBox on this host, or name the program's"
-                          " path with the option 'vboxmanage'." % program)
+            raise Failure(
+                "VBoxManage was not found as '%s': install VirtualBox on this host, or name the program's"
+                " path with the option 'vboxmanage'." % program
+            )
         self.program = found
         self.timeout = timeout
         self.folder = settings.settings_folder()
@@ -127,8 +136,10 @@ class VBoxManage:
             raise Failure("%s does not say its version: is it VirtualBox's own VBoxManage?" % found)
         self.version = tuple(int(part) for part in version.groups())
         if self.version < MINIMUM_VERSION:
-            raise Failure("VirtualBox %s on this host is too old: %s or later is needed. Upgrade VirtualBox."
-                          % (version[0], ".".join(map(str, MINIMUM_VERSION))))
+            raise Failure(
+                "VirtualBox %s on this host is too old: %s or later is needed. Upgrade VirtualBox."
+                % (version[0], ".".join(map(str, MINIMUM_VERSION)))
+            )
 
     @property
     def can_modify(self) -> bool:
@@ -155,18 +166,26 @@ class VBoxManage:
         try:
             # AnsibleModule.run_command knows no time-out, and a VBoxSVC that hangs must not hang the play.
             return subprocess.run(  # pylint: disable=ansible-bad-function
-                [self.program, *args], env=environ, stdin=subprocess.DEVNULL, timeout=self.timeout,
-                check=False, capture_output=True)
+                [self.program, *args],
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                timeout=self.timeout,
+                check=False,
+                capture_output=True,
+            )
         except subprocess.TimeoutExpired as error:
-            raise CommandFailed("VBoxManage %s gave no answer in %d s: is VBoxSVC of this user stuck?"
-                                % (" ".join(args), self.timeout)) from error
+            raise CommandFailed(
+                "VBoxManage %s gave no answer in %d s: is VBoxSVC of this user stuck?" % (" ".join(args), self.timeout)
+            ) from error
 
     def change(self, *args: str) -> None:
         """Run a call that changes something, and remember it."""
         self.read(*args)
         self.commands.append(["VBoxManage", *args])
 
-    def machines(self, only: Callable[[str, str], bool] | None = None, details: str = "online") -> list[settings.Machine]:
+    def machines(
+        self, only: Callable[[str, str], bool] | None = None, details: str = "online"
+    ) -> list[settings.Machine]:
         """All machines, or those for which C(only(uuid, name)) holds, in the order of their registration.
 
         ``details``: C(all) asks VirtualBox for the exact state of each machine, C(online) only of those that run.
@@ -213,8 +232,10 @@ class VBoxManage:
             if not odd:
                 return entries, listed, shared
             time.sleep(0.2)
-        raise Failure("VBoxManage and %s do not agree on machine %s: VBoxSVC uses another settings folder."
-                      " Set VBOX_USER_HOME to that folder." % (path, min(odd)))
+        raise Failure(
+            "VBoxManage and %s do not agree on machine %s: VBoxSVC uses another settings folder."
+            " Set VBOX_USER_HOME to that folder." % (path, min(odd))
+        )
 
     @staticmethod
     def _from_file(uuid: str, settings_file: str) -> settings.Machine:
@@ -232,10 +253,15 @@ class VBoxManage:
         try:
             fields = parse_fields(self.read("showvminfo", machine.uuid, "--machinereadable"))
         except CommandFailed as error:
-            return dataclasses.replace(machine, state="inaccessible", accessible=False,
-                                       problem="VirtualBox reports it as inaccessible (%s)" % error)
+            return dataclasses.replace(
+                machine,
+                state="inaccessible",
+                accessible=False,
+                problem="VirtualBox reports it as inaccessible (%s)" % error,
+            )
         version, revision = additions(fields.get("GuestAdditionsVersion", ""))
         if any(key.startswith("SharedFolderNameTransient") for key in fields):
             machine = settings.with_shares(machine, parse_transient(fields, self.read("showvminfo", machine.uuid)))
-        return dataclasses.replace(machine, state=fields.get("VMState", machine.state),
-                                   additions_version=version, additions_revision=revision)
+        return dataclasses.replace(
+            machine, state=fields.get("VMState", machine.state), additions_version=version, additions_revision=revision
+        )

@@ -3,7 +3,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 # To the shell, this line is a command; to Python, which goes on from there, it is a string.
-"exec" "/usr/bin/python3" "-IS" "$0" "$@"
+"exec/usr/bin/python3-IS$0$@"
+
 __doc__ = """Hand the package in the current directory to this guest's host, which verifies it and adds it to its store.
 
     secure-add DIGEST

@@ -27,9 +27,7 @@ SHORTLY = 5.0  # seconds in which a guest that has booted answers, if the machin
 BOOT = Path(__file__).resolve().parents[1] / "boot"
 
 # One line for the agent of a cold-booted guest: run warm/prepare.sh, which the lab has put on the writable share.
-PREPARE = (
-    "mkdir -p /mnt && mount -t vboxsf lab-work /mnt && sh /mnt/prepare.sh; status=$?; umount /mnt; exit $status"
-)
+PREPARE = "mkdir -p /mnt && mount -t vboxsf lab-work /mnt && sh /mnt/prepare.sh; status=$?; umount /mnt; exit $status"
 
 
 def own_shares(name: str) -> dict[str, tuple[Path, bool]]:

@@ -28,7 +28,8 @@ INTERPRETER = FOLDER + "/python"
 COLLECTION = Path(__file__).resolve().parents[3]
 MODULE_UTILS = "ansible_collections/zeroinstall/virtualbox/plugins/module_utils"
 RUN_IN_EVERY_GUEST = tuple(
-    f"ansible_collections/zeroinstall/virtualbox/plugins/modules/{name}.py" for name in ("guest_info", "mounts"))
+    f"ansible_collections/zeroinstall/virtualbox/plugins/modules/{name}.py" for name in ("guest_info", "mounts")
+)
 LEARN_FROM = """
 - hosts: localhost
   connection: local

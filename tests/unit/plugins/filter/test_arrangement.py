@@ -10,10 +10,19 @@ from ansible_collections.zeroinstall.virtualbox.plugins.filter.arrangement impor
 
 STORE = "/var/cache/0install.net/implementations"
 BESIDE = "/var/cache/0install.net/host-implementations"
-GUEST = {"cache_guest_share": "Z", "cache_guest_group": "g", "cache_guest_path": "", "cache_guest_host": "metal",
-         "cache_guest_machine": "m"}
-DEFAULTS = {"cache_guest_mode": "readonly", "cache_guest_share": "ZeroInstall", "cache_guest_path": "",
-            "cache_guest_group": "default"}
+GUEST = {
+    "cache_guest_share": "Z",
+    "cache_guest_group": "g",
+    "cache_guest_path": "",
+    "cache_guest_host": "metal",
+    "cache_guest_machine": "m",
+}
+DEFAULTS = {
+    "cache_guest_mode": "readonly",
+    "cache_guest_share": "ZeroInstall",
+    "cache_guest_path": "",
+    "cache_guest_group": "default",
+}
 
 
 @pytest.fixture
@@ -37,15 +46,24 @@ def mount(share, path, *options, store=True, **more):
 OWNED = {"writable": True, "owner": "zeroinst"}
 
 
-@pytest.mark.parametrize("mode, sharing, helper, mounts", [
-    ("readonly", False, "none", [mount("Z", STORE)]),
-    ("readonly", True, "own", [mount("Z", BESIDE)]),
-    ("trusted", False, "own", [mount("Z-trusted", STORE, **OWNED)]),
-    ("guests", False, "own", [mount("Z-guests-g", STORE, **OWNED), mount("Z", BESIDE)]),
-    ("verified", False, "box", [
-        mount("Z", STORE),
-        mount("Z-box", "/var/lib/zeroinstall.virtualbox/box", "dmask=0077", "fmask=0077", store=False, **OWNED)]),
-])
+@pytest.mark.parametrize(
+    "mode, sharing, helper, mounts",
+    [
+        ("readonly", False, "none", [mount("Z", STORE)]),
+        ("readonly", True, "own", [mount("Z", BESIDE)]),
+        ("trusted", False, "own", [mount("Z-trusted", STORE, **OWNED)]),
+        ("guests", False, "own", [mount("Z-guests-g", STORE, **OWNED), mount("Z", BESIDE)]),
+        (
+            "verified",
+            False,
+            "box",
+            [
+                mount("Z", STORE),
+                mount("Z-box", "/var/lib/zeroinstall.virtualbox/box", "dmask=0077", "fmask=0077", store=False, **OWNED),
+            ],
+        ),
+    ],
+)
 def test_the_mounts_of_each_mode(arranged, mode, sharing, helper, mounts):
     found = arranged(mode, sharing=sharing)
     path = BESIDE if any(one["path"] == BESIDE for one in mounts) else STORE
@@ -66,11 +84,14 @@ def test_the_hosts_store_may_be_elsewhere(arranged, mode):
     assert (found["path"], [one["path"] for one in found["mounts"] if one["share"] == "Z"]) == ("/srv/z", ["/srv/z"])
 
 
-@pytest.mark.parametrize("mode, options, words", [
-    ("trusted", {"kind": "system"}, "guest 'w' .* set cache_host_store: user for its host 'metal'"),
-    ("trusted", {"cache_guest_path": "/srv/z"}, "Remove cache_guest_path"),
-    ("open", {}, "guest 'w' has the unknown mode 'open'"),
-])
+@pytest.mark.parametrize(
+    "mode, options, words",
+    [
+        ("trusted", {"kind": "system"}, "guest 'w' .* set cache_host_store: user for its host 'metal'"),
+        ("trusted", {"cache_guest_path": "/srv/z"}, "Remove cache_guest_path"),
+        ("open", {}, "guest 'w' has the unknown mode 'open'"),
+    ],
+)
 def test_what_does_not_fit_is_refused_in_the_guest_too(arranged, mode, options, words):
     with pytest.raises(AnsibleFilterError, match=words):
         arranged(mode, **options)
@@ -80,10 +101,16 @@ def test_a_host_that_is_not_known_is_not_asked(arranged):
     assert arranged("trusted", kind="")["helper"] == "own"
 
 
-@pytest.mark.parametrize("play, words", [
-    ({"cache_guest_mode": "guests"}, "guest 'w': cache_guest_mode is 'guests' in its play and 'readonly' in the inv"),
-    ({"cache_guest_host": "copper"}, "cache_guest_host is 'copper' in its play and 'metal' in the inventory"),
-])
+@pytest.mark.parametrize(
+    "play, words",
+    [
+        (
+            {"cache_guest_mode": "guests"},
+            "guest 'w': cache_guest_mode is 'guests' in its play and 'readonly' in the inv",
+        ),
+        ({"cache_guest_host": "copper"}, "cache_guest_host is 'copper' in its play and 'metal' in the inventory"),
+    ],
+)
 def test_a_play_that_says_something_else_than_the_inventory_is_refused(arranged, play, words):
     with pytest.raises(AnsibleFilterError, match=words):
         arranged("readonly", kind="system", play=play)

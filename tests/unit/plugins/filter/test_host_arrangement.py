@@ -45,10 +45,15 @@ def test_a_guest_names_its_host_and_machine_and_nothing_else(derived):
 
 
 def test_guests_of_other_hosts_and_of_none_are_passed_over(derived):
-    assert derived({
-        "other": {"cache_guest_host": "copper", "cache_guest_machine": "x"},
-        "none": {"cache_guest_machine": "y"},
-    }) == []
+    assert (
+        derived(
+            {
+                "other": {"cache_guest_host": "copper", "cache_guest_machine": "x"},
+                "none": {"cache_guest_machine": "y"},
+            }
+        )
+        == []
+    )
 
 
 def test_a_guest_may_choose_its_share_name(derived):
@@ -61,12 +66,15 @@ def test_no_share_is_writable_or_has_symlinks(derived):
     assert not any(share.get("writable") or share.get("symlinks") for share in found[0]["shares"])
 
 
-@pytest.mark.parametrize("variables, words", [
-    ({}, "guest 'w' does not name its machine: set cache_guest_machine"),
-    ({"cache_guest_machine": ""}, "guest 'w' does not name its machine"),
-    ({"cache_guest_machine": ["w"]}, "guest 'w' does not name its machine"),
-    ({"cache_guest_machine": "w", "cache_guest_mode": "open"}, "guest 'w' has the unknown mode 'open'"),
-])
+@pytest.mark.parametrize(
+    "variables, words",
+    [
+        ({}, "guest 'w' does not name its machine: set cache_guest_machine"),
+        ({"cache_guest_machine": ""}, "guest 'w' does not name its machine"),
+        ({"cache_guest_machine": ["w"]}, "guest 'w' does not name its machine"),
+        ({"cache_guest_machine": "w", "cache_guest_mode": "open"}, "guest 'w' has the unknown mode 'open'"),
+    ],
+)
 def test_a_guest_with_wrong_variables_is_named(derived, variables, words):
     with pytest.raises(AnsibleFilterError, match=words):
         derived({"w": dict(variables, cache_guest_host="metal")})
@@ -77,11 +85,20 @@ def test_two_guests_with_one_machine_are_refused(derived):
         derived({name: {"cache_guest_host": "metal", "cache_guest_machine": "w"} for name in "ab"})
 
 
-@pytest.mark.parametrize("path", [
-    "/var/cache/0install.net", "/var/cache/0install.net/", "/", "",
-    "0install.net/implementations", "/srv/implementations", "/var/cache/x0install.net/implementations",
-    "/var/cache/0install.net/implementations/..", "/var/cache/0install.net/implementations/",
-])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/var/cache/0install.net",
+        "/var/cache/0install.net/",
+        "/",
+        "",
+        "0install.net/implementations",
+        "/srv/implementations",
+        "/var/cache/x0install.net/implementations",
+        "/var/cache/0install.net/implementations/..",
+        "/var/cache/0install.net/implementations/",
+    ],
+)
 def test_only_a_store_of_implementations_may_be_shared(derived, path):
     with pytest.raises(AnsibleFilterError, match="is not a store of implementations"):
         derived({"w": {"cache_guest_host": "metal", "cache_guest_machine": "w"}}, store=path)
@@ -95,21 +112,40 @@ def guest(mode, **variables):
 LINKS = {"writable": True, "symlinks": True, "symlink_policy": "relative"}
 
 
-@pytest.mark.parametrize("variables, kind, shares", [
-    (guest("trusted"), "user", [{"name": "ZeroInstall-trusted", "path": STORE, **LINKS}]),
-    (guest("guests"), "system", [
-        {"name": "ZeroInstall-guests-default", "path": "/home/vm/groups/default/0install.net/implementations", **LINKS},
-        {"name": "ZeroInstall", "path": STORE},
-    ]),
-    (guest("guests", cache_guest_group=7), "user", [
-        {"name": "ZeroInstall-guests-7", "path": "/home/vm/groups/7/0install.net/implementations", **LINKS},
-        {"name": "ZeroInstall", "path": STORE},
-    ]),
-    (guest("verified", cache_guest_share="{cache_guest_group}"), "system", [
-        {"name": "{cache_guest_group}", "path": STORE},
-        {"name": "{cache_guest_group}-box", "path": "/var/lib/boxes/w", "writable": True},
-    ]),
-])
+@pytest.mark.parametrize(
+    "variables, kind, shares",
+    [
+        (guest("trusted"), "user", [{"name": "ZeroInstall-trusted", "path": STORE, **LINKS}]),
+        (
+            guest("guests"),
+            "system",
+            [
+                {
+                    "name": "ZeroInstall-guests-default",
+                    "path": "/home/vm/groups/default/0install.net/implementations",
+                    **LINKS,
+                },
+                {"name": "ZeroInstall", "path": STORE},
+            ],
+        ),
+        (
+            guest("guests", cache_guest_group=7),
+            "user",
+            [
+                {"name": "ZeroInstall-guests-7", "path": "/home/vm/groups/7/0install.net/implementations", **LINKS},
+                {"name": "ZeroInstall", "path": STORE},
+            ],
+        ),
+        (
+            guest("verified", cache_guest_share="{cache_guest_group}"),
+            "system",
+            [
+                {"name": "{cache_guest_group}", "path": STORE},
+                {"name": "{cache_guest_group}-box", "path": "/var/lib/boxes/w", "writable": True},
+            ],
+        ),
+    ],
+)
 def test_the_shares_of_each_mode(derived, variables, kind, shares):
     assert derived({"w": variables}, kind=kind, **FOLDERS) == [{"machine": "m", "shares": shares}]
 
@@ -122,23 +158,34 @@ def test_no_two_modes_have_different_folders_under_one_name(derived):
             assert found.setdefault(share["name"], share) == share
 
 
-@pytest.mark.parametrize("variables, options, words", [
-    (guest("trusted"), {"kind": "system"}, "guest 'w' has mode 'trusted'.*set cache_host_store: user for .* 'metal'"),
-    (guest("verified"), {"kind": "user"}, "guest 'w' has mode 'verified'.*cache_host_store: system for .* 'metal'"),
-    (guest("verified"), {"user": "zeroinst"}, "guest 'w' .* 'metal' belong to user 'zeroinst', who owns the store"),
-    (guest("verified"), {"boxes": "/home/x/boxes"}, "guest 'w' .*'/home/x/boxes'.*Correct cache_host_boxes_path"),
-    (guest("verified"), {"store": "/home/x/0install.net/implementations"}, "guest 'w'.*Correct cache_host_path"),
-    (guest("verified"), {"boxes": "boxes"}, "'boxes' cannot be a folder.*cache_host_boxes_path"),
-    (guest("guests"), {"groups": "/srv/../x"}, "'/srv/../x' cannot be a folder.*cache_host_groups_path"),
-    (guest("guests", cache_guest_group="../x"), {}, "guest 'w' has the group '../x'.*set cache_guest_group"),
-    (guest("guests", cache_guest_group=""), {}, "guest 'w' has the group ''"),
-    (guest("guests", cache_guest_group="a\n"), {}, "guest 'w' has the group 'a\n'"),
-    (guest("guests", cache_guest_group="x" * 65), {}, "guest 'w' has the group 'x+'"),
-    (guest("guests", cache_guest_path=STORE), {}, "guest 'w' has mode 'guests' and cache_guest_path"),
-    (guest("trusted", cache_guest_path="/srv"), {"kind": "user"}, "guest 'w' has mode 'trusted' and cache_guest_path"),
-    (guest("readonly", cache_guest_share="a b"), {}, "guest 'w': share name 'a b' .* Correct cache_guest_share"),
-    (guest("guests", cache_guest_share="x" * 250), {}, "guest 'w': share name .* longer than 255"),
-])
+@pytest.mark.parametrize(
+    "variables, options, words",
+    [
+        (
+            guest("trusted"),
+            {"kind": "system"},
+            "guest 'w' has mode 'trusted'.*set cache_host_store: user for .* 'metal'",
+        ),
+        (guest("verified"), {"kind": "user"}, "guest 'w' has mode 'verified'.*cache_host_store: system for .* 'metal'"),
+        (guest("verified"), {"user": "zeroinst"}, "guest 'w' .* 'metal' belong to user 'zeroinst', who owns the store"),
+        (guest("verified"), {"boxes": "/home/x/boxes"}, "guest 'w' .*'/home/x/boxes'.*Correct cache_host_boxes_path"),
+        (guest("verified"), {"store": "/home/x/0install.net/implementations"}, "guest 'w'.*Correct cache_host_path"),
+        (guest("verified"), {"boxes": "boxes"}, "'boxes' cannot be a folder.*cache_host_boxes_path"),
+        (guest("guests"), {"groups": "/srv/../x"}, "'/srv/../x' cannot be a folder.*cache_host_groups_path"),
+        (guest("guests", cache_guest_group="../x"), {}, "guest 'w' has the group '../x'.*set cache_guest_group"),
+        (guest("guests", cache_guest_group=""), {}, "guest 'w' has the group ''"),
+        (guest("guests", cache_guest_group="a\n"), {}, "guest 'w' has the group 'a\n'"),
+        (guest("guests", cache_guest_group="x" * 65), {}, "guest 'w' has the group 'x+'"),
+        (guest("guests", cache_guest_path=STORE), {}, "guest 'w' has mode 'guests' and cache_guest_path"),
+        (
+            guest("trusted", cache_guest_path="/srv"),
+            {"kind": "user"},
+            "guest 'w' has mode 'trusted' and cache_guest_path",
+        ),
+        (guest("readonly", cache_guest_share="a b"), {}, "guest 'w': share name 'a b' .* Correct cache_guest_share"),
+        (guest("guests", cache_guest_share="x" * 250), {}, "guest 'w': share name .* longer than 255"),
+    ],
+)
 def test_what_does_not_fit_together_is_refused_by_name(derived, variables, options, words):
     options = {**FOLDERS, **options}
     with pytest.raises(AnsibleFilterError, match=words):
@@ -146,26 +193,32 @@ def test_what_does_not_fit_together_is_refused_by_name(derived, variables, optio
 
 
 def test_the_default_group_and_the_boxes_are_the_hosts_folders(arranged):
-    guests = {"a": guest("guests", cache_guest_machine="a"),
-              "b": guest("guests", cache_guest_machine="b", cache_guest_group="g"),
-              "c": guest("verified", cache_guest_machine="c"), "d": guest("readonly", cache_guest_machine="d"),
-              "e": {**guest("verified"), "cache_guest_host": "copper"}}
+    guests = {
+        "a": guest("guests", cache_guest_machine="a"),
+        "b": guest("guests", cache_guest_machine="b", cache_guest_group="g"),
+        "c": guest("verified", cache_guest_machine="c"),
+        "d": guest("readonly", cache_guest_machine="d"),
+        "e": {**guest("verified"), "cache_guest_host": "copper"},
+    }
     found = arranged(guests, **FOLDERS)
     assert (found["groups"], found["boxes"]) == (["default", "g"], ["c"])
     with pytest.raises(AnsibleFilterError, match="guest 'w' has the group"):
         arranged({"w": guest("guests", cache_guest_group="/")}, **FOLDERS)
 
 
-@pytest.mark.parametrize("name, box", [
-    ("web1.example.com", "web1.example.com"),
-    (".hidden", "%2Ehidden"),
-    ("..", "%2E."),
-    ("a/b", "a%2Fb"),
-    ("a%2Fb", "a%252Fb"),
-    ("a b*[x]?", "a%20b%2A%5Bx%5D%3F"),
-    ("gäst", "g%C3%A4st"),
-    ("a\nb", "a%0Ab"),
-])
+@pytest.mark.parametrize(
+    "name, box",
+    [
+        ("web1.example.com", "web1.example.com"),
+        (".hidden", "%2Ehidden"),
+        ("..", "%2E."),
+        ("a/b", "a%2Fb"),
+        ("a%2Fb", "a%252Fb"),
+        ("a b*[x]?", "a%20b%2A%5Bx%5D%3F"),
+        ("gäst", "g%C3%A4st"),
+        ("a\nb", "a%0Ab"),
+    ],
+)
 def test_a_box_is_named_by_its_guest(name, box):
     assert _modes.box_name(name) == box
 
@@ -188,10 +241,19 @@ def test_facts_that_decide_nothing_are_no_harm(arranged):
     assert arranged({"w": guest("readonly", site="y")}, facts=facts)["refused"] == {}
 
 
-@pytest.mark.parametrize("variables, words", [
-    ({"cache_guest_mode": "{{ no_such_variable }}"}, "guest 'w': cache_guest_mode cannot be read .*no_such_variable"),
-    ({"cache_guest_host": "{{ 'metal' if true }}", "cache_guest_group": "{{ ("}, "guest 'w': cache_guest_group cannot"),
-])
+@pytest.mark.parametrize(
+    "variables, words",
+    [
+        (
+            {"cache_guest_mode": "{{ no_such_variable }}"},
+            "guest 'w': cache_guest_mode cannot be read .*no_such_variable",
+        ),
+        (
+            {"cache_guest_host": "{{ 'metal' if true }}", "cache_guest_group": "{{ ("},
+            "guest 'w': cache_guest_group cannot",
+        ),
+    ],
+)
 def test_a_guest_whose_variables_cannot_be_read_is_refused(arranged, trusted, variables, words):
     guests = {"w": {name: trusted(value) for name, value in guest("readonly", **variables).items()}}
     assert re.match(words, arranged(guests)["refused"]["w"])
@@ -213,5 +275,8 @@ def test_what_tasks_set_counts(arranged):
 @pytest.mark.parametrize("value", [["a"], {"a": 1}, None, 1.5])
 def test_a_variable_of_a_wrong_type_is_named(derived, variable, value):
     with pytest.raises(AnsibleFilterError, match=f"guest 'w' has {variable} '.*', which is no text"):
-        derived({"w": guest("readonly", **{variable: value})} if variable != "cache_guest_mode" else
-                {"w": {**guest("readonly"), "cache_guest_mode": value}})
+        derived(
+            {"w": guest("readonly", **{variable: value})}
+            if variable != "cache_guest_mode"
+            else {"w": {**guest("readonly"), "cache_guest_mode": value}}
+        )

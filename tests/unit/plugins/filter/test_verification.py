@@ -15,10 +15,13 @@ def summed_up(inventory_of):
 
     def sum_up(names, variables, *arguments, facts=None, **options):
         known = {name: dict(each) for name, each in variables.items()}
-        wanted = {name: {key: each.pop(key) for key in ("cache_verify_guests",) if key in each}
-                  for name, each in known.items()}
+        wanted = {
+            name: {key: each.pop(key) for key in ("cache_verify_guests",) if key in each}
+            for name, each in known.items()
+        }
         return FilterModule().filters()["verification"](
-            names, inventory_of(wanted, facts, known), *arguments, **options)
+            names, inventory_of(wanted, facts, known), *arguments, **options
+        )
 
     return sum_up
 
@@ -113,9 +116,7 @@ def test_a_host_where_the_module_failed_has_its_message(summed_up):
 
 def test_a_quarantine_that_failed_hides_no_problem(summed_up):
     failed = dict(result("a"), cache_verify_failure="No room.")
-    assert summed_up(["m"], {"m": failed})["problems"]["m"] == (
-        "1 implementation not sound: /s/a: a is bad. No room."
-    )
+    assert summed_up(["m"], {"m": failed})["problems"]["m"] == ("1 implementation not sound: /s/a: a is bad. No room.")
 
 
 def test_guests_are_told_of_only_if_they_were_compared_and_have_problems(summed_up):
@@ -138,12 +139,22 @@ def test_guests_are_told_of_only_if_they_were_compared_and_have_problems(summed_
     ]
 
 
-@pytest.mark.parametrize("answer", [
-    "x", {"summary": "x"}, {"summary": {"ok": "many"}}, {"summary": {"ok": True}}, {"summary": {"ok": -1}},
-    {"summary": {"ok": 1}, "problems": "x"}, {"summary": {"ok": 1}, "problems": ["x"]},
-    {"summary": {"ok": 1, "problems": "many"}}, {"summary": {"ok": 1, "exposed": []}},
-    {"summary": {"ok": 1}, "problems": [{"path": 1, "detail": "x"}]}, {"summary": {"seconds": float("nan")}},
-])
+@pytest.mark.parametrize(
+    "answer",
+    [
+        "x",
+        {"summary": "x"},
+        {"summary": {"ok": "many"}},
+        {"summary": {"ok": True}},
+        {"summary": {"ok": -1}},
+        {"summary": {"ok": 1}, "problems": "x"},
+        {"summary": {"ok": 1}, "problems": ["x"]},
+        {"summary": {"ok": 1, "problems": "many"}},
+        {"summary": {"ok": 1, "exposed": []}},
+        {"summary": {"ok": 1}, "problems": [{"path": 1, "detail": "x"}]},
+        {"summary": {"seconds": float("nan")}},
+    ],
+)
 def test_an_answer_of_another_shape_is_the_problem_of_whoever_gave_it(summed_up, answer):
     found = summed_up(["m", "n"], {"m": {"cache_verify_result": answer}, "n": result()})
     assert list(found["problems"]) == ["m"] and "its answer is none that store_verify gives" in found["problems"]["m"]

@@ -9,9 +9,18 @@ import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.without_facts import without_facts
 
 
-@pytest.mark.parametrize(("inventory", "facts", "value", "found"), [
-    ({}, {}, 600, 600), ({"limit": 3}, {}, 3, 3), ({"limit": 3}, {}, 5, 5), ({"limit": 3}, {"other": 9}, 3, 3),
-    ({"limit": 3}, {"limit": 9}, 9, 3), ({}, {"limit": 9}, 9, 60), ({"limit": 3}, {"limit": 3}, 3, 3)])
+@pytest.mark.parametrize(
+    ("inventory", "facts", "value", "found"),
+    [
+        ({}, {}, 600, 600),
+        ({"limit": 3}, {}, 3, 3),
+        ({"limit": 3}, {}, 5, 5),
+        ({"limit": 3}, {"other": 9}, 3, 3),
+        ({"limit": 3}, {"limit": 9}, 9, 3),
+        ({}, {"limit": 9}, 9, 60),
+        ({"limit": 3}, {"limit": 3}, 3, 3),
+    ],
+)
 def test_a_fact_has_no_say(inventory_of, inventory, facts, value, found):
     """What a play sets stays: C(hostvars) do not have it."""
     hostvars = inventory_of({"g": inventory}, {"g": facts})

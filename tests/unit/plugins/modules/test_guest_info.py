@@ -429,7 +429,7 @@ def test_a_module_in_an_index(index, file):
 
 
 def test_the_system(root):
-    words = "# c\nID=ubuntu\nID_LIKE=\"debian other\"\nVERSION_ID='24.04'\nBROKEN=\"x\nodd line\n"
+    words = '# c\nID=ubuntu\nID_LIKE="debian other"\nVERSION_ID=\'24.04\'\nBROKEN="x\nodd line\n'
     put(root, "usr/lib/os-release", words)
     put(root, f"lib/modules/{RELEASE}/build/include/x", "")
     put(root, "proc/sys/kernel/osrelease", RELEASE + "\n")

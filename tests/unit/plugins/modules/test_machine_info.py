@@ -37,9 +37,18 @@ class StandIn:
 
 def test_what_a_snapshot_brought_back_and_what_others_share_is_told():
     module, store = StandIn(), "/srv/0install.net/implementations"
-    machine = Machine("u", "m", "/m.vbox", shares=(
-        Share("ZeroInstall-trusted", store, writable=True), Share("src", "/srv", writable=True),
-        Share("vagrant", store), Share("home", "/home", writable=True), Share("all", "/", "global", writable=True)))
+    machine = Machine(
+        "u",
+        "m",
+        "/m.vbox",
+        shares=(
+            Share("ZeroInstall-trusted", store, writable=True),
+            Share("src", "/srv", writable=True),
+            Share("vagrant", store),
+            Share("home", "/home", writable=True),
+            Share("all", "/", "global", writable=True),
+        ),
+    )
     result = machine_info.read(module, [machine], Folders())[0]["shares"]
     assert [share["ours"] for share in result] == [True, False, False, False, False]
     assert [share["gives"] for share in result] == ["", store, store, "", store]

@@ -89,7 +89,8 @@ def test_an_owner_becomes_numbers(call, monkeypatch):
     users = {"zeroinst": pwd.struct_passwd(("zeroinst", "x", 998, 987, "", "/", "/bin/false"))}
     monkeypatch.setattr(mounts.pwd, "getpwnam", users.__getitem__)
     _answer, calls = call(
-        mounts=[{"share": "s", "path": "/p", "options": ["ttl=1"], "owner": "zeroinst"}, {"share": "t", "path": "/q"}])
+        mounts=[{"share": "s", "path": "/p", "options": ["ttl=1"], "owner": "zeroinst"}, {"share": "t", "path": "/q"}]
+    )
     assert calls["requests"][0].wanted == [Mount("s", "/p", False, ("ttl=1", "uid=998", "gid=987")), Mount("t", "/q")]
 
 

@@ -31,9 +31,14 @@ class StandIn:
     """A stand-in for the running module and for VirtualBox."""
 
     def __init__(self, *entries, check_mode=False):
-        self.params = {"machines": [{"machine": name, "shares": items} for name, items in entries], "exclusive": False,
-                       "whole_host": False, "when_inaccessible": "fail", "when_shared_otherwise": "warn",
-                       "folders": {"names": ["ZeroInstall"], "store": STORE, "groups": "", "boxes": ""}}
+        self.params = {
+            "machines": [{"machine": name, "shares": items} for name, items in entries],
+            "exclusive": False,
+            "whole_host": False,
+            "when_inaccessible": "fail",
+            "when_shared_otherwise": "warn",
+            "folders": {"names": ["ZeroInstall"], "store": STORE, "groups": "", "boxes": ""},
+        }
         self.check_mode = check_mode
         self.warnings = []
         self.warn = self.warnings.append
@@ -65,14 +70,17 @@ def test_machines_are_planned_in_the_order_of_the_option(tmp_path):
     assert names == [(TWO, ["a"]), (ONE, [])]
 
 
-@pytest.mark.parametrize(("entries", "words"), [
-    ([("one", []), ("one", [])], "machine 'one' is listed twice"),
-    ([("one", []), ("00-1", [])], r"machine one \(00-1\) is listed twice, by name and by UUID"),
-    ([("three", [])], "machine 'three' is not registered"),
-    ([("one", [item("a b", path="/")])], "share name 'a b'"),
-    ([("one", [item("a", path="rel")])], "path 'rel' of share 'a'"),
-    ([("one", [item("a", path="/no/such/folder")])], "'/no/such/folder' of share 'a' does not exist"),
-])
+@pytest.mark.parametrize(
+    ("entries", "words"),
+    [
+        ([("one", []), ("one", [])], "machine 'one' is listed twice"),
+        ([("one", []), ("00-1", [])], r"machine one \(00-1\) is listed twice, by name and by UUID"),
+        ([("three", [])], "machine 'three' is not registered"),
+        ([("one", [item("a b", path="/")])], "share name 'a b'"),
+        ([("one", [item("a", path="rel")])], "path 'rel' of share 'a'"),
+        ([("one", [item("a", path="/no/such/folder")])], "'/no/such/folder' of share 'a' does not exist"),
+    ],
+)
 def test_what_is_wrong_is_refused_by_name(entries, words):
     with pytest.raises(Failure, match=words):
         StandIn(*entries).plan()
@@ -113,17 +121,27 @@ def test_what_is_ours_is_taken_from_all_machines_of_the_host():
 def test_the_result_names_what_was_done_and_what_is_left():
     share = Share("a", "/a")
     add, correct = Change("a", None, share), Change("a", Share("a", "/b", writable=True), share)
-    result = sharing.result_of([
-        (ONE, Outcome(done=[add], restart=[add])), (TWO, Outcome(pending=[(correct, "the machine is saved")])),
-        (Machine("00-3", "three", "/3"), Outcome())])
+    result = sharing.result_of(
+        [
+            (ONE, Outcome(done=[add], restart=[add])),
+            (TWO, Outcome(pending=[(correct, "the machine is saved")])),
+            (Machine("00-3", "three", "/3"), Outcome()),
+        ]
+    )
     assert result["changed"] is True
     assert result["machines"] == [
-        {"uuid": "00-1", "name": "one", "state": "poweroff",
-         "changes": [{"share": "a", "action": "add", "fields": [], "transient": False}]},
-        {"uuid": "00-2", "name": "two", "state": "saved", "changes": []}]
+        {
+            "uuid": "00-1",
+            "name": "one",
+            "state": "poweroff",
+            "changes": [{"share": "a", "action": "add", "fields": [], "transient": False}],
+        },
+        {"uuid": "00-2", "name": "two", "state": "saved", "changes": []},
+    ]
     assert result["pending"] == [
         {"uuid": "00-1", "name": "one", "share": "a", "action": "restart", "reason": sharing.SYMLINKS_LATER},
-        {"uuid": "00-2", "name": "two", "share": "a", "action": "correct", "reason": "the machine is saved"}]
+        {"uuid": "00-2", "name": "two", "share": "a", "action": "correct", "reason": "the machine is saved"},
+    ]
     assert result["diff"]["after"] == "one (00-1)\n  a: /a, read-only\n"
     assert sharing.result_of([(ONE, Outcome())])["changed"] is False
 
@@ -153,7 +171,8 @@ def test_a_settings_folder_that_cannot_be_opened_names_the_user(tmp_path):
         pytest.fail("entered")
     assert str(failure.value) == (
         f"VirtualBox's settings folder {tmp_path}/none cannot be opened: No such file or directory."
-        " Run as the user who owns the machines, or set VBOX_USER_HOME.")
+        " Run as the user who owns the machines, or set VBOX_USER_HOME."
+    )
     assert os.listdir(tmp_path) == []
 
 
@@ -165,6 +184,7 @@ def test_two_runs_do_not_cross(tmp_path):
 
 
 # Shares that somebody else set up
+
 
 @pytest.mark.parametrize("when", ["warn", "fail", "report", "refuse"])
 def test_a_machine_whose_guest_could_write_to_the_store_otherwise_is_left_alone(when):
@@ -178,7 +198,8 @@ def test_a_machine_whose_guest_could_write_to_the_store_otherwise_is_left_alone(
     made = module.plan()
     assert [machine.name for machine, _want in made.machines] == (["one", "two"] if when == "warn" else ["two"])
     assert [(other.share.name, other.folder, other.refused) for _machine, other in made.others] == [
-        ("src", STORE, when != "warn")]
+        ("src", STORE, when != "warn")
+    ]
     assert (len(made.refused), len(module.warnings)) == ((0, 1) if when == "warn" else (1, 0))
     assert "'src' (path '/srv', writable)" in (made.refused + module.warnings)[0]
 
@@ -202,8 +223,13 @@ def test_a_guest_that_may_write_the_store_is_only_told_of_another_way(tmp_path):
     assert (made.refused, len(made.machines), len(module.warnings)) == ([], 1, 1)
 
 
-@pytest.mark.parametrize(("kind", "words"), [
-    ("machine", "remove 00-1 '--name=two words'"), ("transient", "remove 00-1 '--name=two words' --transient"),
-    ("global", "remove global '--name=two words'")])
+@pytest.mark.parametrize(
+    ("kind", "words"),
+    [
+        ("machine", "remove 00-1 '--name=two words'"),
+        ("transient", "remove 00-1 '--name=two words' --transient"),
+        ("global", "remove global '--name=two words'"),
+    ],
+)
 def test_the_command_that_removes_anothers_share_can_be_typed(kind, words):
     assert sharing.removal(ONE, Share("two words", "/srv", kind)) == "VBoxManage sharedfolder " + words

@@ -26,11 +26,18 @@ def test_what_ansible_adds_is_kept():
     assert cleaned(_ansible_parsed=True, module_stdout="x") == {"_ansible_parsed": True, "module_stdout": "x"}
 
 
-@pytest.mark.parametrize("text, plain", [
-    ("a\tb\nc", "a\tb\nc"), ("ä 漢 \xa0", "ä 漢 \xa0"), ("\x1b[2J", "\\u001b[2J"), ("\x9b", "\\u009b"),
-    ("\r", "\\u000d"),
-    ("\u202e", "\\u202e"), ("\x00\x7f", "\\u0000\\u007f"),
-])
+@pytest.mark.parametrize(
+    "text, plain",
+    [
+        ("a\tb\nc", "a\tb\nc"),
+        ("ä 漢 \xa0", "ä 漢 \xa0"),
+        ("\x1b[2J", "\\u001b[2J"),
+        ("\x9b", "\\u009b"),
+        ("\r", "\\u000d"),
+        ("\u202e", "\\u202e"),
+        ("\x00\x7f", "\\u0000\\u007f"),
+    ],
+)
 def test_text_is_plain(text, plain):
     assert _answers.plain(text) == plain
 
@@ -54,7 +61,9 @@ def test_warnings_and_diffs_of_another_shape_are_left_out(odd):
     assert "warnings" not in cleaned(warnings=odd)
     assert cleaned(diff=odd) in ({}, {"diff": {}}) or odd == {"a": 1}
     assert cleaned(diff=[odd, {"before": "x", "after": 7, "z": 1}]).get("diff") in (
-        [{"before": "x"}], [{}, {"before": "x"}])
+        [{"before": "x"}],
+        [{}, {"before": "x"}],
+    )
     assert cleaned(deprecations=odd) == {}
 
 
@@ -67,10 +76,13 @@ def test_a_message_is_text():
     assert cleaned(msg=["a", 1])["msg"] == "['a', 1]"
 
 
-@pytest.mark.parametrize("value, words", [
-    ([0] * (_answers.MOST_VALUES + 1), "more than 500000 values"),
-    (json.loads("[" * 60 + "]" * 60), "more than 50 deep"),
-])
+@pytest.mark.parametrize(
+    "value, words",
+    [
+        ([0] * (_answers.MOST_VALUES + 1), "more than 500000 values"),
+        (json.loads("[" * 60 + "]" * 60), "more than 50 deep"),
+    ],
+)
 def test_what_is_too_large_or_too_deep_is_refused(value, words):
     with pytest.raises(_answers.Odd, match=words):
         cleaned(guest=value)
@@ -83,18 +95,35 @@ def test_every_module_has_its_return_values_and_runs_through_the_action():
         assert (modules.parent / "action" / file.name).is_file()
 
 
-@pytest.mark.parametrize(("value", "words"), [
-    ("x", "names is no list"), ({}, "names is no list"), (["a", []], "names has something in it that is no str"),
-    (["a", True], "no str"), ([None], "no str")])
+@pytest.mark.parametrize(
+    ("value", "words"),
+    [
+        ("x", "names is no list"),
+        ({}, "names is no list"),
+        (["a", []], "names has something in it that is no str"),
+        (["a", True], "no str"),
+        ([None], "no str"),
+    ],
+)
 def test_a_value_of_another_type_is_refused_before_anything_is_made_of_it(value, words):
     with pytest.raises(_answers.Odd, match=words):
         cleaned(names=value)
     assert cleaned(names=["a"]) == {"names": ["a"]} and cleaned(names=None) == {"names": None}
 
 
-@pytest.mark.parametrize(("value", "name", "fits"), [
-    (True, "bool", True), (True, "int", False), (1, "bool", False), (1, "int", True), (1, "float", True),
-    (1.5, "int", False), ([], "dict", False), ({}, "dict", True)])
+@pytest.mark.parametrize(
+    ("value", "name", "fits"),
+    [
+        (True, "bool", True),
+        (True, "int", False),
+        (1, "bool", False),
+        (1, "int", True),
+        (1, "float", True),
+        (1.5, "int", False),
+        ([], "dict", False),
+        ({}, "dict", True),
+    ],
+)
 def test_a_yes_is_no_number(value, name, fits):
     assert _answers._is(value, name) == fits
 
@@ -111,10 +140,11 @@ def test_of_an_answer_only_what_is_known_reaches_ansible():
     assert json.loads(_answers.trimmed(text, ["guest"])) == {"changed": True, "guest": {"a": 1}}
 
 
-@pytest.mark.parametrize("text", [
-    "x" * 100_000, "{" * 100_000, "[1]" + "x" * 99_997, '{"a": ' + "9" * 100_000, "{\n" * 50_000])
+@pytest.mark.parametrize(
+    "text", ["x" * 100_000, "{" * 100_000, "[1]" + "x" * 99_997, '{"a": ' + "9" * 100_000, "{\n" * 50_000]
+)
 def test_what_is_no_answer_is_cut(text):
-    assert _answers.trimmed(text, []) == text[:_answers.LONGEST_OTHER]
+    assert _answers.trimmed(text, []) == text[: _answers.LONGEST_OTHER]
 
 
 def test_an_answer_of_backslashes_is_read_in_no_time():

@@ -32,7 +32,9 @@ def text(version="", **settings):
 
 
 def test_today():
-    assert text() == f"""\
+    assert (
+        text()
+        == f"""\
 Vagrant.configure('2') do |config|
   config.vm.provider :virtualbox do |vb, override|
     # The host's packages: VirtualBox refuses writes and links, whatever the guest's root does.
@@ -46,6 +48,7 @@ Vagrant.configure('2') do |config|
   end
 end
 """
+    )
 
 
 def test_mounted_by_the_guests_role():
@@ -172,8 +175,13 @@ def wish(**settings):
     return _vagrant.Settings(**{**DEFAULTS, **settings})
 
 
-FOLDER = {"id": "ZeroInstall", "hostpath": STORE, "guestpath": STORE, "mount_options": ["ro", "nodev", "nosuid"],
-          "SharedFoldersEnableSymlinksCreate": False}
+FOLDER = {
+    "id": "ZeroInstall",
+    "hostpath": STORE,
+    "guestpath": STORE,
+    "mount_options": ["ro", "nodev", "nosuid"],
+    "SharedFoldersEnableSymlinksCreate": False,
+}
 CALLS = [
     ["pre-boot", ["sharedfolder", "remove", "id", "--name", "ZeroInstall"]],
     ["pre-boot", ["sharedfolder", "add", "id", "--name", "ZeroInstall", "--hostpath", STORE, "--readonly"]],
@@ -213,8 +221,13 @@ def test_what_machines_of_vagrant_lack(machines, names, lacks):
 def test_a_path_from_the_home_folder_on_is_looked_for_where_vagrant_has_it():
     cache = "~/x/0install.net/implementations"
     settings = wish(cache=cache, symlink_policy="relative")
-    second = {"id": settings.cache_share, "hostpath": "/home/me" + cache[1:], "guestpath": settings.cache_guest_path,
-              "mount_options": ["nodev", "nosuid"], "SharedFoldersEnableSymlinksCreate": True}
+    second = {
+        "id": settings.cache_share,
+        "hostpath": "/home/me" + cache[1:],
+        "guestpath": settings.cache_guest_path,
+        "mount_options": ["nodev", "nosuid"],
+        "SharedFoldersEnableSymlinksCreate": True,
+    }
     key = "VBoxInternal2/SharedFoldersEnableSymlinksCreate/" + settings.cache_share
     calls = [
         ["pre-boot", ["setextradata", "id", key, "1"]],

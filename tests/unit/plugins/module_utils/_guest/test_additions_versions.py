@@ -68,7 +68,9 @@ def test_bad_versions_are_named_with_fault_and_remedy(version, named):
 
 
 def test_the_minimum_can_be_raised():
-    assert "older than 7.0.0" in additions_versions.problem(additions_versions.parse("6.1.50"), "oracle", additions_versions.limits("7.0.0"))
+    assert "older than 7.0.0" in additions_versions.problem(
+        additions_versions.parse("6.1.50"), "oracle", additions_versions.limits("7.0.0")
+    )
 
 
 def test_a_known_bad_version_stays_bad_under_a_lower_minimum():

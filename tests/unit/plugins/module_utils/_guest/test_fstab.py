@@ -431,7 +431,9 @@ def test_an_option_of_oracles_driver_only():
 
 
 def test_good_options():
-    wanted_mounts.check([Mount("s", "/p", False, ("uid=1000", "gid=0", "dmask=022", "fmask=0022", "nls=utf8", "ttl=0"))], [])
+    wanted_mounts.check(
+        [Mount("s", "/p", False, ("uid=1000", "gid=0", "dmask=022", "fmask=0022", "nls=utf8", "ttl=0"))], []
+    )
     wanted_mounts.check([Mount("s", "/p", False, ("uid=2147483647", "dcachettl=-1"))], [])
 
 

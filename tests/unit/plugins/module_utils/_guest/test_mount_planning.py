@@ -148,7 +148,9 @@ class Systemd:
         return 0, ""
 
     def stop(self, automount):
-        (path,) = {live.path for live in self.place.guest.mounts() if systemd_units.unit(live.path, "automount") == automount}
+        (path,) = {
+            live.path for live in self.place.guest.mounts() if systemd_units.unit(live.path, "automount") == automount
+        }
         self.place.by_hand("umount", path)
         return 0, ""
 
@@ -390,7 +392,9 @@ def die(monkeypatch, place, path):
         return real_lstat(where, **options)
 
     monkeypatch.setattr(os, "lstat", lstat)
-    monkeypatch.setattr(mount_planning, "silence", lambda where: "Protocol error" if dead(where) else real_silence(where))
+    monkeypatch.setattr(
+        mount_planning, "silence", lambda where: "Protocol error" if dead(where) else real_silence(where)
+    )
 
 
 @in_namespace
@@ -682,9 +686,15 @@ def test_systemd_waits_for_accesses_and_the_undoing_leaves_nothing(with_systemd)
         (lambda path: os.unlink(systemd_units.mount_drop_in(path)), "StartLimitIntervalSec=0"),
         (lambda path: os.unlink(systemd_units.automount_file(path)), "[Automount]"),
         (lambda path: os.unlink(systemd_units.wanted_by(path)), "link to "),
-        (lambda path: replacing.replace(systemd_units.automount_file(path), replacing.Link("/dev/null")), "link to /dev/null"),
+        (
+            lambda path: replacing.replace(systemd_units.automount_file(path), replacing.Link("/dev/null")),
+            "link to /dev/null",
+        ),
         (lambda path: os.symlink("/dev/null", systemd_units.mount_files(path)[0]), "link to /dev/null"),
-        (lambda path: replacing.replace(systemd_units.automount_file(path), systemd_units.automount_text("/other")), "Where=/other"),
+        (
+            lambda path: replacing.replace(systemd_units.automount_file(path), systemd_units.automount_text("/other")),
+            "Where=/other",
+        ),
     ],
     ids=["drop-in", "automount", "not enabled", "automount masked", "mount masked", "edited"],
 )

@@ -56,8 +56,11 @@ def read(text):
         (info("n" * 200), b"xyz", Member(b"f", (b"n" * 200,), 3, 0, False, b"")),
         (info("p" * 90 + "/" + "n" * 60), b"", Member(b"f", (b"p" * 90, b"n" * 60), 0, 0, False, b"")),
         (info("\u00e4" * 60), b"", Member(b"f", ("\u00e4".encode() * 60,), 0, 0, False, b"")),
-        (info("l", tarfile.SYMTYPE, linkname="\u00e4" * 99, mode=0), b"",
-         Member(b"l", (b"l",), 0, 0, False, "\u00e4".encode() * 99)),
+        (
+            info("l", tarfile.SYMTYPE, linkname="\u00e4" * 99, mode=0),
+            b"",
+            Member(b"l", (b"l",), 0, 0, False, "\u00e4".encode() * 99),
+        ),
     ],
 )
 def test_what_tarfile_writes_is_read(header, content, member):
@@ -93,9 +96,9 @@ def test_any_damage_to_a_header_is_refused_or_changes_nothing_else():
         if chance.random() < 0.3:
             # With a right checksum more of the code is reached.
             for at in range(0, len(damaged) - 512, 512):
-                if bytes(damaged[at + 257:at + 262]) == b"ustar":
-                    damaged[at + 148:at + 156] = b" " * 8
-                    damaged[at + 148:at + 156] = b"%06o\0 " % sum(damaged[at:at + 512])
+                if bytes(damaged[at + 257 : at + 262]) == b"ustar":
+                    damaged[at + 148 : at + 156] = b" " * 8
+                    damaged[at + 148 : at + 156] = b"%06o\0 " % sum(damaged[at : at + 512])
         try:
             found = read(bytes(damaged))
         except Refused:

@@ -26,14 +26,17 @@ def state(mode, user, group):
 @pytest.fixture
 def access(monkeypatch):
     """Who may change what is in a store with this state."""
-    users = [SimpleNamespace(pw_uid=number, pw_gid=number, pw_name=name)
-             for number, name in ((ROOT, "root"), (SYSTEM, "zeroinst"), (USER, "ann"), (OTHER, "bob"))]
+    users = [
+        SimpleNamespace(pw_uid=number, pw_gid=number, pw_name=name)
+        for number, name in ((ROOT, "root"), (SYSTEM, "zeroinst"), (USER, "ann"), (OTHER, "bob"))
+    ]
     groups = [SimpleNamespace(gr_gid=user.pw_gid, gr_name=user.pw_name, gr_mem=[]) for user in users]
     groups.append(SimpleNamespace(gr_gid=50, gr_name="staff", gr_mem=["bob"]))
 
     def of(kind, key):
         def find(wanted):
             return {getattr(one, key): one for one in kind}[wanted]
+
         return find
 
     monkeypatch.setattr(pwd, "getpwall", lambda: users)

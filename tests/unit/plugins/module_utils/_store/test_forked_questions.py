@@ -48,7 +48,9 @@ def test_whoever_waits_is_called_meanwhile(monkeypatch, hang):
     waits = []
     wait = select.select
     read, write = os.pipe()
-    monkeypatch.setattr(forked_questions.select, "select", lambda *arguments: waits.append(arguments[3]) or wait(*arguments))
+    monkeypatch.setattr(
+        forked_questions.select, "select", lambda *arguments: waits.append(arguments[3]) or wait(*arguments)
+    )
 
     def ask(_item):
         return all(wait([read], [], [], hang)[0] and os.read(read, 1) for _call in range(3))

@@ -43,8 +43,10 @@ def test_a_store_for_each_group_in_a_folder_that_nobody_else_can_enter(top):
         bring(top, "a", "b")
     finally:
         os.umask(before)
-    assert modes(top) == {".": "700", **{
-        path: "755" for group in "ab" for path in (group, f"{group}/0install.net", f"{group}/{STORE}")}}
+    assert modes(top) == {
+        ".": "700",
+        **{path: "755" for group in "ab" for path in (group, f"{group}/0install.net", f"{group}/{STORE}")},
+    }
     assert modes(top.parent.parent)["."] == "755"
 
 

@@ -219,8 +219,7 @@ def test_the_work_grows_with_the_number_of_names_and_no_faster(store, monkeypatc
     for number in (500, 1000):
         many = [f"sha256={each}" for each in range(number)]
         counts.append(0)
-        planned = quarantine.plan(
-            Request(str(store.path), many, str(store.aside)), many, quarantine.copies(many))
+        planned = quarantine.plan(Request(str(store.path), many, str(store.aside)), many, quarantine.copies(many))
         assert len(planned.moves) == number and not planned.left
     assert counts[1] <= 2 * counts[0]
 

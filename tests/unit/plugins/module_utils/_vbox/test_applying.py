@@ -107,6 +107,7 @@ def slept(monkeypatch):
 def no_api(monkeypatch):
     def fail():
         raise ImportError("no API here")
+
     monkeypatch.setattr(applying, "Live", fail)
 
 
@@ -116,8 +117,10 @@ def bring(virtualbox, *present, when_busy="later", timeout=10, check=False, excl
 
 
 def done(outcome):
-    return [(change.action, change.transient or (change.after is not None and change.after.kind == "transient"))
-            for change in outcome.done]
+    return [
+        (change.action, change.transient or (change.after is not None and change.after.kind == "transient"))
+        for change in outcome.done
+    ]
 
 
 def test_nothing_to_do_calls_nothing():
@@ -257,8 +260,10 @@ def test_with_the_api_a_running_machine_is_changed_for_good(monkeypatch):
     outcome, applier = bring(virtualbox, dataclasses.replace(STORE, symlinks=True))
     assert (done(outcome), outcome.pending, outcome.error) == ([("correct", False)], [], "")
     assert applier.commands == [
-        ["setextradata", OWNER_KEY + "store", "1"], ["setextradata", SYMLINKS_KEY + "store", "1"],
-        ["replace", "store", "store"]]
+        ["setextradata", OWNER_KEY + "store", "1"],
+        ["setextradata", SYMLINKS_KEY + "store", "1"],
+        ["replace", "store", "store"],
+    ]
     assert [change.name for change in outcome.restart] == ["store"], "VirtualBox reads the right at the start"
     applier.close()
     assert api.closed
@@ -271,7 +276,9 @@ def test_a_symlink_policy_that_changes_live_is_told_to_need_a_restart(monkeypatc
     monkeypatch.setattr(applying, "Live", lambda: StandInApi(virtualbox))
     outcome, _applier = bring(virtualbox, dataclasses.replace(link, symlink_policy="relative"))
     assert ([change.fields for change in outcome.done], [change.name for change in outcome.restart]) == (
-        [["symlink_policy"]], ["store"])
+        [["symlink_policy"]],
+        ["store"],
+    )
 
 
 def test_an_error_of_the_api_fails_the_machine(monkeypatch):

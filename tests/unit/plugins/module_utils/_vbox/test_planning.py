@@ -66,6 +66,7 @@ def give(key):
 
 # What is refused
 
+
 @pytest.mark.parametrize("path", ["", "rel", "./x", "/a/", "/a//b", "/a/../b", "/a/.", "//a", "/a\0b"])
 def test_paths_that_virtualbox_would_rewrite_are_refused(path):
     with pytest.raises(Failure, match="absolute and normalised"):
@@ -92,9 +93,12 @@ def test_host_paths_that_are_no_plain_directories_are_refused(tmp_path):
         pass
     s.check_folder(but(STORE, path=base + "/dir/sub"))
     for path, kind, words in (
-            ("/none", FileNotFoundError, "does not exist"), ("/file", Failure, "not a directory"),
-            ("/link", Failure, "symlink"), ("/link/sub", Failure, f"'{base}/dir/sub'"),
-            ("/file/x", FileNotFoundError, "does not exist")):
+        ("/none", FileNotFoundError, "does not exist"),
+        ("/file", Failure, "not a directory"),
+        ("/link", Failure, "symlink"),
+        ("/link/sub", Failure, f"'{base}/dir/sub'"),
+        ("/file/x", FileNotFoundError, "does not exist"),
+    ):
         with pytest.raises(kind, match=words) as failure:
             s.check_folder(but(STORE, path=base + path))
         assert base + path in str(failure.value)
@@ -116,15 +120,20 @@ def test_machines_are_found_by_name_or_uuid():
 
 # Differences
 
+
 def test_what_is_right_is_left_alone_whoever_made_it():
     assert none(machine(STORE), STORE)
     assert none(machine(OURS), STORE, exclusive=True)
 
 
 DRIFTS = [
-    ("path", {"path": "/elsewhere"}), ("writable", {"writable": True}), ("automount", {"automount": True}),
-    ("mount_point", {"mount_point": "/mnt"}), ("symlink_policy", {"symlink_policy": "any"}),
-    ("symlinks", {"symlinks": True})]
+    ("path", {"path": "/elsewhere"}),
+    ("writable", {"writable": True}),
+    ("automount", {"automount": True}),
+    ("mount_point", {"mount_point": "/mnt"}),
+    ("symlink_policy", {"symlink_policy": "any"}),
+    ("symlinks", {"symlinks": True}),
+]
 
 
 @pytest.mark.parametrize(("field", "drift"), DRIFTS)
@@ -170,6 +179,7 @@ def test_marks_of_shares_that_are_gone_are_forgotten():
 
 # Transient shares hide permanent ones
 
+
 @pytest.mark.parametrize(("field", "drift"), [drift for drift in DRIFTS if drift[0] not in ("symlinks",)])
 def test_a_transient_share_that_hides_the_wanted_one_goes(field, drift):
     live = machine(STORE, but(STORE, kind="transient", **drift), state="running")
@@ -213,8 +223,11 @@ MODIFY = ["sharedfolder", "modify", "--name=store"]
 def test_a_new_share_is_marked_first_and_gets_its_rights_last():
     full = but(STORE, writable=True, automount=True, mount_point="/m t", symlinks=True, symlink_policy="relative")
     assert flat(machine(), only(machine(), full)) == [
-        give(OWNER_KEY), [*ADD, "--automount", "--auto-mount-point=/m t"],
-        [*MODIFY, "--symlink-policy=relative"], give(SYMLINKS_KEY)]
+        give(OWNER_KEY),
+        [*ADD, "--automount", "--auto-mount-point=/m t"],
+        [*MODIFY, "--symlink-policy=relative"],
+        give(SYMLINKS_KEY),
+    ]
     assert flat(machine(), only(machine(), STORE)) == [give(OWNER_KEY), [*ADD, "--readonly"]]
 
 
@@ -230,9 +243,14 @@ def test_a_mark_that_is_there_is_not_set_again():
     assert flat(live, only(live, STORE)) == [[*ADD, "--readonly"]]
 
 
-@pytest.mark.parametrize(("drift", "options"), [
-    ({"writable": True}, ["--readonly=on"]), ({"automount": True}, ["--automount=off"]),
-    ({"automount": True, "mount_point": "/x"}, ["--automount=off", "--auto-mount-point="])])
+@pytest.mark.parametrize(
+    ("drift", "options"),
+    [
+        ({"writable": True}, ["--readonly=on"]),
+        ({"automount": True}, ["--automount=off"]),
+        ({"automount": True, "mount_point": "/x"}, ["--automount=off", "--auto-mount-point="]),
+    ],
+)
 def test_from_71_a_share_is_corrected_in_place(drift, options):
     live = machine(but(OURS, **drift))
     change = only(live, STORE)
@@ -270,6 +288,7 @@ def test_a_removal_takes_rights_first_and_the_mark_last():
 
 # Texts
 
+
 def test_the_diff_shows_the_shares_concerned_on_both_sides():
     live = machine(but(STORE, writable=True))
     change = only(live, but(STORE, automount=True, mount_point="/m", symlink_policy="any"))
@@ -286,8 +305,15 @@ def test_the_diff_shows_the_shares_concerned_on_both_sides():
 NAMES = st.sampled_from(["a", "b", "c"])
 BOOLEANS = st.booleans()
 SHARES = st.builds(
-    Share, NAMES, st.sampled_from(["/1", "/2"]), st.just("machine"), BOOLEANS, BOOLEANS, st.sampled_from(["", "/m"]),
-    st.sampled_from(s.POLICIES))
+    Share,
+    NAMES,
+    st.sampled_from(["/1", "/2"]),
+    st.just("machine"),
+    BOOLEANS,
+    BOOLEANS,
+    st.sampled_from(["", "/m"]),
+    st.sampled_from(s.POLICIES),
+)
 LISTS = st.lists(SHARES, unique_by=lambda share: share.name)
 
 
@@ -310,22 +336,37 @@ def played(live, changes, can_modify):
                 del shares[name]
             elif action == "add":
                 assert name not in shares
-                shares[name] = Share(name, options["hostpath"], writable="readonly" not in options,
-                                     automount="automount" in options, mount_point=options.get("auto-mount-point", ""))
+                shares[name] = Share(
+                    name,
+                    options["hostpath"],
+                    writable="readonly" not in options,
+                    automount="automount" in options,
+                    mount_point=options.get("auto-mount-point", ""),
+                )
             else:
                 assert can_modify
-                fields = {"readonly": lambda text: {"writable": text == "off"},
-                          "automount": lambda text: {"automount": text == "on"},
-                          "auto-mount-point": lambda text: {"mount_point": text},
-                          "symlink-policy": lambda text: {"symlink_policy": text}}
+                fields = {
+                    "readonly": lambda text: {"writable": text == "off"},
+                    "automount": lambda text: {"automount": text == "on"},
+                    "auto-mount-point": lambda text: {"mount_point": text},
+                    "symlink-policy": lambda text: {"symlink_policy": text},
+                }
                 for option, text in options.items():
                     shares[name] = but(shares[name], **fields[option](text))
     bare = Machine("u", "m", "/m.vbox", extradata=tuple(sorted(extradata.items())))
     return with_shares(bare, tuple(shares.values()))
 
 
-@given(live=LISTS, present=LISTS, symlinks=st.sets(NAMES), marks=st.sets(NAMES), rights=st.sets(NAMES),
-       absent=st.sets(NAMES), exclusive=BOOLEANS, can_modify=BOOLEANS)
+@given(
+    live=LISTS,
+    present=LISTS,
+    symlinks=st.sets(NAMES),
+    marks=st.sets(NAMES),
+    rights=st.sets(NAMES),
+    absent=st.sets(NAMES),
+    exclusive=BOOLEANS,
+    can_modify=BOOLEANS,
+)
 def test_after_the_calls_nothing_is_left_to_do(live, present, symlinks, marks, rights, absent, exclusive, can_modify):
     if not can_modify:
         live = [but(share, symlink_policy="none") for share in live]
@@ -339,8 +380,9 @@ def test_after_the_calls_nothing_is_left_to_do(live, present, symlinks, marks, r
         policy = share.symlink_policy if can_modify else "none"
         expected = but(share, ours=after.share(share.name).ours, symlink_policy=policy)
         assert after.share(share.name) == expected
-    untouched = {share for share in before.shares
-                 if share.name not in names | absent and not (exclusive and share.ours)}
+    untouched = {
+        share for share in before.shares if share.name not in names | absent and not (exclusive and share.ours)
+    }
     assert untouched <= set(after.shares)
 
 

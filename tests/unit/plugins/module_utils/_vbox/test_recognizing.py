@@ -23,17 +23,32 @@ def is_ours(name, path, known=("ZeroInstall",), **fields):
 
 
 OURS = [
-    ("ZeroInstall-trusted", "/home/u/.cache" + END), ("x-trusted", STORE), ("x-trusted", STORE + "/sha256=1"),
-    ("ZeroInstall-guests-a", "/old/a" + END), ("x-guests-a", GROUPS + "/a" + END),
+    ("ZeroInstall-trusted", "/home/u/.cache" + END),
+    ("x-trusted", STORE),
+    ("x-trusted", STORE + "/sha256=1"),
+    ("ZeroInstall-guests-a", "/old/a" + END),
+    ("x-guests-a", GROUPS + "/a" + END),
     ("x-guests-y-guests-a", GROUPS + "/a" + END),
-    ("ZeroInstall-box", "/var/lib/zeroinstall.virtualbox/boxes/g"), ("x-box", BOXES + "/g"), ("ZeroInstall", STORE),
-    ("ZeroInstall", "/home/u/.cache" + END), ("ZeroInstall-trusted", STORE + "/"),
+    ("ZeroInstall-box", "/var/lib/zeroinstall.virtualbox/boxes/g"),
+    ("x-box", BOXES + "/g"),
+    ("ZeroInstall", STORE),
+    ("ZeroInstall", "/home/u/.cache" + END),
+    ("ZeroInstall-trusted", STORE + "/"),
 ]
 OTHERS = [
-    ("ZeroInstall", "/home/u"), ("ZeroInstall-trusted", "/home/u"), ("x-trusted", "/home/u/.cache" + END),
-    ("trusted", STORE), ("-trusted", STORE), ("x", STORE), ("x-guests-a", "/old/a" + END),
-    ("x-guests-b", GROUPS + "/a" + END), ("ZeroInstall-guests-a", STORE), ("x-box", "/srv/boxes2/g"), ("x-box", STORE),
-    ("ZeroInstallGuests", "/home/u/g" + END), ("lab-work", "/srv/lab/work"),
+    ("ZeroInstall", "/home/u"),
+    ("ZeroInstall-trusted", "/home/u"),
+    ("x-trusted", "/home/u/.cache" + END),
+    ("trusted", STORE),
+    ("-trusted", STORE),
+    ("x", STORE),
+    ("x-guests-a", "/old/a" + END),
+    ("x-guests-b", GROUPS + "/a" + END),
+    ("ZeroInstall-guests-a", STORE),
+    ("x-box", "/srv/boxes2/g"),
+    ("x-box", STORE),
+    ("ZeroInstallGuests", "/home/u/g" + END),
+    ("lab-work", "/srv/lab/work"),
 ]
 
 
@@ -106,8 +121,12 @@ def test_a_guest_that_may_write_there_breaks_no_promise():
     assert told(Share("o", "/var", writable=True), present=[trusted]) == [("o", "above", False)]
     group = Share("ZeroInstall-guests-a", GROUPS + "/a" + END, writable=True)
     for path, how, refused in (
-            (GROUPS, "at", True), ("/home/u", "above", True), (GROUPS + "/b" + END, "in", True),
-            (GROUPS + "/a", "in", True), (GROUPS + "/a" + END + "/x", "in", False)):
+        (GROUPS, "at", True),
+        ("/home/u", "above", True),
+        (GROUPS + "/b" + END, "in", True),
+        (GROUPS + "/a", "in", True),
+        (GROUPS + "/a" + END + "/x", "in", False),
+    ):
         assert told(Share("o", path, writable=True), present=[group], targets=[GROUPS]) == [("o", how, refused)]
     assert told(Share("o", STORE, writable=True), present=[group], targets=[GROUPS, STORE]) == [("o", "at", True)]
 
@@ -130,12 +149,26 @@ def mounted(monkeypatch, tmp_path, text):
     return k.read_mounts()
 
 
-@pytest.mark.parametrize(("path", "folder", "how"), [
-    ("/srv/bind/0install.net/implementations", STORE, "at"), ("/srv/bind", STORE, "above"),
-    ("/home/u/a b", STORE, "at"), ("/home/u/a b/x", STORE, "in"), ("/home/u", STORE, "above"), ("/home/v", STORE, ""),
-    ("/home", "/home/u", "above"), ("/srv/bind/other", STORE, ""), ("/mnt/x", "/srv/boxes", "in"),
-    ("/mnt/x", "/srv/boxes/g/y", ""), ("/srv/boxes/g/x", "/mnt/x", "at"), ("/mnt", "/srv/boxes", "above"),
-    ("/", "/home/u", "above"), ("/home/u", "/home/u", "at"), ("/opt", "/home/u", "")])
+@pytest.mark.parametrize(
+    ("path", "folder", "how"),
+    [
+        ("/srv/bind/0install.net/implementations", STORE, "at"),
+        ("/srv/bind", STORE, "above"),
+        ("/home/u/a b", STORE, "at"),
+        ("/home/u/a b/x", STORE, "in"),
+        ("/home/u", STORE, "above"),
+        ("/home/v", STORE, ""),
+        ("/home", "/home/u", "above"),
+        ("/srv/bind/other", STORE, ""),
+        ("/mnt/x", "/srv/boxes", "in"),
+        ("/mnt/x", "/srv/boxes/g/y", ""),
+        ("/srv/boxes/g/x", "/mnt/x", "at"),
+        ("/mnt", "/srv/boxes", "above"),
+        ("/", "/home/u", "above"),
+        ("/home/u", "/home/u", "at"),
+        ("/opt", "/home/u", ""),
+    ],
+)
 def test_a_folder_is_found_by_what_is_mounted(path, folder, how, monkeypatch, tmp_path):
     assert k.relation(path, folder, mounted(monkeypatch, tmp_path, MOUNTINFO)) == how
 

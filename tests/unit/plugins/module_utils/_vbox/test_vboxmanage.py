@@ -26,9 +26,15 @@ NEWLINE = "b53aeeeb-358f-4fef-b09d-12ec8f8b505d"
 IMITATOR = "deda559b-9970-417d-96e0-cbcf92201e0a"
 INVENTED = "01234567-89ab-cdef-0123-456789abcdef"
 REGISTERED = [
-    PLAIN, "a70076a6-3689-4780-af31-9b814ccd0675", "4591bca3-8744-4e71-a320-db7f8e01c195",
-    "2dac76c2-7be6-4be0-bc41-5a6d70d47a27", NEWLINE, "b9bbbcd1-5672-4fd5-a4a0-aab42821e6d2", IMITATOR,
-    "3e28fba9-7763-4637-989e-53704a8a7cca"]
+    PLAIN,
+    "a70076a6-3689-4780-af31-9b814ccd0675",
+    "4591bca3-8744-4e71-a320-db7f8e01c195",
+    "2dac76c2-7be6-4be0-bc41-5a6d70d47a27",
+    NEWLINE,
+    "b9bbbcd1-5672-4fd5-a4a0-aab42821e6d2",
+    IMITATOR,
+    "3e28fba9-7763-4637-989e-53704a8a7cca",
+]
 
 
 def recorded(name):
@@ -69,7 +75,7 @@ def test_what_was_written_about_a_snapshot_cannot_imitate_fields():
     text = recorded("showvminfo_running_machinereadable.txt")
     assert 'SnapshotDescription="snap\nVMState="saved""' in text
     evil = 'snap\nSharedFolderNameTransientMapping9="evil"\nGuestAdditionsVersion="9.9.9"\nVMState'
-    text = text.replace('snap\nVMState', evil)
+    text = text.replace("snap\nVMState", evil)
     fields = v.parse_fields(text)
     assert not {"SharedFolderNameTransientMapping9", "GuestAdditionsVersion"} & set(fields)
 
@@ -91,10 +97,14 @@ def test_transient_shares_have_all_their_fields():
     assert other == settings.Share("tr", "/srv/it/store", "transient", writable=True), "its description says readonly"
 
 
-@pytest.mark.parametrize("human", [
-    "",
-    "Name: 's', Host path: '/p' (transient mapping), readonly\n"
-    "Name: 's', Host path: '/p' (transient mapping), writable\n"])
+@pytest.mark.parametrize(
+    "human",
+    [
+        "",
+        "Name: 's', Host path: '/p' (transient mapping), readonly\n"
+        "Name: 's', Host path: '/p' (transient mapping), writable\n",
+    ],
+)
 def test_a_transient_share_that_is_not_clear_counts_as_writable(human):
     fields = {"SharedFolderNameTransientMapping1": "s", "SharedFolderPathTransientMapping1": "/p"}
     assert v.parse_transient(fields, human)[0].writable
@@ -113,7 +123,8 @@ def test_a_settings_file_gives_the_machine_as_it_is_now_and_not_its_snapshot():
     assert machine.shares == (
         settings.Share("ZeroInstall", "/srv/it/store", writable=True, ours=True),
         settings.Share("drop", "/srv/it/drop", writable=True, automount=True, symlink_policy="relative", symlinks=True),
-        settings.Share("sö<&>\"'", "/srv/it/drop", writable=True))
+        settings.Share("sö<&>\"'", "/srv/it/drop", writable=True),
+    )
 
 
 @pytest.mark.parametrize("name, state", [("machine_saved.vbox", "saved"), ("machine_aborted.vbox", "aborted")])
@@ -121,16 +132,20 @@ def test_a_settings_file_gives_the_state(name, state):
     assert settings.parse_machine(recorded(name), PLAIN, "/f").state == state
 
 
-@pytest.mark.parametrize("name, expected", [
-    ("machine_newline.vbox", "it line1\nline2"), ("machine_imitator.vbox", 'it-fake2" {%s}\n"x' % PLAIN)])
+@pytest.mark.parametrize(
+    "name, expected",
+    [("machine_newline.vbox", "it line1\nline2"), ("machine_imitator.vbox", 'it-fake2" {%s}\n"x' % PLAIN)],
+)
 def test_a_settings_file_gives_the_name_as_it_is(name, expected):
     assert settings.parse_machine(recorded(name), "u", "/f").name == expected
 
 
 def text_of(inside, attributes="", before="", after=""):
     """A settings file with this in its machine."""
-    return (f'<?xml version="1.0"?>{before}<VirtualBox xmlns="http://www.virtualbox.org/" version="1.19-linux">'
-            f'<Machine name="m" {attributes}>{inside}</Machine>{after}</VirtualBox>')
+    return (
+        f'<?xml version="1.0"?>{before}<VirtualBox xmlns="http://www.virtualbox.org/" version="1.19-linux">'
+        f'<Machine name="m" {attributes}>{inside}</Machine>{after}</VirtualBox>'
+    )
 
 
 def hardware(*attributes):
@@ -138,8 +153,23 @@ def hardware(*attributes):
     return f"<Hardware><SharedFolders>{folders}</SharedFolders></Hardware>"
 
 
-BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False, "": False, "TRUE": False,
-            "True": False, "Yes": False, "on": False, " true": False, "01": False, "x": False, "&#49;": True}
+BOOLEANS = {
+    "true": True,
+    "yes": True,
+    "1": True,
+    "false": False,
+    "no": False,
+    "0": False,
+    "": False,
+    "TRUE": False,
+    "True": False,
+    "Yes": False,
+    "on": False,
+    " true": False,
+    "01": False,
+    "x": False,
+    "&#49;": True,
+}
 
 
 def test_booleans_are_read_as_virtualbox_reads_them():
@@ -163,17 +193,24 @@ def test_a_machine_without_a_name_of_its_saved_state_is_not_saved():
 def test_other_values_are_read_as_virtualbox_reads_them():
     text = text_of(
         hardware('xmlns:q="urn:q" q:writable="1" writable="0"', 'symlinkPolicy="any"', 'symlinkPolicy="Any"')
-        + hardware('writable="1"') + '<ExtraData><ExtraDataItem name="k" value="1"/><ExtraDataItem name="k" value="0"/>'
-        '</ExtraData><ExtraData><ExtraDataItem name="l" value="1"/></ExtraData>').replace('"/p"', '"/p&#10;q/"', 1)
+        + hardware('writable="1"')
+        + '<ExtraData><ExtraDataItem name="k" value="1"/><ExtraDataItem name="k" value="0"/>'
+        '</ExtraData><ExtraData><ExtraDataItem name="l" value="1"/></ExtraData>'
+    ).replace('"/p"', '"/p&#10;q/"', 1)
     machine = settings.parse_machine(text, "u", "/f")
     assert [(share.writable, share.symlink_policy) for share in machine.shares] == [
-        (True, "none"), (False, "any"), (False, "Any")], "the first hardware counts"
+        (True, "none"),
+        (False, "any"),
+        (False, "Any"),
+    ], "the first hardware counts"
     assert machine.shares[0].path == "/p\nq"
     assert dict(machine.extradata) == {"k": "0", "l": "1"}
 
 
-@pytest.mark.parametrize("document_type", [
-    '<!DOCTYPE VirtualBox [<!ENTITY x "srv">]>', "<!DOCTYPE VirtualBox>", '<!DOCTYPE VirtualBox SYSTEM "/x.dtd">'])
+@pytest.mark.parametrize(
+    "document_type",
+    ['<!DOCTYPE VirtualBox [<!ENTITY x "srv">]>', "<!DOCTYPE VirtualBox>", '<!DOCTYPE VirtualBox SYSTEM "/x.dtd">'],
+)
 def test_a_document_type_is_refused(document_type):
     text = text_of(hardware('writable="1"'), before=document_type)
     with pytest.raises(Failure, match="document type"):
@@ -189,13 +226,22 @@ def test_of_several_machines_none_is_taken():
 
 def test_an_encrypted_or_foreign_settings_file_is_no_machine():
     with pytest.raises(Failure, match="encrypted"):
-        settings.parse_machine('<VirtualBox xmlns="http://www.virtualbox.org/"><MachineEncrypted/></VirtualBox>', "u", "/f")
+        settings.parse_machine(
+            '<VirtualBox xmlns="http://www.virtualbox.org/"><MachineEncrypted/></VirtualBox>', "u", "/f"
+        )
 
 
-@pytest.mark.parametrize("text, expected", [
-    ("6.0.0 r127566", ("6.0.0", "127566")), ("7.2.22_Debian r175245", ("7.2.22_Debian", "175245")),
-    ("7.2.22_Debianr175245", ("7.2.22_Debian", "175245")), ("7.0.4", ("7.0.4", "")), ("", ("", "")),
-    ("odd words", ("odd words", ""))])
+@pytest.mark.parametrize(
+    "text, expected",
+    [
+        ("6.0.0 r127566", ("6.0.0", "127566")),
+        ("7.2.22_Debian r175245", ("7.2.22_Debian", "175245")),
+        ("7.2.22_Debianr175245", ("7.2.22_Debian", "175245")),
+        ("7.0.4", ("7.0.4", "")),
+        ("", ("", "")),
+        ("odd words", ("odd words", "")),
+    ],
+)
 def test_additions_version_and_revision(text, expected):
     assert v.additions(text) == expected
 
@@ -306,9 +352,11 @@ class StandIn:
             source.write_text(settings, encoding="utf-8")
         self.sources[uuid] = (source.name, listed)
         entries = "".join('<MachineEntry uuid="{%s}" src="%s"/>' % (u, s) for u, (s, _l) in self.sources.items())
-        self.answer("VirtualBox.xml", "<VirtualBox><Global><MachineRegistry>%s</MachineRegistry><SharedFolders>"
-                    '<SharedFolder name="g" hostPath="/g" writable="true"/></SharedFolders></Global></VirtualBox>'
-                    % entries)
+        self.answer(
+            "VirtualBox.xml",
+            "<VirtualBox><Global><MachineRegistry>%s</MachineRegistry><SharedFolders>"
+            '<SharedFolder name="g" hostPath="/g" writable="true"/></SharedFolders></Global></VirtualBox>' % entries,
+        )
         self.answer("list_vms", "".join('"%s" {%s}\n' % (name, u) for u, (_s, name) in self.sources.items()))
 
     def calls(self):
@@ -348,8 +396,14 @@ def test_a_name_that_imitates_other_machines_changes_nothing(stand_in):
     stand_in.register(PLAIN, recorded("machine_snapshot.vbox"), "it-plain")
     imitation = 'a" {%s}\n"b" {%s}\nc' % (INVENTED, PLAIN)
     settings = recorded("machine_imitator.vbox")
-    stand_in.register(IMITATOR, settings.replace('name="it-fake2&quot; {%s}&#10;&quot;x"' % PLAIN, 'name="%s"' %
-                      imitation.replace('"', "&quot;").replace("\n", "&#10;")), imitation)
+    stand_in.register(
+        IMITATOR,
+        settings.replace(
+            'name="it-fake2&quot; {%s}&#10;&quot;x"' % PLAIN,
+            'name="%s"' % imitation.replace('"', "&quot;").replace("\n", "&#10;"),
+        ),
+        imitation,
+    )
     machines = stand_in.manage().machines()
     assert [(m.uuid, m.name) for m in machines] == [(PLAIN, "it-plain"), (IMITATOR, imitation)]
 
@@ -369,8 +423,9 @@ def test_inaccessible_machines_say_why(stand_in):
     stand_in.register(PLAIN, None, "it-plain")
     stand_in.register(NEWLINE, "no xml", "it line1\nline2")
     stand_in.register(IMITATOR, recorded("machine_imitator.vbox"), "<inaccessible>")
-    stand_in.answer("showvminfo_%s_machinereadable.error" % IMITATOR,
-                    "VBoxManage: error: The object functionality is limited\n")
+    stand_in.answer(
+        "showvminfo_%s_machinereadable.error" % IMITATOR, "VBoxManage: error: The object functionality is limited\n"
+    )
     gone, broken, refused = stand_in.manage().machines()
     assert not gone.accessible and "No such file" in gone.problem and gone.settings_file in gone.problem
     assert not broken.accessible and "syntax error" in broken.problem
@@ -390,8 +445,9 @@ def test_an_old_or_odd_program_is_refused(stand_in, version, words):
         stand_in.manage()
 
 
-@pytest.mark.parametrize("version, can_modify", [
-    ("6.1.50r161033", False), ("7.0.26r168464", False), ("7.1.0r164728", True)])
+@pytest.mark.parametrize(
+    "version, can_modify", [("6.1.50r161033", False), ("7.0.26r168464", False), ("7.1.0r164728", True)]
+)
 def test_modify_came_with_71(stand_in, version, can_modify):
     stand_in.answer("version", version)
     assert stand_in.manage().can_modify is can_modify
@@ -405,9 +461,15 @@ VBoxManage: error: Details: code VBOX_E_INVALID_VM_STATE (0x80bb0002), component
 """
 
 
-@pytest.mark.parametrize("text, kind", [
-    (LOCKED, v.Busy), (SAVED, v.Busy), ("VBoxManage: error: Machine 'a' is not currently running.\n", v.Busy),
-    ("VBoxManage: error: Shared folder named 's' already exists\n", v.CommandFailed)])
+@pytest.mark.parametrize(
+    "text, kind",
+    [
+        (LOCKED, v.Busy),
+        (SAVED, v.Busy),
+        ("VBoxManage: error: Machine 'a' is not currently running.\n", v.Busy),
+        ("VBoxManage: error: Shared folder named 's' already exists\n", v.CommandFailed),
+    ],
+)
 def test_errors_have_virtualboxs_own_words(stand_in, text, kind):
     stand_in.answer("sharedfolder_x.error", "WARNING: something\n" + text)
     manage = stand_in.manage()
@@ -427,8 +489,10 @@ def test_changes_are_remembered(stand_in):
 
 def test_a_program_that_hangs_is_given_up(tmp_path, hang):
     program = tmp_path / "VBoxManage"
-    program.write_text('#!/bin/sh\n# A stand-in for VBoxManage that hangs.\n'
-                       'case $1 in --version) echo 7.2.22;; *) exec sleep %d;; esac\n' % hang)
+    program.write_text(
+        "#!/bin/sh\n# A stand-in for VBoxManage that hangs.\n"
+        "case $1 in --version) echo 7.2.22;; *) exec sleep %d;; esac\n" % hang
+    )
     program.chmod(0o755)
     manage = v.VBoxManage(str(program), timeout=hang)
     manage.timeout = 0.3
@@ -441,11 +505,12 @@ def test_a_client_that_meets_a_leaving_server_is_run_again(tmp_path, monkeypatch
     monkeypatch.setattr(v.time, "sleep", lambda seconds: None)
     program = tmp_path / "VBoxManage"
     program.write_text(
-        '#!/bin/sh\n# A stand-in for VBoxManage that cannot reach its server for some runs.\n'
-        f'cd {tmp_path}; echo >> runs\n'
-        'case $1 in --version) echo 7.2.22; exit;; esac\n'
-        f'[ $(wc -l < runs) -gt {failures + 1} ] && exec echo listed\n'
-        'echo "VBoxManage: error: Failed to create the VirtualBox object!" >&2; exit 1\n')
+        "#!/bin/sh\n# A stand-in for VBoxManage that cannot reach its server for some runs.\n"
+        f"cd {tmp_path}; echo >> runs\n"
+        "case $1 in --version) echo 7.2.22; exit;; esac\n"
+        f"[ $(wc -l < runs) -gt {failures + 1} ] && exec echo listed\n"
+        'echo "VBoxManage: error: Failed to create the VirtualBox object!" >&2; exit 1\n'
+    )
     program.chmod(0o755)
     manage = v.VBoxManage(str(program))
     if failures == 1:
@@ -458,8 +523,10 @@ def test_a_client_that_meets_a_leaving_server_is_run_again(tmp_path, monkeypatch
 
 def test_the_program_runs_in_a_utf8_locale(tmp_path, monkeypatch):
     program = tmp_path / "VBoxManage"
-    program.write_text('#!/bin/sh\n# A stand-in for VBoxManage that prints its locale.\n'
-                       'echo 7.2.22\necho "$LANG|$LC_ALL|$LC_MESSAGES|$LANGUAGE"\n')
+    program.write_text(
+        "#!/bin/sh\n# A stand-in for VBoxManage that prints its locale.\n"
+        'echo 7.2.22\necho "$LANG|$LC_ALL|$LC_MESSAGES|$LANGUAGE"\n'
+    )
     program.chmod(0o755)
     for name in ("LANG", "LC_ALL", "LC_MESSAGES", "LANGUAGE"):
         monkeypatch.setenv(name, "de_DE.ISO-8859-1")
