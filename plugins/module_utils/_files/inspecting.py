@@ -12,6 +12,9 @@ import pwd
 import stat
 from typing import Any
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
+
 
 def user_name(uid: int) -> str:
     """The name of a user, or the number where there is none."""
@@ -59,3 +62,17 @@ def _sha256(path: str) -> str | None:
     except OSError:
         return None
     return digest.hexdigest()
+
+
+def run(asked: Asked) -> dict[str, Any]:
+    """Look at each path. Failure: one is not absolute, or cannot be reached."""
+    return {"changed": False, "paths": {path: _looked_at(path) for path in asked.params["paths"]}}
+
+
+def _looked_at(path: str) -> dict[str, Any] | None:
+    if not path.startswith("/") or "\0" in path:
+        raise Failure("path %r is not absolute: write it from '/' on." % path)
+    try:
+        return look(path)
+    except OSError as error:
+        raise Failure("%s cannot be reached: %s." % (path, error.strerror)) from error

@@ -12,6 +12,8 @@ from __future__ import annotations
 import re
 from typing import Iterable, NamedTuple
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+
 ORACLE = "oracle"
 DISTRIBUTION = "distribution"
 MAINLINE = "mainline"
@@ -108,14 +110,14 @@ class Range(NamedTuple):
 def parse_range(text: str) -> Range:
     """A version, such as `6.1.0`, or a range of them, such as `6.1.0-6.1.8`.
 
-    ValueError: it is neither.
+    Failure: it is neither.
     """
     found = re.fullmatch(r"\s*(\d+\.\d+\.\d+)\s*(?:-\s*(\d+\.\d+\.\d+)\s*)?", text)
     if not found:
-        raise ValueError(f"bad_versions: '{text}' is no version or range of versions. Write 6.1.0 or 6.1.0-6.1.8.")
+        raise Failure(f"bad_versions: '{text}' is no version or range of versions. Write 6.1.0 or 6.1.0-6.1.8.")
     first, last = (tuple(map(int, part.split("."))) for part in (found[1], found[2] or found[1]))
     if first > last:
-        raise ValueError(f"bad_versions: '{text}' ends before it begins. Write the lower version first.")
+        raise Failure(f"bad_versions: '{text}' ends before it begins. Write the lower version first.")
     return Range(first, last)
 
 
@@ -129,18 +131,18 @@ class Limits(NamedTuple):
 def required(text: str, option: str) -> Version:
     """The version that a text is.
 
-    ValueError: it is none; named as that option.
+    Failure: it is none; named as that option.
     """
     version = parse(text)
     if version is None or version.full != text:
-        raise ValueError(f"{option} '{text}' is no version. Write it as 4.2.0.")
+        raise Failure(f"{option} '{text}' is no version. Write it as 4.2.0.")
     return version
 
 
 def limits(minimum: str, bad: Iterable[str] = ()) -> Limits:
     """What a user's options refuse.
 
-    ValueError: one of them is no version.
+    Failure: one of them is no version.
     """
     return Limits(required(minimum, "minimum_version"), tuple(map(parse_range, bad)))
 

@@ -28,6 +28,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest impo
     mount_messages,
     wanted_mounts,
 )
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
 HELPER = "0store-secure-add-helper"
 MARK = "zeroinstall.virtualbox"
@@ -386,6 +387,17 @@ class Guest:
                 errors[name] = f"{type(error).__name__}: {error}"
         found["errors"] = errors
         return found
+
+
+def run(asked: Asked) -> dict[str, Any]:
+    """Read the guest. Failure: an option is no version."""
+    options = asked.params
+    refused = additions_versions.limits(options["minimum_version"], options["bad_versions"])
+    guest = Guest().everything(refused, options["fstab"], options["sudoers"], options["tools"], options["paths"])
+    restart = (guest["additions"] or {}).get("restart")
+    if restart:
+        asked.warn(restart)
+    return {"changed": False, "guest": guest}
 
 
 def silence(path: str) -> str | None:

@@ -8,10 +8,12 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
 OURS = "zeroinstall.virtualbox"
 _OTHERS_WRITE = 0o022
@@ -124,3 +126,28 @@ def carry_out(plan: Plan) -> None:
     for folder in plan.remove:
         with contextlib.suppress(OSError):  # a guest has put something there meanwhile
             os.rmdir(folder)
+
+
+def run(asked: Asked) -> dict[str, Any]:
+    """Look, decide, and unless in check mode act. Failure: the path is wrong, or something is in the way."""
+    path = asked.params["path"]
+    if not os.path.isabs(path) or os.path.normpath(path) != path or path == "/":
+        raise Failure(
+            "path '%s' is not absolute and normalised: write it from '/' on, without '..', '.', doubled "
+            "or trailing slashes." % path
+        )
+    plan = survey(path, asked.params["names"], asked.params["exclusive"])
+    if not asked.check_mode:
+        carry_out(plan)
+    return {
+        "changed": bool(plan.make or plan.remove),
+        "path": path,
+        "stores": [store._asdict() for store in plan.stores],
+        "user_group": inspecting.group_name(os.getegid()),
+        "diff": {
+            "before": "".join("%s\n" % folder for folder in sorted(plan.remove)),
+            "after": "".join("%s\n" % folder for folder, _mode in plan.make),
+            "before_header": "folders",
+            "after_header": "folders",
+        },
+    }

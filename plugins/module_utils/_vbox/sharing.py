@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import shlex
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, recognizing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.applying import Applier, Outcome
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.planning import Wanted
@@ -20,14 +21,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.setti
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import VBoxManage
 
 SYMLINKS_LATER = "the right to create symlinks changes when the machine is started the next time"
-
-
-class Asked(NamedTuple):
-    """What the user asks for: the options of the module `shares`, whether only to tell, and who hears of warnings."""
-
-    params: Mapping[str, Any]
-    check_mode: bool
-    warn: Callable[[str], None]
 
 
 def wanted_of(entry: Mapping[str, Any], exclusive: bool, folders: Folders) -> Wanted:

@@ -87,7 +87,7 @@ def test_options_reach_the_survey(call):
 
 def test_an_owner_becomes_numbers(call, monkeypatch):
     users = {"zeroinst": pwd.struct_passwd(("zeroinst", "x", 998, 987, "", "/", "/bin/false"))}
-    monkeypatch.setattr(mounts.pwd, "getpwnam", users.__getitem__)
+    monkeypatch.setattr(pwd, "getpwnam", users.__getitem__)
     _answer, calls = call(
         mounts=[{"share": "s", "path": "/p", "options": ["ttl=1"], "owner": "zeroinst"}, {"share": "t", "path": "/q"}]
     )
