@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
-from typing import Any, Callable, Mapping, NamedTuple
+from typing import TYPE_CHECKING, Any, Callable, Mapping, NamedTuple
 
-from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+
+if TYPE_CHECKING:
+    from ansible.module_utils.basic import AnsibleModule
 
 
 class Asked(NamedTuple):

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
@@ -15,6 +16,15 @@ LIMIT = 255
 STORE = "/0install.net/implementations"
 """How the path of every store ends. Its parent folders hold files that would let a guest run code on the host."""
 
+SYSTEM_STORE = "/var/cache" + STORE
+"""The store that Zero Install on a guest or host looks in, whoever runs it."""
+
+STORE_LIST = "/etc/xdg/0install.net/injector/implementation-dirs"
+"""The file in which Zero Install finds the paths of further stores, one on each line."""
+
+STORE_OWNER = "zeroinst"
+"""The user to whom a system's store belongs where its users share it, as Zero Install names it."""
+
 TRUSTED, GUESTS, BOX = "-trusted", "-guests-", "-box"
 """What the names of shares of other kinds than a read-only store have after the name that the user chose."""
 
@@ -23,9 +33,27 @@ _DEVICE_TAGS = ("LABEL=", "UUID=", "PARTLABEL=", "PARTUUID=", "ID=")
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
+def is_absolute(path: str) -> bool:
+    """Whether a path begins at `/`, and is such as a file system takes."""
+    return path.startswith("/") and "\0" not in path
+
+
+def path_problem(path: str) -> str:
+    """What is wrong with a path, and how to write it; empty for one that leads down from `/` by names alone."""
+    if not is_absolute(path):
+        return "is not absolute: write it from '/' on"
+    normal = "/" + posixpath.normpath(path).lstrip("/")
+    return "" if normal == path else f"is not normalised: write {normal!r}"
+
+
+def folder_problem(path: str) -> str:
+    """The same for the path of a folder of its own, which `/` is not."""
+    return path_problem(path) or ("is no folder of its own: choose another" if path == "/" else "")
+
+
 def is_store_path(path: str) -> bool:
     """Whether a path is absolute, and that of a store by its name."""
-    return path.startswith("/") and path.endswith(STORE)
+    return is_absolute(path) and path.endswith(STORE)
 
 
 def check_store_path(path: str, option: str) -> None:

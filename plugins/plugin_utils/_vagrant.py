@@ -121,8 +121,9 @@ def _check_host_path(field: str, path: str) -> None:
             f"is not a store of implementations: write an absolute path, or one from '~/' on, that ends in "
             f"'{_names.STORE}'. What lies beside a store would let a guest run code on the host",
         )
-    if posixpath.normpath(absolute) != absolute or absolute.startswith("//"):
-        raise _refusal(field, path, "is not normalised: leave out '.', '..' and doubled slashes")
+    problem = _names.path_problem(absolute)
+    if problem:
+        raise _refusal(field, path, problem)
 
 
 def _check_share(field: str, name: str, mounted: bool) -> None:

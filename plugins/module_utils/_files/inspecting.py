@@ -12,6 +12,7 @@ import pwd
 import stat
 from typing import Any
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
@@ -70,8 +71,8 @@ def run(asked: Asked) -> dict[str, Any]:
 
 
 def _looked_at(path: str) -> dict[str, Any] | None:
-    if not path.startswith("/") or "\0" in path:
-        raise Failure("path %r is not absolute: write it from '/' on." % path)
+    if not _names.is_absolute(path):
+        raise Failure(f"path {path!r} is not absolute: write it from '/' on.")
     try:
         return look(path)
     except OSError as error:

@@ -13,6 +13,7 @@ import pwd
 import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting, replacing
 
@@ -129,8 +130,9 @@ def _stays(change: Change, changes: Mapping[str, Change]) -> bool:
 
 def _normal(item: Wanted) -> Wanted:
     """The same with names for numbers, and four digits for a mode, as `_paths.look` tells them."""
-    if not item.path.startswith("/") or "\0" in item.path or os.path.normpath(item.path) != item.path:
-        raise Failure(f"path {item.path!r}: write it from '/' on, without '..', '.', double or closing '/'.")
+    problem = _names.path_problem(item.path)
+    if problem:
+        raise Failure(f"path {item.path!r} {problem}.")
     if item.mode is not None and not _MODE.fullmatch(item.mode):
         raise Failure(f"mode {item.mode!r} of {item.path}: write three or four octal digits in quotes, as in '0644'.")
     owner = inspecting.user_name(int(item.owner)) if item.owner and item.owner.isdecimal() else item.owner

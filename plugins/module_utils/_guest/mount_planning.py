@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from typing import Any, NamedTuple, Sequence
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts, replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
@@ -371,10 +372,10 @@ class _Survey:
         self.unmount[path] = Unmounting(found, silent, stop)
 
     def _store_list(self) -> list[str]:
-        before = replacing.read(store_list.STORE_LIST)
+        before = replacing.read(_names.STORE_LIST)
         after, stores = store_list.change_store_list(before or "", self.request.wanted, self._stale_stores())
         if after != (before or ""):
-            self._file(store_list.STORE_LIST, after or None)
+            self._file(_names.STORE_LIST, after or None)
         return stores + [path for path in self.record.stores if path not in stores and path not in self._stale_stores()]
 
     def _stale_stores(self) -> list[str]:

@@ -26,7 +26,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest impo
     effective_options,
     fstab,
     mount_messages,
-    wanted_mounts,
 )
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
@@ -35,7 +34,6 @@ MARK = "zeroinstall.virtualbox"
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _VIRTUALBOX_DEVICE = ("0x80ee", "0xcafe")
-_IMPLEMENTATION_DIRS = "/etc/xdg/0install.net/injector/implementation-dirs"
 # Fedora gave its package up, and Arch, Alpine and openSUSE have none in their own repositories.
 _PACKAGE = "0install-core"
 _FAMILIES_WITH_PACKAGE = {"debian", "ubuntu"}
@@ -265,7 +263,7 @@ class Guest:
 
     def implementation_dirs(self) -> list[str]:
         """The lines that Zero Install reads in the system's `implementation-dirs`."""
-        lines = (self.text(_IMPLEMENTATION_DIRS) or "").split("\n")
+        lines = (self.text(_names.STORE_LIST) or "").split("\n")
         return [line for line in lines if line and not line.startswith("#")]
 
     def stores(self) -> list[dict[str, Any]]:
@@ -312,8 +310,8 @@ class Guest:
 
         `ask`: whether to ask sudo for what the helper does.
         """
-        user = _user("zeroinst")
-        store = self.store(wanted_mounts.SYSTEM_STORE)
+        user = _user(_names.STORE_OWNER)
+        store = self.store(_names.SYSTEM_STORE)
         helper = self.program(HELPER)
         found = {
             "sudo": self.program("visudo") is not None,
@@ -321,7 +319,7 @@ class Guest:
             "helper": helper,
             "ours": any(MARK in (self.text(path) or "") for path in (helper, sudoers) if path),
             "sudoers": self.is_there(sudoers),
-            "store": user is not None and store["owner"] == "zeroinst" and store["mode"] == "0755",
+            "store": user is not None and store["owner"] == _names.STORE_OWNER and store["mode"] == "0755",
         }
         called = _CALLED.search(self.text(helper) or "") if helper else None
         found["problem"] = None

@@ -5,7 +5,6 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from typing import NamedTuple, Sequence
 
@@ -13,7 +12,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _nam
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
 MARK = "comment=zeroinstall.virtualbox"
-SYSTEM_STORE = "/var/cache" + _names.STORE
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NUMBER = re.compile(r"[+-]?\d+", re.ASCII)
 _COUNT = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)  # the kernel takes 010 for 8, mount.vboxsf for 10
@@ -79,16 +77,11 @@ class Gone(NamedTuple):
 
 def check_path(path: str) -> None:
     """Failure unless a path can be a mount point. Whether it is there, and what is in it, is not looked at."""
-    if not path.startswith("/"):
-        raise Failure(f"path {path!r}: a mount point is an absolute path, beginning with '/'.")
     if _CONTROL.search(path):
         raise Failure(f"path {path!r}: a mount point has no newlines and no other control characters.")
-    if path == "/" or path.startswith("//"):
-        raise Failure(f"path {path!r}: a share cannot be mounted there. Choose a folder of its own.")
-    if posixpath.normpath(path) != path:
-        raise Failure(
-            f"path {path!r}: write it without '..', '.', double or closing '/': {posixpath.normpath(path)!r}."
-        )
+    problem = _names.folder_problem(path)
+    if problem:
+        raise Failure(f"path {path!r}, a mount point, {problem}.")
 
 
 def _takes(pattern: re.Pattern[str], value: str) -> bool:

@@ -131,11 +131,9 @@ def carry_out(plan: Plan) -> None:
 def run(asked: Asked) -> dict[str, Any]:
     """Look, decide, and unless in check mode act. Failure: the path is wrong, or something is in the way."""
     path = asked.params["path"]
-    if not os.path.isabs(path) or os.path.normpath(path) != path or path == "/":
-        raise Failure(
-            "path '%s' is not absolute and normalised: write it from '/' on, without '..', '.', doubled "
-            "or trailing slashes." % path
-        )
+    problem = _names.folder_problem(path)
+    if problem:
+        raise Failure(f"path '{path}' {problem}.")
     plan = survey(path, asked.params["names"], asked.params["exclusive"])
     if not asked.check_mode:
         carry_out(plan)

@@ -90,12 +90,9 @@ class Change:
 def check_share(share: Share) -> None:
     """Refuses a share whose fields are wrong in themselves, whatever the host's file system holds."""
     _names.check_share_name(share.name)
-    tidy = os.path.isabs(share.path) and os.path.normpath(share.path) == share.path and not share.path.startswith("//")
-    if not tidy or "\0" in share.path:
-        raise Failure(
-            "path '%s' of share '%s' is not absolute and normalised: write it from '/' on, without '..',"
-            " '.', doubled or trailing slashes." % (share.path, share.name)
-        )
+    problem = _names.path_problem(share.path)
+    if problem:
+        raise Failure("path '%s' of share '%s' %s." % (share.path, share.name, problem))
     if share.mount_point and not share.automount:
         raise Failure(
             "share '%s' has a mount_point and no automount: set automount, or leave mount_point out." % share.name

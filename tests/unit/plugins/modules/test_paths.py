@@ -166,8 +166,8 @@ def test_a_file_of_somebody_elses_is_kept_beside_the_new_one(call, tmp_path):
 @pytest.mark.parametrize(
     ("item", "said"),
     [
-        ({"path": "a/b", "content": ""}, "path 'a/b': write it from '/' on"),
-        ({"path": "{}/../b", "content": ""}, "without '..'"),
+        ({"path": "a/b", "content": ""}, "path 'a/b' is not absolute: write it from '/' on"),
+        ({"path": "{}/../b", "content": ""}, "is not normalised: write '"),
         ({"path": "{}/b\0", "content": ""}, "write it from '/' on"),
         ({"path": "{}/folder", "content": ""}, "{}/folder is a directory, where a file is to be. Move it away."),
         ({"path": "{}/link", "content": ""}, "{}/link is a symbolic link, where a file is to be. Move it away."),
