@@ -13,6 +13,9 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 LIMIT = 255
 """Bytes: Oracle's mount.vboxsf holds a share's name in 256, the last one zero."""
 
+MARK = "zeroinstall.virtualbox"
+"""The word by which the collection knows again what it made."""
+
 STORE = "/0install.net/implementations"
 """How the path of every store ends. Its parent folders hold files that would let a guest run code on the host."""
 

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+
 MODULES_LOAD = "/etc/modules-load.d/zeroinstall.virtualbox.conf"
-MODULES_LOAD_TEXT = "# VirtualBox shared folders. Written by the Ansible collection zeroinstall.virtualbox.\nvboxsf\n"
+MODULES_LOAD_TEXT = f"# VirtualBox shared folders. Written by the Ansible collection {_names.MARK}.\nvboxsf\n"
 
 
 def modules(text: str, whole_lines: bool) -> list[str]:

@@ -30,7 +30,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest impo
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
 HELPER = "0store-secure-add-helper"
-MARK = "zeroinstall.virtualbox"
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _VIRTUALBOX_DEVICE = ("0x80ee", "0xcafe")
@@ -317,7 +316,7 @@ class Guest:
             "sudo": self.program("visudo") is not None,
             "user": user is not None,
             "helper": helper,
-            "ours": any(MARK in (self.text(path) or "") for path in (helper, sudoers) if path),
+            "ours": any(_names.MARK in (self.text(path) or "") for path in (helper, sudoers) if path),
             "sudoers": self.is_there(sudoers),
             "store": user is not None and store["owner"] == _names.STORE_OWNER and store["mode"] == "0755",
         }

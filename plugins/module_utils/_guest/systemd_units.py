@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import string
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+
 UNITS = "/etc/systemd/system"
 RUNTIME_UNITS = "/run/systemd/system"
 _PLAIN = frozenset((string.ascii_letters + string.digits + ":_.").encode())
-_WRITTEN = "# Written by the Ansible collection zeroinstall.virtualbox.\n"
+_WRITTEN = f"# Written by the Ansible collection {_names.MARK}.\n"
 
 
 def unit(path: str, kind: str) -> str:

@@ -13,10 +13,11 @@ import time
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
 SYMLINKS_KEY = "VBoxInternal2/SharedFoldersEnableSymlinksCreate/"
-OWNER_KEY = "zeroinstall.virtualbox/share/"
+OWNER_KEY = _names.MARK + "/share/"
 """Extradata of a machine: ``OWNER_KEY + NAME`` = ``1`` marks the share NAME as set up by this collection."""
 
 
