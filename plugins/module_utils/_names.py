@@ -68,8 +68,11 @@ def check_store_path(path: str, option: str) -> None:
         )
 
 
-def check_share_name(name: str) -> None:
-    """Failure unless VirtualBox takes a share of this name, and a guest's fstab and mount can use it."""
+def check_share_name(name: str, option: str = "share name") -> None:
+    """Failure unless VirtualBox takes a share of this name, and a guest's fstab and mount can use it.
+
+    ``option`` is where the user wrote it.
+    """
     if not name:
         reason = "is empty"
     elif _BLANK_OR_CONTROL.search(name):
@@ -80,4 +83,4 @@ def check_share_name(name: str) -> None:
         reason = f"begins as {'a comment' if name.startswith('#') else 'a device'} in a guest's fstab"
     else:
         return
-    raise Failure(f"share name {name!r} {reason}. Choose another name.")
+    raise Failure(f"{option} {name!r} {reason}. Choose another name.")

@@ -36,6 +36,10 @@ def run(asked: Asked, run_command: Callable[..., Any], backup: Callable[[str], s
 
 def _wanted(params: Mapping[str, Any]) -> list[placing.Wanted]:
     present = [
-        {**item, "content": item["content"] or "", "validate": tuple(item["validate"])} for item in params["present"]
+        {**item, "content": item["content"] or "", "validate": tuple(item["validate"]), "where": f"present[{number}]."}
+        for number, item in enumerate(params["present"])
     ]
-    return [placing.Wanted(**item) for item in present] + [placing.Wanted(path, "absent") for path in params["absent"]]
+    absent = [
+        placing.Wanted(path, "absent", where=f"absent[{number}]: ") for number, path in enumerate(params["absent"])
+    ]
+    return [placing.Wanted(**item) for item in present] + absent

@@ -32,6 +32,7 @@ class Wanted(NamedTuple):
 
     `owner`, `group` and `mode` (as in "0644") that are None stay as they are. `validate`: a program with arguments,
     which gets the path of the new file as the last one. A file without this `mark` in it is kept when it is replaced.
+    ``where`` is its place in the user's lists, with a dot, as messages name it.
     """
 
     path: str
@@ -42,12 +43,13 @@ class Wanted(NamedTuple):
     mode: str | None = None
     validate: tuple[str, ...] = ()
     mark: str = ""
+    where: str = ""
 
 
 class Change(NamedTuple):
     """What is to be changed at a path: `CREATED`, `REMOVED`, or which of content, owner, group and mode.
 
-    `found` is what `_paths.look` tells. `owner`: numbers of user and group, -1 where they stay as they are.
+    `found` is what `inspecting.look` tells. `owner`: numbers of user and group, -1 where they stay as they are.
     """
 
     wanted: Wanted
@@ -99,7 +101,7 @@ def plan(wanted: Iterable[Wanted], check_mode: bool = False) -> list[Change]:
     seen: set[str] = set()
     for item in map(_normal, wanted):
         if item.path in seen:
-            raise Failure(f"path {item.path} is named twice. Name it once.")
+            raise Failure(f"{item.where}path {item.path} is named twice. Name it once.")
         seen.add(item.path)
         change = _change(item, check_mode)
         if not change.words or _stays(change, changes):
@@ -129,12 +131,14 @@ def _stays(change: Change, changes: Mapping[str, Change]) -> bool:
 
 
 def _normal(item: Wanted) -> Wanted:
-    """The same with names for numbers, and four digits for a mode, as `_paths.look` tells them."""
+    """The same with names for numbers, and four digits for a mode, as `inspecting.look` tells them."""
     problem = _names.path_problem(item.path)
     if problem:
-        raise Failure(f"path {item.path!r} {problem}.")
+        raise Failure(f"{item.where}path {item.path!r} {problem}.")
     if item.mode is not None and not _MODE.fullmatch(item.mode):
-        raise Failure(f"mode {item.mode!r} of {item.path}: write three or four octal digits in quotes, as in '0644'.")
+        raise Failure(
+            f"{item.where}mode {item.mode!r} of {item.path}: write three or four octal digits in quotes, as in '0644'."
+        )
     owner = inspecting.user_name(int(item.owner)) if item.owner and item.owner.isdecimal() else item.owner
     group = inspecting.group_name(int(item.group)) if item.group and item.group.isdecimal() else item.group
     return item._replace(owner=owner, group=group, mode=item.mode and item.mode.zfill(4))

@@ -37,15 +37,15 @@ def run(asked: Asked) -> dict[str, Any]:
 
 def _request(asked: Asked) -> mount_planning.Request:
     """What the user asks for. Failure: there is no such user as an owner, which is only a warning in check mode."""
-    entries = asked.params["mounts"]
-    missing = dict.fromkeys(entry["owner"] for entry in entries if entry["owner"] and not _user(entry["owner"]))
-    for name in missing:
+    entries = [dict(entry, where=f"mounts[{number}].") for number, entry in enumerate(asked.params["mounts"])]
+    missing = {entry["owner"]: entry["where"] for entry in entries if entry["owner"] and not _user(entry["owner"])}
+    for name, where in missing.items():
         if not asked.check_mode:
-            raise Failure("There is no user '%s', to whom a mount is to belong. Create the user first." % name)
+            raise Failure(f"{where}owner '{name}' is no user of this machine. Create the user first.")
         asked.warn("There is no user '%s' yet, whose numbers the options of a mount will have." % name)
     return mount_planning.Request(
         [_mount(entry) for entry in entries if entry["state"] == "present"],
-        [Gone(entry["path"], entry["share"]) for entry in entries if entry["state"] == "absent"],
+        [Gone(entry["path"], entry["share"], entry["where"]) for entry in entries if entry["state"] == "absent"],
         asked.params["exclusive"],
         asked.params["driver"],
         asked.params["fstab"],
@@ -62,4 +62,5 @@ def _user(name: str) -> pwd.struct_passwd | None:
 def _mount(entry: Mapping[str, Any]) -> Mount:
     user = _user(entry["owner"]) if entry["owner"] else None
     owner = ("uid=%d" % user.pw_uid, "gid=%d" % user.pw_gid) if user else ()
-    return Mount(entry["share"], entry["path"], entry["writable"], (*entry["options"], *owner), entry["store"])
+    options = (*entry["options"], *owner)
+    return Mount(entry["share"], entry["path"], entry["writable"], options, entry["store"], entry["where"])

@@ -329,7 +329,7 @@ class Guest:
         return found
 
     def paths(self, paths: Iterable[str]) -> dict[str, dict[str, Any] | None]:
-        """What is at each of these paths, as `_paths.look` tells it."""
+        """What is at each of these paths, as `inspecting.look` tells it."""
         return {path: inspecting.look(self.at(path)) for path in paths}
 
     def zero_install(self) -> dict[str, str | None]:

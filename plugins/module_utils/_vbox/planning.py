@@ -87,16 +87,17 @@ class Change:
         return self.action == "forget" or self.fields == ["symlinks"]
 
 
-def check_share(share: Share) -> None:
-    """Refuses a share whose fields are wrong in themselves, whatever the host's file system holds."""
-    _names.check_share_name(share.name)
+def check_share(share: Share, where: str = "") -> None:
+    """Refuses a share whose fields are wrong in themselves, whatever the host's file system holds.
+
+    ``where`` is its place in the user's lists, with a dot, as messages name it.
+    """
+    _names.check_share_name(share.name, where + "name")
     problem = _names.path_problem(share.path)
     if problem:
-        raise Failure("path '%s' of share '%s' %s." % (share.path, share.name, problem))
+        raise Failure(f"{where}path {share.path!r} {problem}.")
     if share.mount_point and not share.automount:
-        raise Failure(
-            "share '%s' has a mount_point and no automount: set automount, or leave mount_point out." % share.name
-        )
+        raise Failure(f"{where}mount_point is set without automount: set automount too, or leave mount_point out.")
 
 
 def check_folder(share: Share) -> None:

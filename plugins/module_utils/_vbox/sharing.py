@@ -23,21 +23,22 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxm
 SYMLINKS_LATER = "the right to create symlinks changes when the machine is started the next time"
 
 
-def wanted_of(entry: Mapping[str, Any], exclusive: bool, folders: Folders) -> Wanted:
+def wanted_of(entry: Mapping[str, Any], where: str, exclusive: bool, folders: Folders) -> Wanted:
     """What is wanted of one machine, by an entry of the option `machines`. Failure where it is wrong in itself."""
     names = [item["name"] for item in entry["shares"]]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise Failure("machine '%s' has share '%s' twice: list it once." % (entry["machine"], twice[0]))
-    present = tuple(
-        Share(**{key: value for key, value in item.items() if key != "state"})
-        for item in entry["shares"]
-        if item["state"] == "present"
-    )
-    for share in present:
-        planning.check_share(share)
+    present = []
+    for number, item in enumerate(entry["shares"]):
+        place = f"{where}.shares[{number}]."
+        if item["name"] in names[:number]:
+            raise Failure(
+                "%sname: machine '%s' has share '%s' twice. List it once." % (place, entry["machine"], item["name"])
+            )
+        if item["state"] == "present":
+            share = Share(**{key: value for key, value in item.items() if key != "state"})
+            planning.check_share(share, place)
+            present.append(share)
     absent = tuple(item["name"] for item in entry["shares"] if item["state"] == "absent")
-    return planning.Wanted(present, absent, exclusive, folders)
+    return planning.Wanted(tuple(present), absent, exclusive, folders)
 
 
 @dataclasses.dataclass
@@ -72,13 +73,12 @@ def check_folders(wanted: Iterable[Wanted], check_mode: bool) -> list[str]:
 def plan(asked: Asked, virtualbox: VBoxManage) -> Plan:
     """What is to be done. Failure: something in what is asked is wrong."""
     params, made, folders = asked.params, Plan(), recognizing.folders_of(asked.params["folders"])
-    wanted = {entry["machine"]: wanted_of(entry, params["exclusive"], folders) for entry in params["machines"]}
-    if len(wanted) < len(params["machines"]):
-        names = [entry["machine"] for entry in params["machines"]]
-        raise Failure(
-            "machine '%s' is listed twice in 'machines': list it once, with all its shares."
-            % next(name for name in names if names.count(name) > 1)
-        )
+    wanted: dict[str, Wanted] = {}
+    for number, entry in enumerate(params["machines"]):
+        where, name = f"machines[{number}]", entry["machine"]
+        if name in wanted:
+            raise Failure(f"{where}: machine '{name}' is listed twice. List it once, with all its shares.")
+        wanted[name] = wanted_of(entry, where, params["exclusive"], folders)
     made.missing_paths = check_folders(wanted.values(), asked.check_mode)
     machines = virtualbox.machines()
     listed = [(planning.resolve(machines, identifier), want) for identifier, want in wanted.items()]

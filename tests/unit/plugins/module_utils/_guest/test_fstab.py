@@ -346,7 +346,7 @@ def test_a_unit_says_a_percent_sign_twice():
 
 
 def test_bad_share_names():
-    with pytest.raises(Failure, match="share name 'a b' has white space"):
+    with pytest.raises(Failure, match=r"^share 'a b' has white space"):
         wanted_mounts.check([Mount("a b", "/p")], [])
 
 

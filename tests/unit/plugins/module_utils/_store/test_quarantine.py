@@ -405,7 +405,7 @@ def test_the_default_folder_is_that_of_the_store_however_its_path_is_written(sto
 
 
 def test_a_folder_is_absolute_and_has_one_above_it(store, tmp_path):
-    with pytest.raises(Failure, match="^folder 'q' is not absolute"):
+    with pytest.raises(Failure, match=r"^folder 'q' is not absolute"):
         store.run(A, folder="q")
     with pytest.raises(Failure, match="which is to hold the folder q: No such file"):
         store.run(A, folder=tmp_path / "none" / "q")
