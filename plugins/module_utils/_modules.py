@@ -22,7 +22,7 @@ class Asked(NamedTuple):
 
 
 def answer(module: AnsibleModule, run: Callable[[Asked], Mapping[str, Any]]) -> None:
-    """Give Ansible the result of ``run``, and end. The module fails at a Failure, and where the result has a `msg`."""
+    """Give Ansible the result of ``run``, and end. The module fails at a Failure, and if the result has a ``msg``."""
     try:
         result = run(Asked(module.params, module.check_mode, module.warn))
     except Failure as failure:

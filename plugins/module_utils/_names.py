@@ -37,12 +37,12 @@ _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
 def is_absolute(path: str) -> bool:
-    """Whether a path begins at `/`, and is such as a file system takes."""
+    """Whether a path begins at ``/``, and is such as a file system takes."""
     return path.startswith("/") and "\0" not in path
 
 
 def path_problem(path: str) -> str:
-    """What is wrong with a path, and how to write it; empty for one that leads down from `/` by names alone."""
+    """What is wrong with a path, and how to write it; empty for one that leads down from ``/`` by names alone."""
     if not is_absolute(path):
         return "is not absolute: write it from '/' on"
     normal = "/" + posixpath.normpath(path).lstrip("/")
@@ -50,7 +50,7 @@ def path_problem(path: str) -> str:
 
 
 def folder_problem(path: str) -> str:
-    """The same for the path of a folder of its own, which `/` is not."""
+    """The same for the path of a folder of its own, which ``/`` is not."""
     return path_problem(path) or ("is no folder of its own: choose another" if path == "/" else "")
 
 
@@ -60,7 +60,7 @@ def is_store_path(path: str) -> bool:
 
 
 def check_store_path(path: str, option: str) -> None:
-    """Failure unless a path is that of a store by its name; `option` is where the user wrote it."""
+    """Failure unless a path is that of a store by its name; ``option`` is where the user wrote it."""
     if not is_store_path(path):
         raise Failure(
             f"'{path}' is not a store of implementations: the path must be absolute and end in '{STORE}'."

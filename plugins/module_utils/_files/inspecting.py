@@ -34,10 +34,11 @@ def group_name(gid: int) -> str:
 
 
 def look(path: str) -> dict[str, Any] | None:
-    """`kind` (`file`, `directory`, `link`, `other`), `owner`, `group`, `mode` (as in "0644"), and a file's `sha256`.
+    """``kind`` (``file``, ``directory``, ``link``, ``other``), ``owner``, ``group``, ``mode`` (as in "0644"), and a
+    file's ``sha256``.
 
-    None where nothing is. `sha256` is None for what is no file, and for a file that cannot be read. OSError: the path
-    cannot be reached.
+    None where nothing is. ``sha256`` is None for what is no file, and for a file that cannot be read. OSError: the
+    path cannot be reached.
     """
     try:
         status = os.lstat(path)
@@ -76,4 +77,4 @@ def _looked_at(path: str) -> dict[str, Any] | None:
     try:
         return look(path)
     except OSError as error:
-        raise Failure("%s cannot be reached: %s." % (path, error.strerror)) from error
+        raise Failure(f"{path} cannot be reached: {error.strerror}.") from error

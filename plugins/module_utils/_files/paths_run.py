@@ -14,8 +14,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules im
 def run(asked: Asked, run_command: Callable[..., Any], backup: Callable[[str], str]) -> dict[str, Any]:
     """Look at all paths, then change what is to be changed, unless in check mode.
 
-    ``run_command`` and ``backup`` are Ansible's own. The result, with `msg` where sudo does not allow what it should.
-    Failure: nothing was changed.
+    ``run_command`` and ``backup`` are Ansible's own. The result, with ``msg`` where sudo does not allow what it
+    should. Failure: nothing was changed.
     """
     params = asked.params
     changes = placing.plan(_wanted(params), asked.check_mode)

@@ -28,11 +28,11 @@ _KINDS = {"file": "a file", "directory": "a directory", "link": "a symbolic link
 
 
 class Wanted(NamedTuple):
-    """What is to be at a path: `state` is `file`, with this `content`, `directory` or `absent`.
+    """What is to be at a path: ``state`` is ``file``, with this ``content``, ``directory`` or ``absent``.
 
-    `owner`, `group` and `mode` (as in "0644") that are None stay as they are. `validate`: a program with arguments,
-    which gets the path of the new file as the last one. A file without this `mark` in it is kept when it is replaced.
-    ``where`` is its place in the user's lists, with a dot, as messages name it.
+    ``owner``, ``group`` and ``mode`` (as in "0644") that are None stay as they are. ``validate``: a program with
+    arguments, which gets the path of the new file as the last one. A file without this ``mark`` in it is kept when
+    it is replaced. ``where`` is its place in the user's lists, with a dot, as messages name it.
     """
 
     path: str
@@ -47,9 +47,9 @@ class Wanted(NamedTuple):
 
 
 class Change(NamedTuple):
-    """What is to be changed at a path: `CREATED`, `REMOVED`, or which of content, owner, group and mode.
+    """What is to be changed at a path: ``CREATED``, ``REMOVED``, or which of content, owner, group and mode.
 
-    `found` is what `inspecting.look` tells. `owner`: numbers of user and group, -1 where they stay as they are.
+    ``found`` is what ``inspecting.look`` tells. ``owner``: numbers of user and group, -1 where they stay as they are.
     """
 
     wanted: Wanted
@@ -76,7 +76,7 @@ class Change(NamedTuple):
 
 
 def differences(found: dict[str, Any] | None, wanted: Wanted) -> list[str]:
-    """The words of a `Change`; none where all is right. Failure: something else is in the way."""
+    """The words of a ``Change``; none where all is right. Failure: something else is in the way."""
     if wanted.state == "absent":
         return [REMOVED] if found else []
     if found is None:
@@ -131,7 +131,7 @@ def _stays(change: Change, changes: Mapping[str, Change]) -> bool:
 
 
 def _normal(item: Wanted) -> Wanted:
-    """The same with names for numbers, and four digits for a mode, as `inspecting.look` tells them."""
+    """The same with names for numbers, and four digits for a mode, as ``inspecting.look`` tells them."""
     problem = _names.path_problem(item.path)
     if problem:
         raise Failure(f"{item.where}path {item.path!r} {problem}.")
@@ -173,7 +173,7 @@ def _number(name: str | None, look_up: Callable[[str], int], what: str, path: st
 
 
 def difference(change: Change) -> dict[str, Any]:
-    """A change as Ansible shows it with `--diff`."""
+    """A change as Ansible shows it with ``--diff``."""
     before, after = _text_before(change), _text_after(change)
     return {"before_header": change.wanted.path, "after_header": change.wanted.path, "before": before, "after": after}
 
@@ -210,8 +210,8 @@ def carry_out(
 ) -> list[str]:
     """Make the changes; the paths of the copies of others' files.
 
-    `run` runs a program: exit status, stdout, stderr. `keep` makes a copy of a file beside it. Failure while new files
-    are written or validated: nothing was changed.
+    ``run`` runs a program: exit status, stdout, stderr. ``keep`` makes a copy of a file beside it. Failure while new
+    files are written or validated: nothing was changed.
     """
     with contextlib.ExitStack() as undo:
         new = [change for change in changes if change.wanted.state == "directory" and change.found is None]

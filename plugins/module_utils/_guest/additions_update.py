@@ -26,9 +26,10 @@ _NO_CD = (
 
 
 def run(asked: Asked) -> dict[str, Any]:
-    """Install, unless in check mode. The result, with `msg` where the installer failed.
+    """Install, unless in check mode. The result, with ``msg`` where the installer failed.
 
-    Failure: an option is wrong, the image is not such as is allowed, or something that the installer needs is missing.
+    Failure: an option is wrong, the image is not such as is allowed, or something that the installer needs is
+    missing.
     """
     options, guest = asked.params, Guest()
     limits = additions_versions.limits(options["minimum_version"], options["bad_versions"])

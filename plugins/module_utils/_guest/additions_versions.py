@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Guest Additions: reading a version, and what is known to be wrong with one.
 
-Pure. The forms of a version are those of `VBoxService --version`, of /sys/module/vboxguest/version and of the guest
+Pure. The forms of a version are those of ``VBoxService --version``, of /sys/module/vboxguest/version and of the guest
 property /VirtualBox/GuestAdd/Version.
 """
 
@@ -35,7 +35,7 @@ _BROKEN = (
 
 
 class Version(NamedTuple):
-    """A version of the Guest Additions, such as `7.2.22_Debianr175245`."""
+    """A version of the Guest Additions, such as ``7.2.22_Debianr175245``."""
 
     full: str
     numbers: tuple[int, ...]
@@ -44,7 +44,7 @@ class Version(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The bare number, such as `7.2.22`."""
+        """The bare number, such as ``7.2.22``."""
         return ".".join(map(str, self.numbers))
 
     @property
@@ -54,7 +54,7 @@ class Version(NamedTuple):
 
     @property
     def origin(self) -> str:
-        """`oracle` for Oracle's own build, `distribution` where a distribution put its name behind the number."""
+        """``oracle`` for Oracle's own build, ``distribution`` where a distribution put its name behind the number."""
         named = [suffix for suffix in self.suffixes if not _PRERELEASE.fullmatch(suffix)]
         return DISTRIBUTION if named else ORACLE
 
@@ -108,7 +108,7 @@ class Range(NamedTuple):
 
 
 def parse_range(text: str) -> Range:
-    """A version, such as `6.1.0`, or a range of them, such as `6.1.0-6.1.8`.
+    """A version, such as ``6.1.0``, or a range of them, such as ``6.1.0-6.1.8``.
 
     Failure: it is neither.
     """
@@ -151,7 +151,7 @@ def problem(version: Version | None, origin: str | None, refused: Limits) -> str
     """What is wrong with these Guest Additions and what to do, or None.
 
     The driver of the Linux kernel itself calls itself 6.0.0 for ever, and no version of it is known to be bad: with
-    origin `mainline` the version is not judged.
+    origin ``mainline`` the version is not judged.
     """
     if origin is None:
         return "No Guest Additions were found. Install them, or a kernel that has the drivers vboxguest and vboxsf."

@@ -14,7 +14,7 @@ MODULES_LOAD_TEXT = f"# VirtualBox shared folders. Written by the Ansible collec
 def modules(text: str, whole_lines: bool) -> list[str]:
     """The modules that a file of modules-load.d(5), or /etc/modules, has loaded at boot.
 
-    systemd takes a whole line for a name; with `whole_lines` false, options may follow it, as other inits have it.
+    systemd takes a whole line for a name; with ``whole_lines`` false, options may follow it, as other inits have it.
     """
     lines = [line.strip() for line in text.split("\n")]
     names = [line for line in lines if line and line[0] not in "#;"]

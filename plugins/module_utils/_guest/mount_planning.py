@@ -1,7 +1,8 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Making a guest's mounts as they are wanted: `survey` looks and decides, a `Run` acts, and undoes what half worked."""
+"""Making a guest's mounts as they are wanted: ``survey`` looks and decides, a ``Run`` acts, and undoes what half
+worked."""
 
 from __future__ import annotations
 
@@ -52,7 +53,7 @@ class FileChange(NamedTuple):
 class Unmounting(NamedTuple):
     """What has to go from a path: its vboxsf mounts with their options, the visible one first.
 
-    `silent`: the visible one does not answer. `stop`: systemd is to wait for no more accesses.
+    ``silent``: the visible one does not answer. ``stop``: systemd is to wait for no more accesses.
     """
 
     layers: list[tuple[live_mounts.Live, tuple[str, ...]]]
@@ -63,7 +64,7 @@ class Unmounting(NamedTuple):
 class Plan(NamedTuple):
     """What a run does, and what it reports.
 
-    `systemd`: it mounts, at the first access. `reports`: path to share, state, changes and reasons.
+    ``systemd``: it mounts, at the first access. ``reports``: path to share, state, changes and reasons.
     """
 
     systemd: bool
@@ -107,7 +108,7 @@ class Plan(NamedTuple):
 
 
 class _Survey:
-    """One look at a guest; `plan` says what has to be done for a request."""
+    """One look at a guest; ``plan`` says what has to be done for a request."""
 
     def __init__(self, guest: Guest, request: Request) -> None:
         self.guest = guest

@@ -18,7 +18,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules im
 
 
 def run(asked: Asked) -> dict[str, Any]:
-    """Look at the guest, decide, and unless in check mode act. The result, with `msg` where something failed."""
+    """Look at the guest, decide, and unless in check mode act. The result, with ``msg`` where something failed."""
     commands: list[list[str]] = []
     try:
         with contextlib.nullcontext() if asked.check_mode else replacing.locked(mount_planning.LOCK):
@@ -42,7 +42,7 @@ def _request(asked: Asked) -> mount_planning.Request:
     for name, where in missing.items():
         if not asked.check_mode:
             raise Failure(f"{where}owner '{name}' is no user of this machine. Create the user first.")
-        asked.warn("There is no user '%s' yet, whose numbers the options of a mount will have." % name)
+        asked.warn(f"There is no user '{name}' yet, whose numbers the options of a mount will have.")
     return mount_planning.Request(
         [_mount(entry) for entry in entries if entry["state"] == "present"],
         [Gone(entry["path"], entry["share"], entry["where"]) for entry in entries if entry["state"] == "absent"],
@@ -61,6 +61,6 @@ def _user(name: str) -> pwd.struct_passwd | None:
 
 def _mount(entry: Mapping[str, Any]) -> Mount:
     user = _user(entry["owner"]) if entry["owner"] else None
-    owner = ("uid=%d" % user.pw_uid, "gid=%d" % user.pw_gid) if user else ()
+    owner = (f"uid={user.pw_uid}", f"gid={user.pw_gid}") if user else ()
     options = (*entry["options"], *owner)
     return Mount(entry["share"], entry["path"], entry["writable"], options, entry["store"], entry["where"])

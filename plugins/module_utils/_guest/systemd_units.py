@@ -16,7 +16,7 @@ _WRITTEN = f"# Written by the Ansible collection {_names.MARK}.\n"
 
 
 def unit(path: str, kind: str) -> str:
-    """The name of systemd's unit for a path, as `systemd-escape --path --suffix=KIND` gives it."""
+    """The name of systemd's unit for a path, as ``systemd-escape --path --suffix=KIND`` gives it."""
     raw = path.strip("/").encode("utf-8", "surrogateescape")
     name = "".join(
         "-" if byte == 0x2F else chr(byte) if byte in _PLAIN and (byte != 0x2E or index) else f"\\x{byte:02x}"

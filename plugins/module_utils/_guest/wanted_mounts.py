@@ -94,7 +94,7 @@ def _takes(pattern: re.Pattern[str], value: str) -> bool:
 
 
 def check_options(mount: Mount, mainline: bool = False) -> None:
-    """Failure unless both drivers take its options and the x bit survives; `mainline`: only that driver counts.
+    """Failure unless both drivers take its options and the x bit survives; ``mainline``: only that driver counts.
 
     What is no store may be kept from everybody but its owner.
     """

@@ -20,7 +20,7 @@ _OTHERS_WRITE = 0o022
 
 
 class Store(NamedTuple):
-    """The store of a group. `empty`: nothing is in it, nor beside it."""
+    """The store of a group. ``empty``: nothing is in it, nor beside it."""
 
     group: str
     path: str
@@ -28,7 +28,8 @@ class Store(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """`make`: folders to make, the outermost first, each with its mode. `remove`: those to remove, innermost first."""
+    """``make``: folders to make, the outermost first, each with its mode. ``remove``: those to remove, innermost
+    first."""
 
     stores: list[Store]
     make: list[tuple[str, int]]
@@ -143,8 +144,8 @@ def run(asked: Asked) -> dict[str, Any]:
         "stores": [store._asdict() for store in plan.stores],
         "user_group": inspecting.group_name(os.getegid()),
         "diff": {
-            "before": "".join("%s\n" % folder for folder in sorted(plan.remove)),
-            "after": "".join("%s\n" % folder for folder, _mode in plan.make),
+            "before": "".join(f"{folder}\n" for folder in sorted(plan.remove)),
+            "after": "".join(f"{folder}\n" for folder, _mode in plan.make),
             "before_header": "folders",
             "after_header": "folders",
         },

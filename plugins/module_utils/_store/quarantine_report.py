@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What the module `store_quarantine` is asked and tells, with lists that no names can make longer than a bound."""
+"""What the module ``store_quarantine`` is asked and tells, with lists that no names can make longer than a bound."""
 
 from __future__ import annotations
 
@@ -55,5 +55,5 @@ def _result(moved: Sequence[Mapping[str, str]], left: Sequence[quarantine.Left])
         "moved_left_out": len(moved) - len(kept),
         "not_moved": kept_left,
         "not_moved_left_out": len(left) - len(kept_left),
-        "diff": {key: "".join("%s\n" % move[end] for move in kept) for key, end in ends},
+        "diff": {key: "".join(f"{move[end]}\n" for move in kept) for key, end in ends},
     }

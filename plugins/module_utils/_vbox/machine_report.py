@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The machines of a VirtualBox user, as the module `machine_info` tells them."""
+"""The machines of a VirtualBox user, as the module ``machine_info`` tells them."""
 
 from __future__ import annotations
 
@@ -46,13 +46,13 @@ def told(machines: Sequence[Machine], folders: Folders, warn: Callable[[str], No
         for share in ours[machine.uuid]:
             if not share.ours:
                 warn(
-                    "machine %s: share '%s' (path '%s', writable) is one of this collection by its name and"
-                    " path, and has no mark. A restored snapshot may have brought it back. share.yml and"
-                    " unshare.yml put that right." % (machine.label, share.name, share.path)
+                    f"machine {machine.label}: share '{share.name}' (path '{share.path}', writable) is one of this"
+                    " collection by its name and path, and has no mark. A restored snapshot may have brought it back."
+                    " share.yml and unshare.yml put that right."
                 )
         found = planning.others(machine, planning.Wanted(exclusive=True, folders=folders), targets, mounts)
         for other in found:
-            warn("machine %s: %s. Remove it if nobody means it." % (machine.label, other.text))
+            warn(f"machine {machine.label}: {other.text}. Remove it if nobody means it.")
         result.append(as_dict(machine, ours[machine.uuid], {other.share: other.folder for other in found}))
     return result
 
