@@ -369,11 +369,12 @@ def missing(settings: Settings, found: t.Mapping[str, t.Any], version: str = "")
     """What machines lack of what is written, by what Vagrant has: C(home), and C(machines) with folders and calls."""
     writer = _written(settings, version)
     machines = found["machines"]
-    lacks = ["there is no machine"] * (not machines)
+    lacks = [] if machines else ["there is no machine"]
     lacks += [f"machine {name!r} is not there" for name in settings.machines if name not in machines]
     for name in settings.machines or machines:
         lack = _has(machines[name], writer, found["home"]) if name in machines else ""
-        lacks += [f"machine {name!r} has {lack}"] * bool(lack)
+        if lack:
+            lacks.append(f"machine {name!r} has {lack}")
     return lacks
 
 

@@ -118,7 +118,8 @@ def _marks(line: Line) -> tuple[list[str], list[str], bool]:
     for opening, closings in _BLOCK_WORDS:
         for word, found in [(opening, opens), *((closing, closes) for closing in closings)]:
             name, count = re.subn(f"(?<![A-Za-z0-9]){word}(?![A-Za-z0-9])", opening + " …", text, flags=re.IGNORECASE)
-            found += [name.lower()] * (count == 1)
+            if count == 1:
+                found.append(name.lower())
     return ([], [], False) if opens and closes else (opens, closes, bool(_IN_CAPITALS.search(text)))
 
 

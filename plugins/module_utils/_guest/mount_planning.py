@@ -279,7 +279,7 @@ class _Survey:
             if not missing and not layers and not above:
                 mount_points.check_empty(mount.path)
             self.make += [folder for folder in missing if folder not in self.make]
-            report["changes"] += ["folder created"] * bool(missing) + ["mounted"]
+            report["changes"] += ["folder created", "mounted"] if missing else ["mounted"]
             report["reasons"].append("it is not mounted")
         else:
             has = effective_options.effective(
@@ -287,12 +287,15 @@ class _Survey:
             )
             wish = effective_options.wanted_options(mount)
             error = silence(mount.path)
-            report["reasons"] += [f"share {ours[-1].source} is mounted"] * (ours[-1].source != mount.share)
-            report["reasons"] += ["its options are " + ",".join(has)] * (has != wish)
-            report["reasons"] += [f"it does not answer: {error}"] * bool(error)
-            report["reasons"] += [f"{len(ours)} shares are mounted over one another"] * (len(ours) > 1)
-            report["reasons"] += ["systemd does not wait for its first access"] * (not waits)
-            report["reasons"] += ["the share that it is mounted in is unmounted"] * above
+            reasons = [
+                (f"share {ours[-1].source} is mounted", ours[-1].source != mount.share),
+                ("its options are " + ",".join(has), has != wish),
+                (f"it does not answer: {error}", error),
+                (f"{len(ours)} shares are mounted over one another", len(ours) > 1),
+                ("systemd does not wait for its first access", not waits),
+                ("the share that it is mounted in is unmounted", above),
+            ]
+            report["reasons"] += [reason for reason, holds in reasons if holds]
             if not report["reasons"]:
                 return
             if foreign:
@@ -305,7 +308,8 @@ class _Survey:
             report["changes"] += ["unmounted", "mounted"]
             waits = waits and not stop
         self.to_mount.append(mount)
-        self.waiting_after += [systemd_units.unit(mount.path, "automount") + "\n"] * (not waits)
+        if not waits:
+            self.waiting_after.append(systemd_units.unit(mount.path, "automount") + "\n")
         self.live_after.append(
             effective_options.line_of(mount.share, mount.path, effective_options.wanted_options(mount))
         )

@@ -113,7 +113,8 @@ def _lost_time(folder: str, times: tuple[int, ...]) -> str | None:
 
 def _in_seconds(nanoseconds: int) -> str:
     whole, rest = divmod(abs(nanoseconds), 10**9)
-    return f"{'-' * (nanoseconds < 0)}{whole}.{rest:09d}"
+    sign = "-" if nanoseconds < 0 else ""
+    return f"{sign}{whole}.{rest:09d}"
 
 
 def _rename(folder: str) -> None:

@@ -154,7 +154,7 @@ def read_mounts() -> list[live_mounts.Live]:
 
 
 def places(path: str, mounts: Sequence[live_mounts.Live]) -> list[tuple[str, str]]:
-    """Where a folder is, and what is mounted in it: file systems, each with its path there. ``mounts``: visible ones."""
+    """Where a folder is, and what is mounted in it: file systems, each with its path there."""
     device, root, point = "", "/", "/"
     for mount in mounts:
         if is_within(path, mount.path) and len(mount.path) >= len(point):
