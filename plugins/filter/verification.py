@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, number, plain
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
@@ -222,4 +223,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"verification": verification}
+        return {"verification": harmless(verification)}
