@@ -16,6 +16,8 @@ from ansible.errors import AnsibleError
 from ansible.release import __version__
 from ansible.utils.unsafe_proxy import wrap_var
 
+T = t.TypeVar("T")
+
 OLDEST = (2, 16)
 """As in C(requires_ansible)."""
 
@@ -30,12 +32,13 @@ def check(version: str) -> None:
         )
 
 
-def no_template(value: t.Any) -> t.Any:
+def no_template(value: T) -> T:
     """The value, in which Ansible takes no text for a template, whoever wrote it.
 
     Since ansible-core 2.19 a text is a template only where it is marked as one. Before, it is unless it is marked.
     """
-    return value if hasattr(template, "trust_as_template") else wrap_var(value)
+    harmless: T = value if hasattr(template, "trust_as_template") else wrap_var(value)
+    return harmless
 
 
 check(__version__)
