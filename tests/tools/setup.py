@@ -291,7 +291,9 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
     targets = targets_for(pythons, cache, everything, str(oldest)) if "units" in commands else {}
     paths = {version: one.path for version, one in targets.items()}
     folders = tuple(dict.fromkeys(os.path.dirname(python) for python in pythons.values()))
-    tester = AnsibleTest(cache / "home", commands, tuple(one.path for one in environments.values()), paths, folders)
+    versions = tuple(".".join(map(str, version)) for version in pythons)
+    used = tuple(one.path for one in environments.values())
+    tester = AnsibleTest(cache / "home", commands, used, paths, versions, folders)
     images = [Image(name, cache, oldest if parts.NEEDS[name].ansible else None)
               for name in parts.NEEDS if name in needs and parts.NEEDS[name].build]  # fmt: skip
     absent = [one for one in [*environments.values(), *targets.values()] if not one.marker.exists()]
@@ -320,7 +322,7 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
         cache=str(cache),
         environments={name: str(one.path) for name, one in environments.items()},
         targets={name: str(path) for name, path in paths.items()},
-        pythons={".".join(map(str, version)): python for version, python in pythons.items()},
+        pythons=dict(zip(versions, pythons.values(), strict=True)),
         collections=str(collections),
         home=str(cache / "home"),
         broken=failed,
