@@ -69,14 +69,15 @@ def _replaced(pattern: str, words: str, message: str, value: t.Callable[[str], o
     return re.sub(pattern, told, message)
 
 
-def too_long(role: str, module: str, seconds: int, value: t.Callable[[str], object]) -> str | None:
-    """What it means that Ansible ended a task after so many seconds, or None where no variable of the role says so."""
+def too_long(role: str, module: str, seconds: int, value: t.Callable[[str], object]) -> str:
+    """What it means that Ansible ended a task after so many seconds, with the variable of the role that says so."""
     name, more = LIMITS.get(role, ("", 0))
-    if not name or str(value(name)) != str(seconds - more):
-        return None
+    longer = ""
+    if name and str(value(name)) == str(seconds - more):
+        longer = f" Where it needs longer, raise {name} (now {seconds - more})."
     return (
-        f"Timed out after {seconds} seconds: the module {module} had not ended by then. Where it needs longer, raise "
-        f"{name} (now {seconds - more}). If nothing at all answers there, see what that machine does."
+        f"Timed out after {seconds} seconds: the module {module} had not ended by then.{longer} If nothing at all"
+        " answers there, see what that machine does."
     )
 
 

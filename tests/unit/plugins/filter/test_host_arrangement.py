@@ -259,6 +259,14 @@ def test_a_guest_whose_variables_cannot_be_read_is_refused(arranged, trusted, va
     assert re.match(words, arranged(guests)["refused"]["w"])
 
 
+def test_a_fact_with_which_a_filter_fails_is_that_guests_failure(arranged, trusted):
+    template = trusted("{{ (site | default('{}') | from_json).group | default('g') }}")
+    guests = {"w": guest("readonly", cache_guest_group=template), "v": guest("readonly", cache_guest_machine="v")}
+    found = arranged(guests, facts={"w": {"site": "no JSON"}})
+    assert "guest 'w': cache_guest_group follows from facts" in found["refused"]["w"]
+    assert [one["machine"] for one in found["machines"]] == ["v"]
+
+
 def test_a_guest_that_is_not_in_the_inventory_is_named(inventory_of):
     with pytest.raises(AnsibleFilterError, match="guest 'x' is not in the inventory: correct cache_host_guests"):
         host_arrangement(["x"], inventory_of({}), "metal", STORE, DEFAULTS)
