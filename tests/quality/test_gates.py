@@ -16,7 +16,7 @@ from setup import REPOSITORY
 
 TOP_LEVEL = {
     *("FILES.json", "MANIFEST.json"),
-    *("LICENSES", "README.md", "changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
+    *("CHANGELOG.md", "LICENSES", "README.md", "changelogs", "docs", "meta", "playbooks", "plugins", "roles"),
 }
 
 RUN_TIME = ("playbooks", "plugins", "roles")
@@ -46,6 +46,9 @@ def test_antsibull_docs(tree: Path) -> None:
 @pytest.mark.lint
 def test_changelog(tree: Path) -> None:
     check(["antsibull-changelog", "lint"], cwd=tree)
+    written = (tree / "CHANGELOG.md").read_text(encoding="utf-8")
+    check(["antsibull-changelog", "generate"], cwd=tree, environment=with_collections(tree))
+    assert (tree / "CHANGELOG.md").read_text(encoding="utf-8") == written, "run antsibull-changelog generate"
 
 
 @pytest.mark.lint
@@ -96,6 +99,12 @@ def test_installed_tarball_documents_itself(tarball: Path, tree: Path, tmp_path:
     roles = {f"zeroinstall.virtualbox.{folder.name}" for folder in (tree / "roles").iterdir()}
     listed = json.loads(check([*doc, "role", "-l", "zeroinstall.virtualbox"], cwd=tmp_path, environment=only))
     assert set(listed) == roles
+
+
+def test_the_example_names_the_tarball(tarball: Path) -> None:
+    example = REPOSITORY / "docs" / "examples" / "vagrant" / "ansible_local" / "requirements.yml"
+    (collection,) = yaml.safe_load(example.read_text(encoding="utf-8"))["collections"]
+    assert Path(collection["name"]).name == tarball.name
 
 
 def test_galaxy_names_the_collections_that_are_used(environment: Path) -> None:
