@@ -122,6 +122,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/lab/test_install.py": ("additions",),
     "tests/quality/test_pylint.py": ("gates", "pylint"),
     "tests/quality/test_gates.py": ("gates",),
+    "tests/quality/test_forge.py": ("gates",),
     "tests/quality/test_installers.py": ("gates",),
     "tests/quality/test_waiting.py": (),
     "tests/quality/test_dialect.py": (),
