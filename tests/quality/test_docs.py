@@ -104,3 +104,16 @@ def test_ansible_takes_a_printed_command(line: str) -> None:
     words = shlex.split(line, comments=True)
     words = ["docs/examples/inventory.yml" if word == "inventory.yml" else word for word in words]
     check([*words, "--syntax-check"], cwd=REPOSITORY)
+
+
+@pytest.mark.parametrize(
+    "kind, folder", [("module", "plugins/modules"), ("filter", "plugins/filter"), ("role", "roles")]
+)
+def test_ansible_doc_prints_without_a_deprecation(
+    kind: str, folder: str, environment: Path, collections_path: Path
+) -> None:
+    names = [f"zeroinstall.virtualbox.{path.stem}" for path in sorted((REPOSITORY / folder).glob("[!_]*"))]
+    command = [environment / "bin" / "ansible-doc", "-t", kind, *names]
+    printed = check(command, cwd=REPOSITORY, environment={"ANSIBLE_COLLECTIONS_PATH": str(collections_path)})
+    assert all(name in printed for name in names)
+    assert "DEPRECATION WARNING" not in printed
