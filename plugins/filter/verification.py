@@ -21,22 +21,23 @@ author:
 extends_documentation_fragment:
   - zeroinstall.virtualbox.hostvars
 description:
-  - Turns what the role C(cache_verify) registered into lines for people, one for each host and for each guest with
-    problems, and into a message for each host and guest that has any.
-  - What machines answered is not believed. An answer of another shape is that machine's problem.
+  - Turns the results of the role C(cache_verify) into lines for people. There is one for each host, and one for each
+    guest with problems. It also makes a message for each host and guest with problems.
+  - The filter does not trust the answers of machines. An answer of another shape is a problem of that machine.
 options:
   _input:
-    description: Inventory names of the hosts and guests that were to be verified.
+    description: Inventory names of the hosts and guests of the verification.
     type: list
     elements: str
     required: true
   guests:
-    description: Which of the names are guests. They are left out unless their variable C(cache_verify_guests) is true.
+    description: >-
+      The names that are guests. The filter leaves a guest out unless its variable C(cache_verify_guests) is true.
     type: list
     elements: str
     default: []
   check_mode:
-    description: Whether this is check mode, so that what was to be moved was not.
+    description: Whether this is check mode, in which nothing was moved.
     type: bool
     default: false
 """
@@ -49,7 +50,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: RV(ignore:lines) for people, and RV(ignore:problems), a message for each name that has any.
+  description: RV(ignore:lines) for people, and RV(ignore:problems), a message for each name with problems.
   type: dict
 """
 

@@ -17,8 +17,9 @@ version_added: 0.2.0
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 description:
-  - Facts are what a machine says of itself, and Ansible prefers them to the variables of the inventory. Where facts
-    have a say in a variable, its value is the inventory's or the default. Otherwise it stays as it is.
+  - Facts are what a machine says about itself, and Ansible prefers them to the variables of the inventory. If facts
+    decide about a variable, the filter returns the inventory's value, or the default. Otherwise it returns the value
+    as it is.
 positional: _input, variable
 extends_documentation_fragment:
   - zeroinstall.virtualbox.hostvars
@@ -36,7 +37,7 @@ options:
     type: str
     required: true
   default:
-    description: The value where the inventory has none.
+    description: The value if the inventory has none.
     type: raw
     required: true
 """

@@ -10,12 +10,12 @@ module: additions_install
 short_description: Install Oracle's Guest Additions in a VirtualBox guest from their image
 version_added: 0.1.0
 description:
-  - Runs the installer on Oracle's image of Guest Additions, if the version on it is not the one that is installed.
-  - Where that version is installed without drivers for the running kernel, as after a kernel upgrade, only the drivers
-    are built.
-  - The installer's exit status is not believed. The drivers are looked at, the file that the running kernel would load
-    and the one that is loaded.
-  - The image is read, not mounted.
+  - Runs the installer on Oracle's image of Guest Additions, if the image has another version than the guest.
+  - If the guest has that version but no drivers for the running kernel, as after a kernel upgrade, the module only has
+    the drivers built.
+  - The module does not believe the installer's exit status. It looks at the driver's file that the running kernel would
+    load, and at the driver that is loaded.
+  - The module reads the image, and does not mount it.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -30,20 +30,20 @@ attributes:
 options:
   image:
     description:
-      - Path of the image, C(VBoxGuestAdditions.iso), in the guest. By default, the CD in the guest's drive.
-      - An image in the guest's drive is that of its host, and is trusted as such.
+      - Path of the image, C(VBoxGuestAdditions.iso), in the guest. The default is the CD in the guest's drive.
+      - The CD in the drive comes from the host, and the guest trusts its host.
     type: path
   sha256:
-    description: SHA-256 of O(image). Nothing of an image with another one is looked at or run.
+    description: SHA-256 of O(image). The module neither reads nor runs anything of an image with another SHA-256.
     type: str
   minimum_version:
-    description: An image with older Guest Additions is refused.
+    description: The module refuses an image with Guest Additions that are older than this version.
     type: str
     default: 4.2.0
   bad_versions:
     description:
-      - More versions to refuse, or ranges of them such as V(6.1.0-6.1.8), both ends included.
-      - 4.0.4 and 5.0.0 to 5.0.4 are always refused.
+      - More versions to refuse, or ranges such as V(6.1.0-6.1.8), with both ends included.
+      - The module always refuses 4.0.4 and 5.0.0 to 5.0.4.
     type: list
     elements: str
     default: []
@@ -54,7 +54,7 @@ options:
 notes:
   - The installer needs the headers of the running kernel, C(gcc), C(make), C(bzip2) and C(tar).
   - The installer unmounts shared folders. See RV(unmounted).
-  - Guest Additions of a distribution are not touched. If there are any, the module fails.
+  - The module does not touch Guest Additions of a distribution. If there are any, it fails.
 seealso:
   - module: zeroinstall.virtualbox.guest_info
   - module: zeroinstall.virtualbox.mounts
@@ -74,8 +74,8 @@ EXAMPLES = r"""
 RETURN = r"""
 operation:
   description: >-
-    What was done, or would be done in check mode: V(nothing), V(setup) (drivers were built for the running kernel) or
-    V(install).
+    What the module did, or would do in check mode. V(setup) means that it had drivers built for the running kernel.
+    Otherwise V(nothing) or V(install).
   returned: success
   type: str
   sample: install
@@ -96,13 +96,13 @@ restart:
   sample: Vboxguest 7.0.6 r155176 is still loaded, while vboxguest 7.2.22 r175245 is installed. Restart the guest.
 missing:
   description:
-    - What the installer needs and the guest does not have, and what to do. Outside check mode, it is a failure.
+    - What the installer needs and the guest does not have, and what to do. Outside check mode, the module fails.
   returned: success
   type: list
   elements: str
   sample: []
 unmounted:
-  description: Where shared folders were mounted that the installer unmounted.
+  description: The mount points of shared folders that the installer unmounted.
   returned: success
   type: list
   elements: str

@@ -10,9 +10,10 @@ module: group_stores
 short_description: Manage the stores that groups of VirtualBox guests share
 version_added: 0.1.0
 description:
-  - Makes a store for each group of guests, C(GROUP/0install.net/implementations) in O(path), and removes those of other
-    groups if they are empty. A store with anything in it, or beside it, is never removed.
-  - Everything belongs to the user who runs the module, as whom VirtualBox writes, and nobody else can enter O(path).
+  - Makes a store for each group of guests, C(GROUP/0install.net/implementations) in O(path). With O(exclusive=true) it
+    removes the stores of other groups, if they are empty. It never removes a store with anything in it or beside it.
+  - Everything belongs to the user who runs the module, because VirtualBox writes as this user. Nobody else can enter
+    O(path).
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -26,16 +27,16 @@ attributes:
     support: full
 options:
   path:
-    description: Folder of the groups. It is made with the first, and removed with the last one.
+    description: Folder of the groups. The module makes it with the first group, and removes it with the last one.
     type: path
     default: ~/.local/share/zeroinstall.virtualbox/groups
   names:
-    description: The groups that are to have a store.
+    description: The groups that get a store.
     type: list
     elements: str
     default: []
   exclusive:
-    description: Whether empty stores of groups that are not in O(names) are removed.
+    description: Whether to remove empty stores of groups that are not in O(names).
     type: bool
     default: false
 seealso:
@@ -55,7 +56,7 @@ path:
   type: str
   sample: /home/vm/.local/share/zeroinstall.virtualbox/groups
 stores:
-  description: The stores that were there before this run.
+  description: The stores that existed before this run.
   returned: success
   type: list
   elements: dict
@@ -71,7 +72,7 @@ stores:
       description: The store.
       type: str
     empty:
-      description: Whether nothing is in it, nor beside it.
+      description: Whether there is nothing in the store and nothing beside it.
       type: bool
 user_group:
   description: Name of the primary group of the user who ran the module.

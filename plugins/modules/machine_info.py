@@ -22,8 +22,8 @@ extends_documentation_fragment:
 options:
   machines:
     description:
-      - Names or UUIDs of the machines to read. All machines if not given.
-      - Machines that are not registered are left out of the result.
+      - Names or UUIDs of the machines to read. By default the module reads all machines.
+      - The result leaves out machines that are not registered.
     type: list
     elements: str
 seealso:
@@ -70,18 +70,18 @@ machines:
       description: Whether VirtualBox can read the machine's settings.
       type: bool
     problem:
-      description: Why the machine is inaccessible; otherwise empty.
+      description: Why the machine is inaccessible. Empty if it is accessible.
       type: str
     settings_file:
       description: Path of the machine's settings file.
       type: str
     additions_version:
       description:
-        - Version of the Guest Additions as the running guest reports it; otherwise empty.
+        - Version of the Guest Additions, as the running guest reports it. Empty if it reports none.
         - The driver in the mainline Linux kernel always reports V(6.0.0).
       type: str
     additions_revision:
-      description: Revision of the Guest Additions; empty if unknown.
+      description: Revision of the Guest Additions. Empty if unknown.
       type: str
     shares:
       description: Shared folders that the machine sees. Global ones are the same for all machines.
@@ -96,17 +96,17 @@ machines:
           type: str
         kind:
           description: >-
-            V(machine) for a permanent share of the machine, V(global) for one of all machines,
-            V(transient) for one that lasts until the machine is powered off.
+            V(machine) is a permanent share of the machine. V(global) is a share of all machines. V(transient) is a
+            share that lasts until the machine is powered off.
           type: str
         writable:
           description: Whether the guest may write.
           type: bool
         automount:
-          description: Whether the Guest Additions mount it by themselves.
+          description: Whether the Guest Additions mount the share by themselves.
           type: bool
         mount_point:
-          description: Where the Guest Additions mount it; empty for their default.
+          description: Where the Guest Additions mount it. Empty for their default.
           type: str
         symlink_policy:
           description: Which symlinks the guest may create. V(none) if not set.
@@ -116,12 +116,13 @@ machines:
           type: bool
         ours:
           description:
-            - Whether this collection set the share up, by its mark or, if it is writable, by its name and path.
+            - Whether this collection set the share up. The module sees that by the share's mark. It also knows a
+              writable share by its name and path.
           type: bool
         gives:
           description:
-            - The folder of O(folders), or of a share of this collection, that the guest gets by this share although the
-              collection did not set it up. Empty if there is none.
+            - If somebody else set the share up, the folder of O(folders), or of a share of this collection, that the
+              guest reaches through it. Otherwise empty.
           type: str
 """
 

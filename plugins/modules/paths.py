@@ -10,22 +10,22 @@ module: paths
 short_description: Put several files and directories in place, or remove them, in one run
 version_added: 0.1.0
 description:
-  - Brings files and directories to what is wanted, all in one run of one module.
-  - Everything is looked at first. Where something is in the way, an owner is missing or a path cannot be written,
-    nothing is changed. New files are written and validated beside the old ones, then put in place, each by one rename.
+  - Makes files and directories as you describe them, all in one run of one module.
+  - The module looks at everything first. If something is in the way, an owner is missing or a path cannot be written,
+    it changes nothing. It writes and validates new files beside the old ones. Then it puts each in place by one rename.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
   - zeroinstall.virtualbox.attributes
 options:
   present:
-    description: What is to be there. A folder that is missing stands before what is in it.
+    description: The files and directories that you want. List a missing folder before its files.
     type: list
     elements: dict
     default: []
     suboptions:
       path:
-        description: Absolute path. A symbolic link there is not followed.
+        description: Absolute path. The module does not follow a symbolic link there.
         type: str
         required: true
       state:
@@ -34,44 +34,45 @@ options:
         choices: [file, directory]
         default: file
       content:
-        description: The text of a file, which V(file) needs.
+        description: The text of the file. V(file) needs it.
         type: str
       owner:
-        description: Name or number of the user to whom it belongs. Without it, the owner stays.
+        description: Name or number of the owner. By default the owner stays.
         type: str
       group:
-        description: Name or number of the group to which it belongs. Without it, the group stays.
+        description: Name or number of the group. By default the group stays.
         type: str
       mode:
         description:
           - Octal digits, as in V("0644").
-          - Without it, the mode stays; new files have V("0644"), directories V("0755").
+          - By default the mode stays. New files get V("0644"), new directories V("0755").
         type: str
       validate:
         description:
-          - A program with its arguments, which gets the path of the new file as the last one.
-          - The file is not put in place where the program's exit status is not 0. Check mode does not run it.
+          - A program and its arguments. It gets the path of the new file as its last argument.
+          - If its exit status is not 0, the module does not put the file in place. Check mode does not run the program.
         type: list
         elements: str
         default: []
       mark:
         description:
-          - A text that is in every file that may be replaced.
-          - A file without it is somebody else's. A copy of it is kept beside the new one.
+          - A text that marks a file as yours.
+          - If the old file does not contain it, the file is somebody else's. Then the module keeps a copy of it beside
+            the new one.
         type: str
         default: ""
   absent:
     description:
-      - Absolute paths of what is to be removed, files, links as they are, and directories if nothing is left in them.
-      - A folder stands behind what is removed from it.
+      - Absolute paths to remove. The module removes files, links themselves, and directories that are empty then.
+      - List a folder after its files.
     type: list
     elements: str
     default: []
   sudo:
     description:
-      - A program that every user is to be allowed to run as another one by sudo, without a password.
-      - Once everything is in place, the module asks sudo itself, for users that the drop-in is for. If sudo does not
-        allow it, the module fails, and says why.
+      - A program that sudo lets every user run as another user, without a password.
+      - Once everything is in place, the module asks sudo itself about users that the drop-in is for. If sudo does not
+        allow it, the module fails and says why.
     type: dict
     suboptions:
       program:
@@ -83,16 +84,16 @@ options:
         type: str
         required: true
       file:
-        description: The drop-in that says so.
+        description: The drop-in with the rule.
         type: str
         required: true
 attributes:
   check_mode:
     support: full
-    details: A user or group that is not there is not refused, for a task before may be to create it.
+    details: Check mode accepts a missing user or group, because an earlier task may create it.
   diff_mode:
     support: full
-    details: Files beyond 100 KiB are shown by their size.
+    details: For a file above 100 KiB, the diff shows only the size.
   idempotent:
     support: full
 seealso:
@@ -130,20 +131,20 @@ EXAMPLES = r"""
 RETURN = r"""
 changes:
   description:
-    - What was changed, for each path at which something was.
+    - What the module changed, for each path that it changed.
     - C(created), C(removed), or some of C(content), C(owner), C(group) and C(mode).
   returned: success
   type: dict
   sample:
     /usr/local/lib/example/program: [content, mode]
 missing_users:
-  description: Users who are to own something and are not there. Outside check mode they are refused.
+  description: Owners that do not exist. Outside check mode, the module refuses them.
   returned: success
   type: list
   elements: str
   sample: [somebody]
 kept:
-  description: Copies of files that somebody else wrote, in whose places others are now.
+  description: Copies of files of somebody else that the module replaced.
   returned: success
   type: list
   elements: str

@@ -10,8 +10,8 @@ module: paths_info
 short_description: Read owner, mode and checksum of several paths at once
 version_added: 0.1.0
 description:
-  - Tells what is at each of several paths, in one run, so that a role can skip all that is right already.
-  - Symbolic links are not followed.
+  - Tells what is at each of several paths, in one run. So a role can skip everything that is right already.
+  - The module does not follow symbolic links.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -46,7 +46,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 paths:
-  description: What is at each path, or null where nothing is.
+  description: What is at each path, or null if there is nothing.
   returned: success
   type: dict
   sample:
