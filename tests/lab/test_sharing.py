@@ -35,12 +35,12 @@ FILES = (
 
 
 @pytest.fixture(scope="module")
-def fleet() -> Iterator[Fleet]:
+def fleet(environment: Path) -> Iterator[Fleet]:
     """A host and two guests with nothing shared but what the lab itself needs, and one package in the host's store.
 
     The host has a user beside root. g1 is never switched off: a guest forgets its files then.
     """
-    with Fleet("sharing", ("g1", "g2")).running(quiet=True) as made:
+    with Fleet("sharing", ("g1", "g2"), environment).running(quiet=True) as made:
         made.add_package("first")
         made.host("useradd", "--create-home", "vm")
         yield made

@@ -25,7 +25,7 @@ import pytest
 import zero
 from aging import age
 from labkit.waiting import HANG, until
-from setup import REPOSITORY
+from setup import REPOSITORY, with_ansible
 from zero import File, Folder, Link
 
 PLAYBOOK = "zeroinstall.virtualbox.verify"
@@ -79,7 +79,7 @@ class Fleet:
             [self.environment / "bin" / "ansible-playbook", "-i", inventory, playbook]
             + ["-e", json.dumps(variables), *arguments],
             cwd=self.root,
-            env={**os.environ, "HOME": str(home), **settings},
+            env={**os.environ, **with_ansible(self.environment), "HOME": str(home), **settings},
             stdin=subprocess.DEVNULL,
             stdout=file,
             stderr=subprocess.STDOUT,
