@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _packages
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 
 DOCUMENTATION = r"""
 name: additions_plan
@@ -17,7 +18,7 @@ version_added: 0.1.0
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 description:
-  - Decides by what a guest has whether anything is to be installed, and which packages of its distribution that needs.
+  - Decides whether a guest needs an installation, and which packages of its distribution that takes.
 options:
   _input:
     description: The guest, as RV(zeroinstall.virtualbox.guest_info#module:guest) has it.
@@ -25,9 +26,9 @@ options:
     required: true
   source:
     description:
-      - V(auto) is what is there if it is good, otherwise the distribution's packages if they bring drivers.
-      - V(mainline) is the driver of the Linux kernel. V(distribution) is that and the distribution's programs.
-      - V(iso) is Oracle's image.
+      - V(auto) takes a good driver that is there, and otherwise the distribution's packages, if they bring drivers.
+      - V(mainline) takes the driver of the Linux kernel. V(distribution) takes that and the distribution's programs.
+      - V(iso) takes Oracle's image.
     type: str
     choices: [auto, mainline, distribution, iso]
     required: true
@@ -42,8 +43,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(source), which is V(none), V(distribution) or V(iso); the C(packages) that this needs; C(where), the repository
-      that has them; and C(problem), which says why nothing can be done and what to do, or is null.
+    - C(source) is V(none), V(distribution) or V(iso). C(packages) are the packages that it needs. C(where) is the
+      repository that has them. C(problem) says why an installation is impossible and what to do, or is null.
   type: dict
 """
 
@@ -61,4 +62,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Names and functions."""
-        return {"additions_plan": additions_plan}
+        return {"additions_plan": harmless(additions_plan)}

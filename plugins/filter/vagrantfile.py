@@ -20,8 +20,8 @@ author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 description:
   - Turns the variables of the role C(vagrantfile) into Ruby for a Vagrantfile. Names and paths become literals, so
-    that nothing in them is ever run.
-  - Fails, naming the variable, if one of them is wrong or they do not fit together.
+    Ruby never runs anything in them.
+  - Fails and names the variable, if one of them is wrong or they do not fit together.
 options:
   _input:
     description: >-
@@ -30,11 +30,11 @@ options:
     type: dict
     required: true
   version:
-    description: What C(VBoxManage --version) prints on the host; empty if it is not known.
+    description: The output of C(VBoxManage --version) on the host. Empty if it is not known.
     type: str
     default: ""
   explain:
-    description: Whether to return what is wrong as RV(ignore:problem), instead of failing.
+    description: Whether to return an error as RV(ignore:problem), instead of failing.
     type: bool
     default: false
 """
@@ -60,7 +60,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The text, or with O(explain=true) a dictionary with RV(ignore:problem) where something is wrong.
+  description: The text. With O(explain=true), an error is a dictionary with RV(ignore:problem).
   type: raw
 """
 

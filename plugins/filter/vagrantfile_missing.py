@@ -11,6 +11,7 @@ import typing as t
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _vagrant
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 
 DOCUMENTATION = r"""
 name: vagrantfile_missing
@@ -19,23 +20,23 @@ version_added: 0.1.0
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 description:
-  - Says what machines of Vagrant lack of what the filter P(zeroinstall.virtualbox.vagrantfile#filter) writes for the
-    same variables.
+  - Compares machines of Vagrant with the text that the filter P(zeroinstall.virtualbox.vagrantfile#filter) writes for
+    the same variables, and names what is missing.
 options:
   _input:
     description: The variables, as P(zeroinstall.virtualbox.vagrantfile#filter) takes them.
     type: dict
     required: true
   found:
-    description: What the role C(vagrantfile) had Vagrant write down, as JSON. Empty if Vagrant wrote nothing down.
+    description: The JSON that Vagrant wrote for the role C(vagrantfile). Empty if Vagrant wrote none.
     type: str
     required: true
   version:
-    description: What C(VBoxManage --version) prints on the host; empty if it is not known.
+    description: The output of C(VBoxManage --version) on the host. Empty if it is not known.
     type: str
     default: ""
   text:
-    description: The Vagrantfile, in which lines are looked for that may be the reason.
+    description: The Vagrantfile. The filter looks for lines in it that may be the reason.
     type: str
     default: ""
 seealso:
@@ -51,7 +52,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: What is missing and the likely reason, or nothing.
+  description: What is missing and the likely reason. Empty if nothing is missing.
   type: str
 """
 
@@ -80,4 +81,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"vagrantfile_missing": vagrantfile_missing}
+        return {"vagrantfile_missing": harmless(vagrantfile_missing)}

@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, number, plain
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
@@ -20,22 +21,23 @@ author:
 extends_documentation_fragment:
   - zeroinstall.virtualbox.hostvars
 description:
-  - Turns what the role C(cache_verify) registered into lines for people, one for each host and for each guest with
-    problems, and into a message for each host and guest that has any.
-  - What machines answered is not believed. An answer of another shape is that machine's problem.
+  - Turns the results of the role C(cache_verify) into lines for people. There is one for each host, and one for each
+    guest with problems. It also makes a message for each host and guest with problems.
+  - The filter does not trust the answers of machines. An answer of another shape is a problem of that machine.
 options:
   _input:
-    description: Inventory names of the hosts and guests that were to be verified.
+    description: Inventory names of the hosts and guests of the verification.
     type: list
     elements: str
     required: true
   guests:
-    description: Which of the names are guests. They are left out unless their variable C(cache_verify_guests) is true.
+    description: >-
+      The names that are guests. The filter leaves a guest out unless its variable C(cache_verify_guests) is true.
     type: list
     elements: str
     default: []
   check_mode:
-    description: Whether this is check mode, so that what was to be moved was not.
+    description: Whether this is check mode, in which nothing was moved.
     type: bool
     default: false
 """
@@ -48,7 +50,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: RV(ignore:lines) for people, and RV(ignore:problems), a message for each name that has any.
+  description: RV(ignore:lines) for people, and RV(ignore:problems), a message for each name with problems.
   type: dict
 """
 
@@ -146,7 +148,10 @@ def read(variables: t.Mapping[str, t.Any]) -> Found:
 def moved(variables: t.Mapping[str, t.Any], check_mode: bool) -> str:
     """What was moved aside."""
     ones = items(variables.get("cache_verify_moved") or [], "moved")
-    total = len(ones) + int(number(variables.get("cache_verify_moved_more") or 0, "moved_left_out"))
+    more = variables.get("cache_verify_moved_more") or 0
+    if isinstance(more, str) and more.isdecimal():  # a sum that a task has set, before ansible-core 2.19
+        more = int(more)
+    total = len(ones) + int(number(more, "moved_left_out"))
     would = "would be moved" if check_mode else "moved"
     folders = {text(mapping(one, "moved").get("to"), "moved.to").rpartition("/")[0] for one in ones}
     return f"{count(total)} {would} aside to {first(sorted(folders), ', ', len(folders))}" if ones else ""
@@ -222,4 +227,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"verification": verification}
+        return {"verification": harmless(verification)}

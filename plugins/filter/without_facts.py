@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
@@ -16,8 +17,9 @@ version_added: 0.2.0
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 description:
-  - Facts are what a machine says of itself, and Ansible prefers them to the variables of the inventory. Where facts
-    have a say in a variable, its value is the inventory's or the default. Otherwise it stays as it is.
+  - Facts are what a machine says about itself, and Ansible prefers them to the variables of the inventory. If facts
+    decide about a variable, the filter returns the inventory's value, or the default. Otherwise it returns the value
+    as it is.
 positional: _input, variable
 extends_documentation_fragment:
   - zeroinstall.virtualbox.hostvars
@@ -35,7 +37,7 @@ options:
     type: str
     required: true
   default:
-    description: The value where the inventory has none.
+    description: The value if the inventory has none.
     type: raw
     required: true
 """
@@ -65,4 +67,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"without_facts": without_facts}
+        return {"without_facts": harmless(without_facts)}

@@ -83,6 +83,7 @@ def test_tarball_holds_what_is_needed_at_run_time(tarball: Path) -> None:
     assert not [name for name in packed if "__pycache__" in name or name.startswith("changelogs/fragments")]
 
 
+@pytest.mark.each_core
 def test_installed_tarball_documents_itself(tarball: Path, tree: Path, tmp_path: Path, environment: Path) -> None:
     path = tmp_path / "installed"
     only = {"ANSIBLE_COLLECTIONS_PATH": str(path)}

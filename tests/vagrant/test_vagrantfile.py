@@ -130,13 +130,12 @@ def test_vagrant_reads_every_variant(vagrant: Vagrant) -> None:
 
 
 def test_the_recipe_to_copy_is_what_the_role_writes(vagrant: Vagrant) -> None:
-    """Of README.md and docs/vagrant.md, for who has no Ansible."""
-    pages = [(REPOSITORY / page).read_text(encoding="utf-8") for page in ("README.md", "docs/vagrant.md")]
-    recipes = re.findall(r"^```ruby\n(Vagrant\.configure.*?)^```$", "".join(pages), re.MULTILINE | re.DOTALL)
-    assert len(recipes) == 2
-    folders = [project(vagrant.folder / str(number), part) for number, part in enumerate([text(), *recipes])]
-    role, *copied = vagrant.read(*folders).values()
-    assert copied == [role, role]
+    """The one in docs/vagrant.md, for a user without Ansible."""
+    page = (REPOSITORY / "docs/vagrant.md").read_text(encoding="utf-8")
+    (recipe,) = re.findall(r"^```ruby\n(Vagrant\.configure.*?)^```$", page, re.MULTILINE | re.DOTALL)
+    folders = [project(vagrant.folder / str(number), part) for number, part in enumerate([text(), recipe])]
+    role, copied = vagrant.read(*folders).values()
+    assert copied == role
 
 
 def test_other_providers_see_nothing_of_it(vagrant: Vagrant) -> None:

@@ -194,14 +194,18 @@ def compile_collection(root: Path, layer: Path, work: Path) -> None:
 
 
 def imported(sources: dict[str, bytes], *paths: str) -> list[str]:
-    """The names in this collection's module_utils that these files import, and what those import, those first."""
+    """The files in this collection's module_utils that these files import, and what those import, those first.
+
+    Each by its path in there, without its suffix: a file may be imported whole, or names of it.
+    """
     found: list[str] = []
     prefix = MODULE_UTILS.replace("/", ".")
     for path in paths:
         for node in ast.walk(ast.parse(sources[path])):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(prefix):
-                tail = (node.module or "").removeprefix(prefix).lstrip(".")
-                for name in [tail] if tail else [alias.name for alias in node.names]:
+                tail = (node.module or "").removeprefix(prefix).lstrip(".").replace(".", "/")
+                inside = [f"{tail}/{alias.name}".lstrip("/") for alias in node.names]
+                for name in [name if f"{MODULE_UTILS}/{name}.py" in sources else tail for name in inside]:
                     found += imported(sources, f"{MODULE_UTILS}/{name}.py")
                     found.append(name)
     return list(dict.fromkeys(found))
