@@ -171,6 +171,8 @@ commands:
   sample: [[mount, -t, vboxsf, -o, "ro,nodev,nosuid", --, ZeroInstall, /var/cache/0install.net/implementations]]
 """
 
+import functools
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import mounting
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
@@ -202,7 +204,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    answer(module, mounting.run)
+    answer(module, functools.partial(mounting.run, label=module.set_default_selinux_context))
 
 
 if __name__ == "__main__":

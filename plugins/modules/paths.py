@@ -189,7 +189,12 @@ def main():
         },
         supports_check_mode=True,
     )
-    answer(module, functools.partial(paths_run.run, run_command=module.run_command, backup=module.backup_local))
+    means = {
+        "run_command": module.run_command,
+        "backup": module.backup_local,
+        "label": module.set_default_selinux_context,
+    }
+    answer(module, functools.partial(paths_run.run, **means))
 
 
 if __name__ == "__main__":

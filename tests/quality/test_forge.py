@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What the forge reads in .github, which cannot run here; and what its release checks before it builds."""
+"""What the forge reads in .github, which cannot run here; what its release checks first; and the hooks of git."""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -83,3 +84,9 @@ def test_another_version_cannot_be_released(ready: Path) -> None:
 def test_a_fragment_that_is_left_keeps_from_a_release(ready: Path) -> None:
     (ready / "changelogs" / "fragments" / "late.yml").touch()
     assert problems("1.2.0", ready) == ["fragments are not in the changelog yet: late.yml"]
+
+
+def test_a_hook_of_git_runs_the_tests_own_tools(tmp_path: Path) -> None:
+    variables = {"PRE_COMMIT_HOME": str(tmp_path)}
+    output = check(["pre-commit", "run", "ruff-check", "--all-files"], cwd=REPOSITORY, environment=variables)
+    assert re.search(r"^ruff check\.+Passed$", output, re.MULTILINE)

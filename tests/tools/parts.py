@@ -65,9 +65,11 @@ class Need:
 
 ANSIBLE_TEST = frozenset({"sanity", "pylint", "units"})
 """Needs that are environments of ansible-test."""
+TOOLS = frozenset({"docs"})
+"""Needs that are an environment with what the file of that name in tests/requirements says."""
 
 NEEDS: Mapping[str, Need] = {
-    **{name: Need() for name in sorted(ANSIBLE_TEST)},
+    **{name: Need() for name in sorted(ANSIBLE_TEST | TOOLS)},
     "gates": Need(("git", "shellcheck")),
     "zero-install": Need(("0install-core", "acl", "attr", "e2fsprogs", "libcap2-bin", "locales", "util-linux")),
     # The package of dropbear has no service that would start by itself.
@@ -127,6 +129,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/quality/test_pylint.py": ("gates", "pylint"),
     "tests/quality/test_gates.py": ("gates",),
     "tests/quality/test_forge.py": ("gates",),
+    "tests/quality/test_docs_site.py": ("docs",),
     "tests/quality/test_installers.py": ("gates",),
     "tests/quality/test_waiting.py": (),
     "tests/quality/test_dialect.py": (),

@@ -11,16 +11,22 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files impo
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
 
-def run(asked: Asked, run_command: Callable[..., Any], backup: Callable[[str], str]) -> dict[str, Any]:
+def run(
+    asked: Asked, run_command: Callable[..., Any], backup: Callable[[str], str], label: Callable[[str, bool], Any]
+) -> dict[str, Any]:
     """Look at all paths, then change what is to be changed, unless in check mode.
 
-    ``run_command`` and ``backup`` are Ansible's own. The result, with ``msg`` where sudo does not allow what it
+    ``run_command``, ``backup``, and ``label``, which gives a path its default SELinux context, are Ansible's own. The
+    result, with ``msg`` where sudo does not allow what it
     should. Failure: nothing was changed.
     """
     params = asked.params
     changes = placing.plan(_wanted(params), asked.check_mode)
     diff = [placing.difference(change) for change in changes]
     kept = [] if asked.check_mode else placing.carry_out(changes, run_command, backup)
+    for change in changes:
+        if change.words == [placing.CREATED] and not asked.check_mode:
+            label(change.wanted.path, True)
     if params["sudo"] and not (changes and asked.check_mode):
         problem = sudo.problem(sudo.Rule(**params["sudo"]))
         if problem:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import pwd
-from typing import Any, Mapping
+from typing import Any, Callable, Mapping
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
@@ -17,8 +17,11 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.want
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
 
-def run(asked: Asked) -> dict[str, Any]:
-    """Look at the guest, decide, and unless in check mode act. The result, with ``msg`` where something failed."""
+def run(asked: Asked, label: Callable[[str, bool], Any]) -> dict[str, Any]:
+    """Look at the guest, decide, and unless in check mode act. The result, with ``msg`` where something failed.
+
+    ``label`` is Ansible's own way to give a path its default SELinux context.
+    """
     commands: list[list[str]] = []
     try:
         with contextlib.nullcontext() if asked.check_mode else replacing.locked(mount_planning.LOCK):
@@ -28,6 +31,9 @@ def run(asked: Asked) -> dict[str, Any]:
                 commands = plan.commands
             else:
                 mount_running.Run(guest, plan, commands).carry_out()
+                for change in plan.files:
+                    if change.before is None:
+                        label(change.path, True)
     except Failure as failure:
         return {"msg": str(failure), "commands": commands}
     for warning in plan.warnings:

@@ -156,3 +156,16 @@ def test_the_options_are_as_documented():
     documented = yaml.safe_load(mounts.DOCUMENTATION)["options"]["mounts"]["suboptions"]
     for name, spec in mounts.MOUNT.items():
         assert {key: documented[name].get(key) for key in spec} == spec
+
+
+def test_new_files_get_the_default_context_of_selinux(call, monkeypatch):
+    labelled = []
+    monkeypatch.setattr(
+        basic.AnsibleModule, "set_default_selinux_context", lambda _module, path, _changed: labelled.append(path)
+    )
+    files = [mount_planning.FileChange("/etc/fstab", "", "line"), mount_planning.FileChange("/etc/new", None, "text")]
+    planned = PLAN._replace(files=files)
+    call(planned=planned, mounts=[{"share": "s", "path": "/p"}], _ansible_check_mode=True)
+    assert labelled == []
+    call(planned=planned, mounts=[{"share": "s", "path": "/p"}])
+    assert labelled == ["/etc/new"]

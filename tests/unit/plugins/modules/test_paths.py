@@ -11,6 +11,7 @@ import stat
 
 import pytest
 import yaml
+from ansible.module_utils import basic
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import sudo
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import paths
 
@@ -237,3 +238,18 @@ def test_sudo_is_asked_once_all_is_in_place(run_module, monkeypatch, tmp_path):
     assert (failed, result["msg"], result["changed"]) == (True, "it is not read", False)
     monkeypatch.setattr(sudo, "problem", lambda _rule: None)
     assert run_module(paths.main, **options)[0] is False
+
+
+def test_what_is_new_gets_the_default_context_of_selinux(call, tmp_path, monkeypatch):
+    labelled = []
+    monkeypatch.setattr(
+        basic.AnsibleModule, "set_default_selinux_context", lambda _module, path, _changed: labelled.append(path)
+    )
+    folder, file = str(tmp_path / "folder"), str(tmp_path / "folder" / "file")
+    present = [{"path": folder, "state": "directory"}, {"path": file, "content": "one"}]
+    call(present, check_mode=True)
+    assert labelled == []
+    call(present)
+    assert labelled == [folder, file]
+    call([*present[:1], {"path": file, "content": "two"}])
+    assert labelled == [folder, file]
