@@ -639,7 +639,7 @@ def test_the_printed_play_writes_the_vagrantfile(role: Role) -> None:
     variables = {"vagrantfile_path": str(path), "ansible_python_interpreter": "/usr/bin/python3"}
     command = ["ansible-playbook", "-i", "workstation,", "-c", "local", "play.yml", "-e", json.dumps(variables)]
     check(command, cwd=role.folder, environment=role.vagrant.environment)
-    assert list(role.vagrant.read(path.parent)[str(path.parent)]["default"]["folders"]) == ["/vagrant", STORE]
+    assert STORE in role.vagrant.read(path.parent)[str(path.parent)]["default"]["folders"]
 
 
 def test_the_examples_are_read_by_vagrant(vagrant: Vagrant) -> None:
