@@ -132,15 +132,14 @@ def interruptible() -> t.Iterator[None]:
 class ActionModule(CleanAction):
     """Run the module; in the background, unless the user does that, or wants no progress."""
 
-    def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """The module's result."""
+    def _run(self, tmp: str | None, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         self._variables = task_vars or {}
         every = interval(self._task.args.get("progress", DEFAULT_INTERVAL))
         asynchronous = bool(self._task.async_val)
         if asynchronous or not every or self._task.args.get("progress_file") or self._connection.has_native_async:
-            return super().run(tmp, task_vars)
+            return super()._run(tmp, task_vars)
         result = self._in_background(every)
-        return super().run(tmp, task_vars) if result is None else result
+        return super()._run(tmp, task_vars) if result is None else result
 
     def _in_background(self, every: float) -> dict[str, t.Any] | None:
         """The module's result, or None, with a warning, if it did not start."""

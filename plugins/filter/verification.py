@@ -9,6 +9,7 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, number, plain
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
@@ -147,7 +148,10 @@ def read(variables: t.Mapping[str, t.Any]) -> Found:
 def moved(variables: t.Mapping[str, t.Any], check_mode: bool) -> str:
     """What was moved aside."""
     ones = items(variables.get("cache_verify_moved") or [], "moved")
-    total = len(ones) + int(number(variables.get("cache_verify_moved_more") or 0, "moved_left_out"))
+    more = variables.get("cache_verify_moved_more") or 0
+    if isinstance(more, str) and more.isdecimal():  # a sum that a task has set, before ansible-core 2.19
+        more = int(more)
+    total = len(ones) + int(number(more, "moved_left_out"))
     would = "would be moved" if check_mode else "moved"
     folders = {text(mapping(one, "moved").get("to"), "moved.to").rpartition("/")[0] for one in ones}
     return f"{count(total)} {would} aside to {first(sorted(folders), ', ', len(folders))}" if ones else ""
@@ -223,4 +227,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"verification": verification}
+        return {"verification": harmless(verification)}

@@ -116,12 +116,11 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_versions, mount_probe
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_check, additions_versions
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 
 def main():
-    """Check."""
     module = AnsibleModule(
         argument_spec={
             "minimum_version": {"type": "str", "default": additions_versions.MINIMUM},
@@ -132,37 +131,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    options = module.params
-    try:
-        limits = additions_versions.limits(options["minimum_version"], options["bad_versions"])
-        host = additions_versions.required(options["host_version"], "host_version") if options["host_version"] else None
-    except ValueError as error:
-        module.fail_json(msg=str(error))
-    additions = Guest().additions(limits)
-    if additions["restart"]:
-        module.warn(additions["restart"])
-    problems = [additions["problem"]]
-    if host:
-        problems.append(
-            additions_versions.distance(additions_versions.parse(additions["full"] or ""), additions["origin"], host)
-        )
-    proof = []
-    for path in options["path"] if not module.check_mode else []:
-        try:
-            proof += mount_probe.prove(path)
-        except OSError as error:
-            problems.append(f"Nothing can be proved on {path}: {error.strerror}.")
-    problems += [f"{finding.path}: {finding.detail}" for finding in proof if finding.required and not finding.kept]
-    problems = [problem for problem in problems if problem]
-    result = {
-        "changed": False,
-        "additions": additions,
-        "proof": [finding._asdict() for finding in proof],
-        "problems": problems,
-    }
-    if problems and options["fail_on_problem"]:
-        module.fail_json(msg=" ".join(problems), **result)
-    module.exit_json(**result)
+    answer(module, additions_check.run)
 
 
 if __name__ == "__main__":

@@ -118,20 +118,12 @@ output:
   type: str
 """
 
-import contextlib
-import os
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
-    additions_installer,
-    additions_versions,
-)
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_update, additions_versions
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 
 def main():
-    """Install."""
     module = AnsibleModule(
         argument_spec={
             "image": {"type": "path"},
@@ -143,85 +135,7 @@ def main():
         required_together=[("image", "sha256")],
         supports_check_mode=True,
     )
-    options = module.params
-    try:
-        limits = additions_versions.limits(options["minimum_version"], options["bad_versions"])
-        result, warnings = install(Guest(), options, limits, module.check_mode)
-    except (Failure, ValueError) as error:
-        module.fail_json(msg=str(error))
-    for warning in warnings:
-        module.warn(warning)
-    if result.get("msg"):
-        module.fail_json(**result)
-    module.exit_json(**result)
-
-
-def install(guest, options, limits, check_mode):
-    """The module's result, and what to warn of."""
-    machine = os.uname().machine
-    if options["image"]:
-        source = contextlib.nullcontext(additions_installer.from_file(options["image"], options["sha256"], machine))
-    else:
-        source = additions_installer.from_drive(guest, machine)
-    with source as found:
-        if found is None:
-            raise Failure(
-                "No CD with Guest Additions is in the guest's drive. Put it there on the host, with "
-                "'VBoxManage storageattach MACHINE --storagectl CONTROLLER --port PORT --device DEVICE --type dvddrive "
-                "--medium additions', or name an image."
-            )
-        problem = additions_versions.problem(found.version, additions_versions.ORACLE, limits)
-        if problem:
-            raise Failure(f"{found.name}: {problem}")
-        return bring(guest, found, options["timeout"], check_mode)
-
-
-def bring(guest, source, timeout, check_mode):
-    """Bring a guest to the version of an installer: the result, and what to warn of."""
-    before = additions_installer.look(guest)
-    operation = additions_installer.operation(source.version, before)
-    result = {
-        "changed": operation != additions_installer.NOTHING,
-        "operation": operation,
-        "version": source.version.text,
-        "previous": before.record,
-        "restart": additions_versions.restart(before.loaded, before.installed),
-        "missing": [],
-        "unmounted": [],
-    }
-    if result["changed"]:
-        result["diff"] = {
-            "before": "Guest Additions: {}\n".format(before.record or "none of Oracle's"),
-            "after": "Guest Additions: {}{}\n".format(
-                source.version.text, ", drivers built for this kernel" if operation == additions_installer.SETUP else ""
-            ),
-        }
-        if operation == additions_installer.INSTALL:
-            additions_installer.check_foreign(guest)
-        result["missing"] = additions_installer.missing(guest)
-    if not result["changed"] or check_mode:
-        return result, [text for text in [result["restart"]] if text]
-    if result["missing"]:
-        raise Failure(" ".join(result["missing"]))
-    mounted = additions_installer.shared_folders(guest)
-    setting_up = operation == additions_installer.SETUP
-    ran = additions_installer.set_up(timeout) if setting_up else additions_installer.install(source, timeout)
-    outcome = additions_installer.judge(
-        source.version, additions_installer.look(guest), ran.status, ran.output, guest.virtualbox()["guest"]
-    )
-    still = additions_installer.shared_folders(guest)
-    result.update(
-        restart=outcome.restart,
-        unmounted=[path for path in mounted if path not in still],
-        status=ran.status,
-        output=ran.output,
-    )
-    if outcome.problem:
-        result["msg"] = outcome.problem
-    warnings = [text for text in [outcome.restart] if text]
-    if result["unmounted"]:
-        warnings.append("The installer unmounted {}. Mount them again.".format(", ".join(result["unmounted"])))
-    return result, warnings
+    answer(module, additions_update.run)
 
 
 if __name__ == "__main__":

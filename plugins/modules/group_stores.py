@@ -81,16 +81,12 @@ user_group:
   sample: vm
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import group_stores
 
 
 def main():
-    """Look, decide, and unless in check mode act."""
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "default": "~/.local/share/zeroinstall.virtualbox/groups"},
@@ -99,30 +95,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    path = module.params["path"]
-    try:
-        if not os.path.isabs(path) or os.path.normpath(path) != path or path == "/":
-            raise Failure(
-                "path '%s' is not absolute and normalised: write it from '/' on, without '..', '.', doubled "
-                "or trailing slashes." % path
-            )
-        plan = group_stores.survey(path, module.params["names"], module.params["exclusive"])
-        if not module.check_mode:
-            group_stores.carry_out(plan)
-    except Failure as failure:
-        module.fail_json(msg=str(failure))
-    module.exit_json(
-        changed=bool(plan.make or plan.remove),
-        path=path,
-        stores=[store._asdict() for store in plan.stores],
-        user_group=inspecting.group_name(os.getegid()),
-        diff={
-            "before": "".join("%s\n" % folder for folder in sorted(plan.remove)),
-            "after": "".join("%s\n" % folder for folder, _mode in plan.make),
-            "before_header": "folders",
-            "after_header": "folders",
-        },
-    )
+    answer(module, group_stores.run)
 
 
 if __name__ == "__main__":

@@ -323,12 +323,11 @@ guest:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_versions
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_versions, reading
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 
 def main():
-    """Read the guest."""
     module = AnsibleModule(
         argument_spec={
             "minimum_version": {"type": "str", "default": additions_versions.MINIMUM},
@@ -340,16 +339,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    options = module.params
-    try:
-        refused = additions_versions.limits(options["minimum_version"], options["bad_versions"])
-    except ValueError as error:
-        module.fail_json(msg=str(error))
-    guest = Guest().everything(refused, options["fstab"], options["sudoers"], options["tools"], options["paths"])
-    restart = (guest["additions"] or {}).get("restart")
-    if restart:
-        module.warn(restart)
-    module.exit_json(changed=False, guest=guest)
+    answer(module, reading.run)
 
 
 if __name__ == "__main__":

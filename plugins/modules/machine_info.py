@@ -126,48 +126,9 @@ machines:
           type: str
 """
 
-import dataclasses
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, recognizing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import VBoxManage
-
-
-def as_dict(machine, ours, gives):
-    """A machine for the result: all fields but the extradata."""
-    fields = dataclasses.asdict(machine)
-    del fields["extradata"]
-    for share, live in zip(fields["shares"], machine.shares):
-        share.update(ours=live in ours, gives=gives.get(live, ""))
-    return fields
-
-
-def read(module, machines, folders):
-    """The machines for the result. Shares that somebody should know of are warned of."""
-    ours = {
-        machine.uuid: [
-            share
-            for share in machine.shares
-            if recognizing.is_ours(share, folders, recognizing.bases(folders, machine))
-        ]
-        for machine in machines
-    }
-    targets = recognizing.shared(folders, [share.path for shares in ours.values() for share in shares])
-    mounts, result = recognizing.read_mounts(), []
-    for machine in machines:
-        for share in ours[machine.uuid]:
-            if not share.ours:
-                module.warn(
-                    "machine %s: share '%s' (path '%s', writable) is one of this collection by its name and"
-                    " path, and has no mark. A restored snapshot may have brought it back. share.yml and"
-                    " unshare.yml put that right." % (machine.label, share.name, share.path)
-                )
-        found = planning.others(machine, planning.Wanted(exclusive=True, folders=folders), targets, mounts)
-        for other in found:
-            module.warn("machine %s: %s. Remove it if nobody means it." % (machine.label, other.text))
-        result.append(as_dict(machine, ours[machine.uuid], {other.share: other.folder for other in found}))
-    return result
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import machine_report, recognizing
 
 
 def main():
@@ -179,17 +140,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    wanted = module.params["machines"]
-    try:
-        virtualbox = VBoxManage(module.params["vboxmanage"])
-        machines = virtualbox.machines(
-            only=None if wanted is None else lambda uuid, name: name in wanted or uuid in map(str.lower, wanted),
-            details="all",
-        )
-        result = read(module, machines, recognizing.folders_of(module.params["folders"]))
-    except Failure as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, version=".".join(map(str, virtualbox.version)), machines=result)
+    answer(module, machine_report.run)
 
 
 if __name__ == "__main__":

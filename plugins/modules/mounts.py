@@ -171,15 +171,9 @@ commands:
   sample: [[mount, -t, vboxsf, -o, "ro,nodev,nosuid", --, ZeroInstall, /var/cache/0install.net/implementations]]
 """
 
-import contextlib
-import pwd
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import mount_planning, mount_running
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Gone, Mount
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import mounting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 MOUNT = {
     "share": {"type": "str"},
@@ -192,44 +186,7 @@ MOUNT = {
 }
 
 
-def owner_options(entry, missing):
-    """The options that give a mount its owner. C(missing) gets the names of users who are not there."""
-    if not entry["owner"]:
-        return ()
-    try:
-        user = pwd.getpwnam(entry["owner"])
-    except KeyError:
-        missing.append(entry["owner"])
-        return ()
-    return ("uid=%d" % user.pw_uid, "gid=%d" % user.pw_gid)
-
-
-def request(params, check_mode=False):
-    """What the user asks for, and warnings. Failure: a mount's owner is not there, unless in check mode."""
-    entries = params["mounts"]
-    missing = []
-    owners = [owner_options(entry, missing) for entry in entries]
-    if missing and not check_mode:
-        raise Failure("There is no user '%s', to whom a mount is to belong. Create the user first." % missing[0])
-    warnings = [
-        "There is no user '%s' yet, whose numbers the options of a mount will have." % name
-        for name in dict.fromkeys(missing)
-    ]
-    return mount_planning.Request(
-        [
-            Mount(entry["share"], entry["path"], entry["writable"], (*entry["options"], *owner), entry["store"])
-            for entry, owner in zip(entries, owners)
-            if entry["state"] == "present"
-        ],
-        [Gone(entry["path"], entry["share"]) for entry in entries if entry["state"] == "absent"],
-        params["exclusive"],
-        params["driver"],
-        params["fstab"],
-    ), warnings
-
-
 def main():
-    """Look at the guest, decide, and unless in check mode act."""
     module = AnsibleModule(
         argument_spec={
             "mounts": {
@@ -245,21 +202,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    guest = Guest()
-    commands = []
-    try:
-        with contextlib.nullcontext() if module.check_mode else replacing.locked(mount_planning.LOCK):
-            asked, warnings = request(module.params, module.check_mode)
-            plan = mount_planning.survey(guest, asked)
-            commands = plan.commands
-            if plan.changed and not module.check_mode:
-                commands = []
-                mount_running.Run(guest, plan, commands).carry_out()
-    except Failure as failure:
-        module.fail_json(msg=str(failure), commands=commands)
-    for warning in warnings + plan.warnings:
-        module.warn(warning)
-    module.exit_json(changed=plan.changed, mounts=list(plan.reports.values()), commands=commands, diff=plan.diff)
+    answer(module, mounting.run)
 
 
 if __name__ == "__main__":

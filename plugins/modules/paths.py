@@ -151,9 +151,11 @@ kept:
   sample: [/usr/local/bin/program.1234.2026-01-31@12:00:00~]
 """
 
+import functools
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import placing, sudo
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import paths_run
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 PRESENT = {
     "path": {"type": "str", "required": True},
@@ -172,16 +174,7 @@ SUDO = {
 }
 
 
-def wanted(params):
-    """What is to be at each path."""
-    present = [
-        {**item, "content": item["content"] or "", "validate": tuple(item["validate"])} for item in params["present"]
-    ]
-    return [placing.Wanted(**item) for item in present] + [placing.Wanted(path, "absent") for path in params["absent"]]
-
-
 def main():
-    """Look at all paths, then change what is to be changed, unless in check mode."""
     module = AnsibleModule(
         argument_spec={
             "present": {
@@ -196,25 +189,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    kept = []
-    try:
-        changes = placing.plan(wanted(module.params), module.check_mode)
-        diff = [placing.difference(change) for change in changes]
-        if not module.check_mode:
-            kept = placing.carry_out(changes, module.run_command, module.backup_local)
-    except Failure as failure:
-        module.fail_json(msg=str(failure))
-    if module.params["sudo"] and not (changes and module.check_mode):
-        problem = sudo.problem(sudo.Rule(**module.params["sudo"]))
-        if problem:
-            module.fail_json(msg=problem, changed=bool(changes), diff=diff)
-    module.exit_json(
-        changed=bool(changes),
-        changes={change.wanted.path: change.words for change in changes},
-        missing_users=sorted({change.wanted.owner for change in changes if change.owner_is_missing}),
-        kept=kept,
-        diff=diff,
-    )
+    answer(module, functools.partial(paths_run.run, run_command=module.run_command, backup=module.backup_local))
 
 
 if __name__ == "__main__":

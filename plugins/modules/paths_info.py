@@ -61,23 +61,15 @@ paths:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 
 def main():
-    """Look at each path."""
     module = AnsibleModule(
         argument_spec={"paths": {"type": "list", "elements": "str", "required": True}},
         supports_check_mode=True,
     )
-    found = {}
-    for path in module.params["paths"]:
-        if not path.startswith("/") or "\0" in path:
-            module.fail_json(msg="path %r is not absolute: write it from '/' on." % path)
-        try:
-            found[path] = inspecting.look(path)
-        except OSError as error:
-            module.fail_json(msg="%s cannot be reached: %s." % (path, error.strerror))
-    module.exit_json(changed=False, paths=found)
+    answer(module, inspecting.run)
 
 
 if __name__ == "__main__":

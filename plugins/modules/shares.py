@@ -286,7 +286,7 @@ commands:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, recognizing, sharing
 
 SHARE_SPEC = {
@@ -334,13 +334,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    try:
-        result = sharing.run(sharing.Asked(module.params, module.check_mode, module.warn))
-    except Failure as error:
-        module.fail_json(msg=str(error))
-    if "msg" in result:
-        module.fail_json(**result)
-    module.exit_json(**result)
+    answer(module, sharing.run)
 
 
 if __name__ == "__main__":

@@ -151,52 +151,22 @@ left:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass, pass_report
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.extracting import Limits
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.cut_lists import capped
-
-MOST_ANSWERS = 1000
-"""Answers that are told."""
-ROOM_ANSWERS = 2 << 20
-"""Bytes of these."""
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 
 def main():
-    """Import, unless in check mode, and tell what was answered."""
-    limits = Limits()._asdict()
     module = AnsibleModule(
         argument_spec={
             "store": {"type": "path", "required": True},
             "boxes": {"type": "path", "default": one_pass.BOXES},
-            **{name: {"type": "int", "default": value} for name, value in limits.items()},
+            **{name: {"type": "int", "default": value} for name, value in Limits()._asdict().items()},
             "workers": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
-    params = module.params
-    options = one_pass.Options(
-        params["store"], params["boxes"], Limits(*(params[name] for name in limits)), params["workers"]
-    )
-    given = []
-    try:
-        result = one_pass.run(options, given.append, module.check_mode)
-    except Failure as failure:
-        module.fail_json(msg=str(failure), changed=bool(given) and not module.check_mode, **told(given))
-    for warning in result.warnings:
-        module.warn(warning)
-    module.exit_json(changed=bool(given or result.removed), removed=result.removed, left=result.left, **told(given))
-
-
-def told(given):
-    """The answers that are told, which guests can make only so many and so long, and how many more there are."""
-    kept = capped(given, MOST_ANSWERS, ROOM_ANSWERS, as_told)
-    return {"answers": kept, "answers_left_out": len(given) - len(kept)}
-
-
-def as_told(answer):
-    """An answer as it is returned."""
-    return {name: getattr(answer, name) for name in ("box", "digest", "status", "reason")}
+    answer(module, pass_report.run)
 
 
 if __name__ == "__main__":

@@ -134,29 +134,11 @@ not_moved_left_out:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import quarantine
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.cut_lists import capped
-
-MOST = 10_000
-"""Entries of a list in the result."""
-ROOM_MOVED = 2 << 20
-"""Bytes of those of what was moved."""
-ROOM_LEFT = 1 << 20
-"""Bytes of those of what was not."""
-TOLD = 3
-"""Names that a message has."""
-
-
-def message(left):
-    """What was not moved, with the first names."""
-    told = ["{}: {}".format(*one) for one in left[:TOLD]]
-    more = [f"And {len(left) - TOLD} more, see not_moved."] if len(left) > TOLD else []
-    return f"{len(left)} of the names could not be moved: " + " ".join(told + more)
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import quarantine_report
 
 
 def main():
-    """Move, unless in check mode, and tell what was moved."""
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
@@ -166,32 +148,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    params = module.params
-    folder = params["folder"] or quarantine.default_folder(params["path"])
-    request = quarantine.Request(params["path"], params["names"], folder, params["state"] == "restored")
-    moved, left, failure = [], [], None
-    try:
-        left = quarantine.run(request, moved, module.check_mode)
-    except Failure as error:
-        failure = str(error)
-    result = answer(moved, left)
-    if failure or left:
-        module.fail_json(msg=failure or message(left), **result)
-    module.exit_json(**result)
-
-
-def answer(moved, left):
-    """The result, which names can make only so long."""
-    kept, kept_left = capped(moved, MOST, ROOM_MOVED), capped(left, MOST, ROOM_LEFT, lambda one: one._asdict())
-    ends = (("before", "from"), ("after", "to"))
-    return {
-        "changed": bool(moved),
-        "moved": kept,
-        "moved_left_out": len(moved) - len(kept),
-        "not_moved": kept_left,
-        "not_moved_left_out": len(left) - len(kept_left),
-        "diff": {key: "".join("%s\n" % move[end] for move in kept) for key, end in ends},
-    }
+    answer(module, quarantine_report.run)
 
 
 if __name__ == "__main__":

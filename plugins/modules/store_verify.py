@@ -301,125 +301,12 @@ names_left_out:
   sample: 0
 """
 
-import contextlib
-import json
-import os
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import judging, verifying
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.cut_lists import capped
-
-TOLD = 3
-"""Problems that a message names."""
-
-# How many entries of a list are in the result, and of how many bytes.
-MOST = verifying.IN_FULL
-ROOM = 2 << 20
-MOST_SKIPPED = 1000
-ROOM_SKIPPED = 1 << 18
-MOST_CORRUPT = 50_000
-ROOM_CORRUPT = 4 << 20
-MOST_NAMES = 100_000
-
-
-def in_full(store, name, verdict):
-    """A problem as it is returned."""
-    return {
-        "name": judging.shown(name),
-        "path": judging.shown(os.path.join(store, name)),
-        "status": verdict.status,
-        "reason": verdict.reason,
-        "detail": verdict.detail,
-        "expected": verdict.expected,
-        "actual": verdict.actual,
-        "recorded": verdict.recorded,
-        "changes": list(verdict.changes),
-        "changes_left_out": verdict.changes_left_out,
-    }
-
-
-def without_changes(problem):
-    """A problem of which less is told."""
-    return dict(problem, changes=[], changes_left_out=problem["changes_left_out"] + len(problem["changes"]))
-
-
-def by_store(problems):
-    """The names of what is corrupt, for each store, as the quarantine takes them."""
-    corrupt = [(path, name) for path, name, verdict in problems if verdict.status == "corrupt"]
-    found = {}
-    for path, name in capped(corrupt, MOST_CORRUPT, ROOM_CORRUPT, lambda one: (one[0], judging.shown(one[1]))):
-        found.setdefault(path.rstrip("/") or "/", []).append(name)
-    return found
-
-
-def passed_over(skipped):
-    """A name that is none of an implementation, as it is returned."""
-    store, name, reason = skipped
-    return {"name": judging.shown(name), "path": judging.shown(os.path.join(store, name)), "reason": reason}
-
-
-def lists(report):
-    """What is listed in the result, cut where whoever writes the store has made it long."""
-    problems = sorted(report.problems, key=lambda problem: verifying.first_by_weight(problem[1]))
-    kept = capped(problems, MOST, ROOM, lambda problem: in_full(*problem), without_changes)
-    in_order = sorted(zip(problems, kept), key=lambda pair: (os.fsencode(pair[0][1]), pair[0][0]))
-    return {
-        "problems": [problem for _found, problem in in_order],
-        "corrupt": by_store(problems),
-        "skipped_names": capped(report.skipped, MOST_SKIPPED, ROOM_SKIPPED, passed_over),
-    }
-
-
-def message(problems, total):
-    """What is wrong, with the first problems."""
-    told = ["{path}: {detail}".format(**problem) for problem in problems[:TOLD]]
-    more = total - len(told)
-    return "{} {} not sound: {}{}".format(
-        total,
-        "implementation is" if total == 1 else "implementations are",
-        " ".join(told),
-        f" And {more} more, see problems." if more > 0 else "",
-    )
-
-
-def refusal(options):
-    """Why options are not such as can be worked with, empty if they are."""
-    for name in ("workers", "max_details", "max_holes", "progress"):
-        if options[name] < 0:
-            return f"{name} is {options[name]}: it cannot be less than 0."
-    return "" if options["path"] else "path is empty: name at least one store."
-
-
-def chosen(options, keep):
-    """How to verify, by the module's options."""
-    return verifying.Options(
-        names=options["names"],
-        workers=options["workers"],
-        records=options["record"] if options["mode"] == "changed" else "",
-        keep=keep,
-        most=options["max_details"],
-        progress=teller(options["progress_file"]),
-        holes=options["max_holes"],
-    )
-
-
-def answer(report, return_names):
-    """The result."""
-    names = report.names[:MOST_NAMES]
-    listed = {"names": names, "names_left_out": len(report.names) - len(names)} if return_names else {}
-    return {
-        "changed": False,
-        "summary": report.summary,
-        **lists(report),
-        "names_digest": report.names_digest,
-        **listed,
-    }
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import verify_report
 
 
 def main():
-    """Verify."""
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "list", "elements": "path", "required": True},
@@ -436,35 +323,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    options = module.params
-    refused = refusal(options)
-    if refused:
-        module.fail_json(msg=refused)
-    try:
-        report = verifying.verify(options["path"], chosen(options, not module.check_mode))
-    except Failure as error:
-        module.fail_json(msg=str(error))
-    for warning in report.warnings:
-        module.warn(warning)
-    result = answer(report, options["return_names"])
-    if report.problems and options["fail_on_problem"]:
-        module.fail_json(msg=message(result["problems"], len(report.problems)), **result)
-    module.exit_json(**result)
-
-
-def teller(path):
-    """What writes a run's progress to a file. That it cannot be written does not stop the run, its removal does."""
-    written = False
-
-    def tell(progress):
-        nonlocal written
-        if written and not os.path.lexists(path):
-            raise Failure(f"{path} was removed, so the run was ended. Run again to verify.")
-        with contextlib.suppress(Failure):
-            replacing.replace(path, json.dumps(progress._asdict()) + "\n", 0o600)
-            written = True
-
-    return tell if path else lambda progress: None
+    answer(module, verify_report.run)
 
 
 if __name__ == "__main__":

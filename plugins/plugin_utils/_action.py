@@ -16,6 +16,7 @@ from pathlib import Path
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _words
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._core import no_template
 
 COLLECTION = "zeroinstall.virtualbox."
 _MODULES = Path(__file__).parents[1] / "modules"
@@ -28,7 +29,13 @@ class CleanAction(ActionBase):
     _supports_async = True
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
-        """The module's result."""
+        """The module's result. What a connection says in vain is a guest's word, too."""
+        try:
+            return self._run(tmp, task_vars)
+        except AnsibleConnectionFailure as error:
+            return no_template({"unreachable": True, "msg": _answers.plain(str(error))})
+
+    def _run(self, tmp: str | None, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
         result = self._execute_clean(COLLECTION + self.name, task_vars=task_vars, wrap_async=wrap_async)
@@ -55,10 +62,9 @@ class CleanAction(ActionBase):
                 raise
             return {"failed": True, "msg": told}
         except BaseException as error:  # Ansible's class for the end of a task's time is none of its errors
-            told = self._too_long(error, variables)
-            if told is None:
+            if type(error).__name__ != "TaskTimeoutError":
                 raise
-            return {"failed": True, "msg": told}
+            return {"failed": True, "msg": self._too_long(variables)}
         try:
             result = _answers.cleaned(answer, self._documented)
         except (_answers.Odd, RecursionError) as error:
@@ -91,9 +97,7 @@ class CleanAction(ActionBase):
         user = self._task.become_user if self._task.become else None
         return _words.no_user(self._role, str(user or ""), self.name, _answers.plain(said))
 
-    def _too_long(self, error: BaseException, variables: t.Mapping[str, t.Any]) -> str | None:
-        if type(error).__name__ != "TaskTimeoutError":
-            return None
+    def _too_long(self, variables: t.Mapping[str, t.Any]) -> str:
         templated: t.Callable[[t.Any], t.Any] = self._templar.template
         limit = int(self._task.timeout)
         return _words.too_long(self._role, self.name, limit, lambda name: templated(variables.get(name, "")))

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Filters that a role can ask for what is wrong. What a filter raises, Ansible wraps into what it was about to do."""
+"""What all filters of this collection have in common."""
 
 from __future__ import annotations
 
@@ -9,10 +9,24 @@ import functools
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._core import no_template
+
+
+def harmless(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
+    """The same filter, whose result Ansible never takes for a template, whatever guests wrote into it."""
+
+    @functools.wraps(function)
+    def run(*arguments: t.Any, **options: t.Any) -> t.Any:
+        return no_template(function(*arguments, **options))
+
+    return run
 
 
 def explained(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
-    """The same filter with the option C(explain): it then returns its message as C(problem) instead of raising it."""
+    """The same filter, harmless, with the option C(explain): it then returns its message as C(problem).
+
+    What a filter raises, Ansible would wrap into what it was about to do.
+    """
 
     @functools.wraps(function)
     def run(*arguments: t.Any, explain: bool = False, **options: t.Any) -> t.Any:
@@ -23,4 +37,4 @@ def explained(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
                 raise
             return {"problem": str(error.__cause__ or error)}
 
-    return run
+    return harmless(run)

@@ -8,16 +8,14 @@ this run and, from a cache, in later ones. So C(hostvars[guest]) is in part the 
 
 Ansible has no public way to ask without them. C(HostVars.raw_get) gives the variables as they are written, with the
 facts among them and the names of all facts in C(ansible_facts). What the inventory has under these names, a
-C(VariableManager) tells whose cache of facts is empty. Seen with ansible-core 2.19 and 2.21.
+C(VariableManager) tells whose cache of facts is empty. Seen with ansible-core 2.16 to 2.21.
 """
 
 from __future__ import annotations
 
-import functools
 import typing as t
 
 from ansible import constants
-from ansible.errors import AnsibleError
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 
@@ -97,11 +95,7 @@ class Inventory:
 
     def has(self, name: str) -> bool:
         """Whether it has a machine of this name. Ansible itself adds C(localhost) where it has none."""
-        return name in self._names
-
-    @functools.cached_property
-    def _names(self) -> frozenset[str]:
-        return frozenset(self._hostvars)
+        return name in self._hostvars._inventory.hosts
 
     def _written(self, name: str) -> _Written:
         everything = dict(self._hostvars.raw_get(name))
@@ -130,7 +124,7 @@ class Inventory:
         known = {_FACTS: {}, **variables}
         try:
             return _Answer(Templar(loader=self._hostvars._loader, variables=known).template(known[variable]))
-        except AnsibleError as error:
+        except Exception as error:  # before ansible-core 2.19, what a filter raises comes as it is
             return _Answer(problem=str(error).strip().rstrip("."))
 
     def _alone(self, name: str, facts: frozenset[str]) -> dict[str, t.Any]:

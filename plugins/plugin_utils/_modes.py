@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import typing as t
 
@@ -16,10 +15,10 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 if t.TYPE_CHECKING:
     from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
-SYSTEM_STORE = "/var/cache" + _names.STORE
+SYSTEM_STORE = _names.SYSTEM_STORE
 BESIDE = "/var/cache/0install.net/host-implementations"
 BOX = "/var/lib/zeroinstall.virtualbox/box"
-OWNER = "zeroinst"
+OWNER = _names.STORE_OWNER
 
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _LONGEST_NAME = 255
@@ -193,11 +192,9 @@ def check_store(path: str) -> str:
 
 def check_folder(path: str, variable: str) -> None:
     """ValueError unless this is a folder that stores or boxes can be in."""
-    if not path.startswith("/") or os.path.normpath(path) != path or path == "/":
-        raise ValueError(
-            f"'{path}' cannot be a folder for shares: write an absolute path without '..', '.', doubled or"
-            f" trailing slashes. Correct {variable}."
-        )
+    problem = _names.folder_problem(path)
+    if problem:
+        raise ValueError(f"{variable} '{path}' {problem}.")
 
 
 def mode_of(name: str, guest: dict[str, t.Any]) -> Mode:

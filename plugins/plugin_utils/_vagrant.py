@@ -121,8 +121,9 @@ def _check_host_path(field: str, path: str) -> None:
             f"is not a store of implementations: write an absolute path, or one from '~/' on, that ends in "
             f"'{_names.STORE}'. What lies beside a store would let a guest run code on the host",
         )
-    if posixpath.normpath(absolute) != absolute or absolute.startswith("//"):
-        raise _refusal(field, path, "is not normalised: leave out '.', '..' and doubled slashes")
+    problem = _names.path_problem(absolute)
+    if problem:
+        raise _refusal(field, path, problem)
 
 
 def _check_share(field: str, name: str, mounted: bool) -> None:
@@ -368,11 +369,12 @@ def missing(settings: Settings, found: t.Mapping[str, t.Any], version: str = "")
     """What machines lack of what is written, by what Vagrant has: C(home), and C(machines) with folders and calls."""
     writer = _written(settings, version)
     machines = found["machines"]
-    lacks = ["there is no machine"] * (not machines)
+    lacks = [] if machines else ["there is no machine"]
     lacks += [f"machine {name!r} is not there" for name in settings.machines if name not in machines]
     for name in settings.machines or machines:
         lack = _has(machines[name], writer, found["home"]) if name in machines else ""
-        lacks += [f"machine {name!r} has {lack}"] * bool(lack)
+        if lack:
+            lacks.append(f"machine {name!r} has {lack}")
     return lacks
 
 

@@ -29,8 +29,8 @@ _ROLES: dict[str, tuple[tuple[str, str], ...]] = {
     "cache_host": _HOST,
     "cache_verify": _HOST,
     "cache_guest": (
-        (r"^(?=option '[^']*' of a vboxsf mount)", "{cache_guest_mount_options}: "),
-        (r"^(?=path \S+: )", "{cache_guest_path}: "),
+        (r"^mounts\[\d+\]\.options\b", "{cache_guest_mount_options}"),
+        (r"^mounts\[\d+\]\.path\b", "{cache_guest_path}: path"),
     ),
 }
 # What sudo, su, runuser, doas and chown say of a user who is not there.
@@ -69,14 +69,15 @@ def _replaced(pattern: str, words: str, message: str, value: t.Callable[[str], o
     return re.sub(pattern, told, message)
 
 
-def too_long(role: str, module: str, seconds: int, value: t.Callable[[str], object]) -> str | None:
-    """What it means that Ansible ended a task after so many seconds, or None where no variable of the role says so."""
+def too_long(role: str, module: str, seconds: int, value: t.Callable[[str], object]) -> str:
+    """What it means that Ansible ended a task after so many seconds, with the variable of the role that says so."""
     name, more = LIMITS.get(role, ("", 0))
-    if not name or str(value(name)) != str(seconds - more):
-        return None
+    longer = ""
+    if name and str(value(name)) == str(seconds - more):
+        longer = f" Where it needs longer, raise {name} (now {seconds - more})."
     return (
-        f"Timed out after {seconds} seconds: the module {module} had not ended by then. Where it needs longer, raise "
-        f"{name} (now {seconds - more}). If nothing at all answers there, see what that machine does."
+        f"Timed out after {seconds} seconds: the module {module} had not ended by then.{longer} If nothing at all"
+        " answers there, see what that machine does."
     )
 
 

@@ -188,7 +188,8 @@ def test_an_answer_adds_nothing_to_the_inventory(attack: Attack, answer: dict[st
 def test_unshare_takes_away_what_is_ours_whatever_guests_say(attack: Attack) -> None:
     assert attack.play(SHARE, "--limit", "vbox", before="").status == 0
     assert attack.shared("g1") == READ_ONLY
-    attack.answer({**ANSWERS, "ansible_facts": {"cache_guest_host": "elsewhere", "cache_guest_machine": "none"}})
+    facts = {"cache_guest_host": "elsewhere", "cache_guest_machine": "none"}
+    attack.answer({"failed": True, "msg": "not here", "ansible_facts": facts})
     play = attack.play(UNSHARE, "--limit", "vbox,g1", before="")
     assert play.hosts["vbox"]["failures"] == 0 and "In g1 something may be left: " in play.messages("g1"), play.output
     assert attack.shared("g1") == attack.shared("g2") == {}
@@ -286,7 +287,7 @@ def test_a_package_manager_that_never_ends_has_a_limit_of_its_own(attack: Attack
     )
     told = attack.play(SHARE, "--limit", "g1", before="").messages("g1")
     assert "0install-core cannot be installed on g1: " in told, told
-    assert "Timed out after 2 second" in told and "raise cache_guest_packages_timeout (now 2)" in told, told
+    assert "raise cache_guest_packages_timeout (now 2)" in told, told
 
 
 def test_no_fact_lengthens_a_time_limit(attack: Attack) -> None:

@@ -13,8 +13,9 @@ from setup import Setup
 pytestmark = pytest.mark.thorough
 
 
+@pytest.mark.each_core
 def test_ansible_test_pylint(tree: Path, setup: Setup, environment: Path, venv: Path) -> None:
-    """With the newest ansible-core over what Ansible loads, and its unit tests: the rest does not depend on it."""
+    """With each later ansible-core over what Ansible loads, and its unit tests: the rest does not depend on it."""
     targets = () if environment == venv else ("plugins/", "tests/unit/")
     output = ansible_test(setup, environment, tree, "sanity", "--test", "pylint", *targets)
     assert 'Running sanity test "pylint"' in output and "Skipping" not in output

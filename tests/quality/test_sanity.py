@@ -7,10 +7,12 @@ from __future__ import annotations
 import warnings
 from pathlib import Path
 
+import pytest
 from programs import ansible_test
 from setup import REPOSITORY, Setup
 
 
+@pytest.mark.each_core
 def test_ansible_test_sanity(tree: Path, setup: Setup, environment: Path) -> None:
     output = ansible_test(setup, environment, tree, "sanity", "--skip-test", "pylint")
     assert 'Running sanity test "shellcheck"' in output

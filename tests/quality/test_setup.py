@@ -74,21 +74,43 @@ def test_pip_settings_are_handed_on_as_pip_prints_them(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("found", "chosen"),
     [
-        ([(3, 8), (3, 11), (3, 12), (3, 13)], ((3, 11), (3, 13))),
-        ([(3, 11)], ((3, 11), None)),
-        ([(3, 13)], ((3, 13), (3, 13))),
-        ([(3, 12), (3, 14)], ((3, 12), (3, 14))),
-        ([(3, 14)], (None, (3, 14))),
-        ([(3, 9)], (None, None)),
+        ([8, 10, 11, 12, 13], {"2.16": 11, "2.18": 11, "2.19": 11, "newest": 13}),
+        ([11], {"2.16": 11, "2.18": 11, "2.19": 11}),
+        ([13], {"2.18": 13, "2.19": 13, "newest": 13}),
+        ([12, 14], {"2.16": 12, "2.18": 12, "2.19": 12, "newest": 14}),
+        ([14], {"newest": 14}),
+        ([9, 10], {}),
     ],
 )
-def test_choice_of_pythons(found: list[tuple[int, int]], chosen: tuple[object, object]) -> None:
-    assert pythons.choose(found) == chosen
+def test_choice_of_pythons(found: list[int], chosen: dict[str, int]) -> None:
+    assert pythons.choose((3, minor) for minor in found) == {core: (3, minor) for core, minor in chosen.items()}
 
 
-def test_ends_are_of_what_the_oldest_ansible_core_knows() -> None:
-    assert pythons.ends([(3, 8), (3, 9), (3, 12), (3, 14)]) == ((3, 8), (3, 12))
-    assert pythons.ends([(3, 11)]) == ((3, 11), (3, 11))
+def test_ends_are_of_what_an_ansible_core_knows() -> None:
+    found = [(3, 8), (3, 9), (3, 12), (3, 13), (3, 14)]
+    assert pythons.ends(found, "2.16") == ((3, 8), (3, 12))
+    assert pythons.ends(found, "2.18") == ((3, 8), (3, 13))
+    assert pythons.ends([(3, 11)], "2.16") == ((3, 11), (3, 11))
+
+
+def test_the_first_environment_is_the_oldest_that_there_can_be(tmp_path: Path) -> None:
+    def made(*minors: int, everything: bool) -> dict[str, str]:
+        found = tool.environments_for({(3, one): f"/python3.{one}" for one in minors}, tmp_path, everything)
+        return {name: one.path.name.rpartition("-")[0] for name, one in found.items()}
+
+    assert made(11, 13, everything=False) == {"oldest": "core-2.16"}
+    assert made(13, everything=False) == {"oldest": "core-2.18"}
+    assert made(13, everything=True) == {"oldest": "core-2.18", "2.19": "core-2.19", "newest": "core-newest"}
+    with pytest.raises(StepError, match=r"no Python 3\.11 or later"):
+        made(9, everything=True)
+
+
+def test_each_ansible_core_for_which_there_is_no_python_is_named() -> None:
+    assert tool.not_tested(pythons.CORES) == []
+    assert tool.not_tested(["2.18", "2.19"]) == [
+        "ansible-core 2.16, which needs Python 3.10 to 3.12 with venv",
+        "the newest ansible-core, which needs Python 3.12 or later with venv",
+    ]
 
 
 def test_pythons_are_found_behind_links_and_broken_ones_are_passed_over(tmp_path: Path) -> None:

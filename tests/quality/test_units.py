@@ -33,10 +33,11 @@ def run_units(versions: list[str], tree: Path, setup: Setup, environment: Path) 
     assert not [line for line in output.splitlines() if line.startswith(("SKIPPED", "XFAIL"))]
 
 
+@pytest.mark.each_core
 def test_ansible_test_units_in_the_oldest_and_the_newest_python(
     tree: Path, setup: Setup, environment: Path, venv: Path
 ) -> None:
-    """With the newest ansible-core in the newest Python only, for the oldest knows all of them."""
+    """With a later ansible-core in the newest Python only, which the oldest may not know."""
     known = targets(setup, environment)
     ends = [known[0], known[-1]] if environment == venv else known[-1:]
     run_units(list(dict.fromkeys(ends)), tree, setup, environment)
@@ -44,7 +45,7 @@ def test_ansible_test_units_in_the_oldest_and_the_newest_python(
 
 @pytest.mark.thorough
 def test_ansible_test_units_in_the_pythons_between(tree: Path, setup: Setup, venv: Path) -> None:
-    """With the oldest ansible-core, which knows most of them."""
+    """With the oldest ansible-core, which knows all of them: they are controllers' and targets' Pythons."""
     between = targets(setup, venv)[1:-1]
     assert between or len(setup.targets) <= 2
     if between:

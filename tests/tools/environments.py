@@ -95,12 +95,15 @@ class AnsibleTest:
         commands: which of its commands the tests use: ``sanity``, ``pylint``, ``units``.
         environments: those whose ansible-test is run.
         targets: the version of each target Python, and its environment.
+        pythons: the versions of all Pythons of this machine.
+        folders: where these are.
     """
 
     home: Path
     commands: frozenset[str]
     environments: tuple[Path, ...]
     targets: Mapping[str, Path]
+    pythons: tuple[str, ...]
     folders: tuple[str, ...]
 
     @property
@@ -141,11 +144,16 @@ class AnsibleTest:
         self.marker.touch()
 
     def _words(self, environment: Path) -> Iterator[list[str]]:
-        """The arguments with which it makes what it needs, and tests nothing."""
+        """The arguments with which it makes what it needs, and tests nothing.
+
+        Asked for all Pythons at once, it would want those as well that the collection does not support.
+        """
+        known = known_pythons(environment)
         if self.commands & {"sanity", "pylint"}:
-            yield ["sanity", "--prime-venvs", *(() if "pylint" in self.commands else ("--skip-test", "pylint"))]
+            left_out = () if "pylint" in self.commands else ("--skip-test", "pylint")
+            for version in known.intersection(self.pythons):
+                yield ["sanity", "--prime-venvs", "--python", version, *left_out]
         if "units" in self.commands:
-            known = known_pythons(environment)
             targets = [f"{version}@{path}/bin/python" for version, path in self.targets.items() if version in known]
             words = (word for target in targets for word in ("--target-python", target))
             yield ["units", "--requirements", "--requirements-mode", "only", *words]

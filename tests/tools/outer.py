@@ -12,7 +12,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import parts
@@ -75,17 +75,22 @@ def tree(tmp_path: Path, venv: Path) -> Path:
     return copy
 
 
+CORES_OF: Mapping[str, tuple[str, ...]] = {"oldest": ("oldest",), "each_core": ()}
+"""By marker, the versions of ansible-core in which a test is run that takes ``environment``; none for all."""
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """Run a test that takes ``environment`` in the virtual environments that were set up, often in the oldest alone."""
+    """Run a test that takes ``environment`` in virtual environments that were set up, often in the oldest alone."""
     if "environment" in metafunc.fixturenames:
         found = read_setup()
-        only_oldest = metafunc.definition.get_closest_marker("oldest")
+        marks = {mark for mark in CORES_OF if metafunc.definition.get_closest_marker(mark)}
+        wanted = CORES_OF[marks.pop()] if marks else ("oldest", "newest")
         values = [
             pytest.param(Path(path), id=name, marks=() if name == "oldest" else pytest.mark.thorough)
             for name, path in (found.environments if found else {}).items()
-            if name == "oldest" or not only_oldest
+            if not wanted or name in wanted
         ]
-        metafunc.parametrize("environment", values)
+        metafunc.parametrize("environment", values, scope="session")
 
 
 def pytest_configure(config: pytest.Config) -> None:
@@ -93,6 +98,7 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line("markers", "lint: reads the sources only, takes seconds")
     config.addinivalue_line("markers", "thorough: left out of what is run often")
     config.addinivalue_line("markers", "oldest: shows nothing that depends on Ansible's version, so one will do")
+    config.addinivalue_line("markers", "each_core: in each ansible-core, not only in the oldest and the newest")
     config.addinivalue_line("markers", "optional: may be skipped in CI as well")
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.default_int_handler)

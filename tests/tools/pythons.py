@@ -11,23 +11,29 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-OLDEST_TARGET = (3, 8)  # the oldest target Python of ansible-core 2.19
-OLDEST_CONTROLLER = (3, 11)  # the oldest controller Python of ansible-core 2.19
-NEWEST_FOR_OLDEST = (3, 13)  # the newest one that ansible-core 2.19 knows
-NEWER_CORE_FROM = (3, 12)  # ansible-core 2.20 and later do not run on an older Python
 Version = tuple[int, int]
 
+OLDEST_TARGET = (3, 8)  # the oldest Python of hosts and guests
+OLDEST_FOR_TESTS = (3, 11)  # the oldest Python that runs these tools
+CORES: Mapping[str, tuple[Version, Version]] = {
+    "2.16": ((3, 10), (3, 12)),
+    "2.18": ((3, 11), (3, 13)),
+    "2.19": ((3, 11), (3, 13)),
+    "newest": ((3, 12), (3, 99)),
+}
+"""Each ansible-core that is tested, with the oldest and the newest Python of a controller that it knows."""
 
-def choose(found: Iterable[Version]) -> tuple[Version | None, Version | None]:
-    """The Python for the oldest and for the newest ansible-core, or None, out of the versions found."""
-    oldest = min((one for one in found if OLDEST_CONTROLLER <= one <= NEWEST_FOR_OLDEST), default=None)
-    newest = max((one for one in found if one >= NEWER_CORE_FROM), default=None)
-    return oldest, newest
+
+def choose(found: Iterable[Version]) -> dict[str, Version]:
+    """The Python for each ansible-core for which one was found: the newest one for the newest, else the oldest one."""
+    usable = sorted(one for one in found if one >= OLDEST_FOR_TESTS)
+    right = {core: [one for one in usable if first <= one <= last] for core, (first, last) in CORES.items()}
+    return {core: ones[-1 if core == "newest" else 0] for core, ones in right.items() if ones}
 
 
-def ends(found: Iterable[Version]) -> tuple[Version, Version]:
-    """The oldest and the newest version of those found that the oldest ansible-core knows."""
-    known = [one for one in found if one <= NEWEST_FOR_OLDEST]
+def ends(found: Iterable[Version], core: str) -> tuple[Version, Version]:
+    """The oldest and the newest version of those found that this ansible-core knows."""
+    known = [one for one in found if one <= CORES[core][1]]
     return min(known), max(known)
 
 

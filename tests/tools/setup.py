@@ -8,8 +8,9 @@
 This is the one place that installs anything: Debian packages on the machine, and the rest in one cache outside the
 repository, ``$ZEROINSTALL_VIRTUALBOX_CACHE`` or else ``~/.cache/zeroinstall.virtualbox``:
 
-    envs/oldest-KEY/       virtual environment with the oldest supported ansible-core; COMMAND runs in it
-    envs/newest-KEY/       with --all: the same with the newest ansible-core, on the newest Python that was found
+    envs/core-2.16-KEY/    virtual environment with the oldest ansible-core that is supported, or the next one for which
+                           a Python was found; COMMAND runs in it
+    envs/core-X-KEY/       with --all: the same with each other ansible-core that is tested (pythons.py)
     envs/target-3.X-KEY/   for the oldest and the newest Python that managed machines may have, with --all for each
                            found: the unit tests run in it
     envs/unit-KEY/         what the unit tests need, for the Python at hand (tests/tools/unit.py)
@@ -50,7 +51,7 @@ import parts
 from alone import held
 from environments import AnsibleTest, Environment, key, making, requirements_text
 from parts import REPOSITORY
-from pythons import Version, choose, ends, find_pythons
+from pythons import CORES, Version, choose, ends, find_pythons
 from steps import Command, Step, StepError, Work, carry_out, must, say
 
 REQUIREMENTS = REPOSITORY / "tests" / "requirements"
@@ -69,10 +70,10 @@ ROOM = 2000
 class Setup:
     """Where everything is; all paths absolute.
 
-    ``environments`` maps ``oldest`` and ``newest`` to virtual environments, and ``targets`` the versions of target
-    Pythons ("3.8"), as far as they were asked for and a Python was found; ``pythons`` maps all versions found to the
-    interpreters themselves. ``broken`` maps needs that could not be met to the reason, and ``left_out`` says what this
-    machine cannot test.
+    ``environments`` maps ``oldest``, and with that the names of the other versions of ansible-core (pythons.py), to
+    virtual environments, and ``targets`` the versions of target Pythons ("3.8"), as far as they were asked for and a
+    Python was found; ``pythons`` maps all versions found to the interpreters themselves. ``broken`` maps needs that
+    could not be met to the reason, and ``left_out`` says what this machine cannot test.
     """
 
     cache: str
@@ -183,36 +184,50 @@ def locked(cache: Path) -> Iterator[None]:
 
 
 def environments_for(pythons: Mapping[Version, str], cache: Path, everything: bool) -> dict[str, Environment]:
-    """The environments of Ansible: ``oldest``, and with ``everything`` ``newest`` where a Python is new enough.
+    """The environments of Ansible: ``oldest``, the oldest one for which a Python was found, and with ``everything`` the
+    others, by their names.
 
     Raises:
-        StepError: no Python is right for the oldest.
+        StepError: no Python is right for any.
     """
-    oldest, newest = choose(pythons)
-    if oldest is None:
+    chosen = choose(pythons)
+    if not chosen:
         raise StepError(
-            "no Python 3.11, 3.12 or 3.13 was found that can make virtual environments, and ansible-core 2.19 needs"
-            " one; install one of them, on Debian with its -venv package"
+            "no Python 3.11 or later was found that can make virtual environments; install one, on Debian with its"
+            " -venv package"
         )
-    chosen = {"oldest": oldest} | ({"newest": newest} if newest and everything else {})
-    return {
-        name: Environment(
-            pythons[version],
-            cache / "envs" / f"{name}-{key(pythons[version], requirements_text(REQUIREMENTS / f'{name}.txt'))}",
-            REQUIREMENTS / f"{name}.txt",
-        )
-        for name, version in chosen.items()
-    }
+    oldest, *others = chosen
+    names = {"oldest": oldest} | ({core: core for core in others} if everything else {})
+    return {name: environment_of(core, pythons[chosen[core]], cache) for name, core in names.items()}
+
+
+def environment_of(core: str, python: str, cache: Path) -> Environment:
+    """The environment of an ansible-core."""
+    requirements = REQUIREMENTS / f"core-{core}.txt"
+    name = f"core-{core}-{key(python, requirements_text(requirements))}"
+    return Environment(python, cache / "envs" / name, requirements)
 
 
 def targets_for(pythons: Mapping[Version, str], cache: Path, everything: bool, made_for: str) -> dict[str, Environment]:
     """The environments of target Pythons, by version; ``made_for`` is the environment whose ansible-test uses them."""
     targets = {}
-    for version in pythons if everything else dict.fromkeys(ends(pythons)):
+    oldest = next(iter(choose(pythons)))
+    for version in pythons if everything else dict.fromkeys(ends(pythons, oldest)):
         python, name = pythons[version], ".".join(map(str, version))
         folder = f"target-{name}-{key(python, requirements_text(UNIT_REQUIREMENTS), made_for)}"
         targets[name] = Environment(python, cache / "envs" / folder)
     return targets
+
+
+def not_tested(chosen: Collection[str]) -> list[str]:
+    """What is said of each ansible-core for which there is no Python."""
+    return [
+        f"ansible-core {core}, which needs Python {'.'.join(map(str, first))} to {'.'.join(map(str, last))} with venv"
+        if core != "newest"
+        else f"the newest ansible-core, which needs Python {'.'.join(map(str, first))} or later with venv"
+        for core, (first, last) in CORES.items()
+        if core not in chosen
+    ]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -266,7 +281,7 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
     needs = parts.with_needed(needs)
     pythons = find_pythons(os.environ)
     packages = parts.packages(needs)
-    if choose(pythons)[0] is None:
+    if not choose(pythons):
         packages.append("python3-venv")
         # That of Debian, which has what makes environments then.
         pythons |= own_python()
@@ -276,7 +291,9 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
     targets = targets_for(pythons, cache, everything, str(oldest)) if "units" in commands else {}
     paths = {version: one.path for version, one in targets.items()}
     folders = tuple(dict.fromkeys(os.path.dirname(python) for python in pythons.values()))
-    tester = AnsibleTest(cache / "home", commands, tuple(one.path for one in environments.values()), paths, folders)
+    versions = tuple(".".join(map(str, version)) for version in pythons)
+    used = tuple(one.path for one in environments.values())
+    tester = AnsibleTest(cache / "home", commands, used, paths, versions, folders)
     images = [Image(name, cache, oldest if parts.NEEDS[name].ansible else None)
               for name in parts.NEEDS if name in needs and parts.NEEDS[name].build]  # fmt: skip
     absent = [one for one in [*environments.values(), *targets.values()] if not one.marker.exists()]
@@ -297,9 +314,7 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
     for name in ("packages", *(one.path.name for one in missing.environments), "ansible-test"):
         if name in failed:
             raise StepError(failed[name])
-    left_out = []
-    if everything and "newest" not in environments:
-        left_out.append("the newest ansible-core, which needs Python 3.12 or later with venv")
+    left_out = not_tested(choose(pythons)) if everything else []
     collections = cache / f"collections-{key(str(REPOSITORY), str(oldest))}"
     link(collections / "ansible_collections" / "zeroinstall" / "virtualbox", REPOSITORY)
     link_dependencies(collections / "ansible_collections", oldest)
@@ -307,7 +322,7 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
         cache=str(cache),
         environments={name: str(one.path) for name, one in environments.items()},
         targets={name: str(path) for name, path in paths.items()},
-        pythons={".".join(map(str, version)): python for version, python in pythons.items()},
+        pythons=dict(zip(versions, pythons.values(), strict=True)),
         collections=str(collections),
         home=str(cache / "home"),
         broken=failed,

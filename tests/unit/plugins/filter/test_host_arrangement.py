@@ -170,8 +170,8 @@ def test_no_two_modes_have_different_folders_under_one_name(derived):
         (guest("verified"), {"user": "zeroinst"}, "guest 'w' .* 'metal' belong to user 'zeroinst', who owns the store"),
         (guest("verified"), {"boxes": "/home/x/boxes"}, "guest 'w' .*'/home/x/boxes'.*Correct cache_host_boxes_path"),
         (guest("verified"), {"store": "/home/x/0install.net/implementations"}, "guest 'w'.*Correct cache_host_path"),
-        (guest("verified"), {"boxes": "boxes"}, "'boxes' cannot be a folder.*cache_host_boxes_path"),
-        (guest("guests"), {"groups": "/srv/../x"}, "'/srv/../x' cannot be a folder.*cache_host_groups_path"),
+        (guest("verified"), {"boxes": "boxes"}, "cache_host_boxes_path 'boxes' is not absolute: write"),
+        (guest("guests"), {"groups": "/srv/../x"}, "cache_host_groups_path '/srv/../x' is not normalised: write '/x'"),
         (guest("guests", cache_guest_group="../x"), {}, "guest 'w' has the group '../x'.*set cache_guest_group"),
         (guest("guests", cache_guest_group=""), {}, "guest 'w' has the group ''"),
         (guest("guests", cache_guest_group="a\n"), {}, "guest 'w' has the group 'a\n'"),
@@ -257,6 +257,14 @@ def test_facts_that_decide_nothing_are_no_harm(arranged):
 def test_a_guest_whose_variables_cannot_be_read_is_refused(arranged, trusted, variables, words):
     guests = {"w": {name: trusted(value) for name, value in guest("readonly", **variables).items()}}
     assert re.match(words, arranged(guests)["refused"]["w"])
+
+
+def test_a_fact_with_which_a_filter_fails_is_that_guests_failure(arranged, trusted):
+    template = trusted("{{ (site | default('{}') | from_json).group | default('g') }}")
+    guests = {"w": guest("readonly", cache_guest_group=template), "v": guest("readonly", cache_guest_machine="v")}
+    found = arranged(guests, facts={"w": {"site": "no JSON"}})
+    assert "guest 'w': cache_guest_group follows from facts" in found["refused"]["w"]
+    assert [one["machine"] for one in found["machines"]] == ["v"]
 
 
 def test_a_guest_that_is_not_in_the_inventory_is_named(inventory_of):

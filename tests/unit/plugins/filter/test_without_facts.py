@@ -29,4 +29,4 @@ def test_a_fact_has_no_say(inventory_of, inventory, facts, value, found):
 
 def test_nor_has_one_in_a_template(inventory_of, trusted):
     hostvars = inventory_of({"g": {"limit": trusted("{{ other | default(3) }}")}}, {"g": {"other": 9}})
-    assert without_facts(9, "limit", hostvars, "g", 60) == 3
+    assert int(without_facts(9, "limit", hostvars, "g", 60)) == 3  # before ansible-core 2.19, a template makes a text

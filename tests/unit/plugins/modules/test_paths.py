@@ -11,6 +11,7 @@ import stat
 
 import pytest
 import yaml
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import sudo
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import paths
 
 NOBODY = "no-such-user"
@@ -165,8 +166,8 @@ def test_a_file_of_somebody_elses_is_kept_beside_the_new_one(call, tmp_path):
 @pytest.mark.parametrize(
     ("item", "said"),
     [
-        ({"path": "a/b", "content": ""}, "path 'a/b': write it from '/' on"),
-        ({"path": "{}/../b", "content": ""}, "without '..'"),
+        ({"path": "a/b", "content": ""}, "path 'a/b' is not absolute: write it from '/' on"),
+        ({"path": "{}/../b", "content": ""}, "is not normalised: write '"),
         ({"path": "{}/b\0", "content": ""}, "write it from '/' on"),
         ({"path": "{}/folder", "content": ""}, "{}/folder is a directory, where a file is to be. Move it away."),
         ({"path": "{}/link", "content": ""}, "{}/link is a symbolic link, where a file is to be. Move it away."),
@@ -226,7 +227,7 @@ def test_sudo_is_asked_once_all_is_in_place(run_module, monkeypatch, tmp_path):
         asked.append((found._asdict(), (tmp_path / "drop-in").exists()))
         return "it is not read"
 
-    monkeypatch.setattr(paths.sudo, "problem", problem)
+    monkeypatch.setattr(sudo, "problem", problem)
     assert run_module(paths.main, **options, _ansible_check_mode=True)[0] is False
     assert asked == []
     failed, result = run_module(paths.main, **options)
@@ -234,5 +235,5 @@ def test_sudo_is_asked_once_all_is_in_place(run_module, monkeypatch, tmp_path):
     assert asked == [(rule, True)]
     failed, result = run_module(paths.main, **options, _ansible_check_mode=True)
     assert (failed, result["msg"], result["changed"]) == (True, "it is not read", False)
-    monkeypatch.setattr(paths.sudo, "problem", lambda _rule: None)
+    monkeypatch.setattr(sudo, "problem", lambda _rule: None)
     assert run_module(paths.main, **options)[0] is False

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import wanted_mounts
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Mount
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, vboxmanage
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _words
 
@@ -27,8 +28,10 @@ def test_options_become_the_variables_of_the_role_with_their_values():
     assert "set cache_host_user (now '') to that user" in told
     told, plain = said("cache_host", lambda: vboxmanage.VBoxManage("/no/such"))
     assert "'vboxmanage'" in plain and "with cache_host_vboxmanage (now '/no/such')" in told
-    told, _plain = said("cache_guest", lambda: wanted_mounts.check_options(["nofail"]))
-    assert told.startswith("cache_guest_mount_options (now ['nofail']): option 'nofail' of a vboxsf mount is refused")
+    told, _plain = said(
+        "cache_guest", lambda: wanted_mounts.check([Mount("s", "/p", False, ("nofail",), where="mounts[0].")], [])
+    )
+    assert told.startswith("cache_guest_mount_options (now ['nofail']): 'nofail' is refused")
 
 
 def test_without_a_role_a_message_stays():
@@ -52,10 +55,10 @@ def test_a_time_limit_is_named_by_the_variable():
     assert "guest_additions_timeout (now 1800)" in _words.too_long("guest_additions", "guest_info", 2400, values.get)
 
 
-def test_a_time_limit_that_no_variable_of_the_role_sets_is_ansibles():
-    assert _words.too_long("cache_guest", "guest_info", 5, {"cache_guest_timeout": 2}.get) is None
-    assert _words.too_long("cache_verify", "store_verify", 5, {}.get) is None
-    assert _words.too_long("", "guest_info", 5, {}.get) is None
+def test_of_a_time_limit_that_no_variable_of_the_role_sets_none_is_named():
+    for role, values in (("cache_guest", {"cache_guest_timeout": 2}), ("cache_verify", {}), ("", {})):
+        told = _words.too_long(role, "guest_info", 5, values.get)
+        assert told.startswith("Timed out after 5 seconds: the module guest_info had not ended by then. If nothing")
 
 
 @pytest.mark.parametrize(
