@@ -6,21 +6,28 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
+import collection
 import pytest
 import variables
 import yaml
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab, wanted_mounts
 from pages import PAGES, block, blocks, broken_links
 from programs import check
 from setup import REPOSITORY
 
+assert collection.FINDER, "it makes ansible_collections importable"
+
 pytestmark = pytest.mark.lint
 
 README = REPOSITORY / "README.md"
+DOCS = REPOSITORY / "docs"
 MOST_WORDS = 1250
 STRICT = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}
-EXAMPLES = REPOSITORY / "docs" / "examples"
+EXAMPLES = DOCS / "examples"
+STORE = "/var/cache/0install.net/implementations"
 PLAYBOOKS = sorted(
     path for path in EXAMPLES.rglob("*.yml") if isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), list)
 )
@@ -30,7 +37,7 @@ FRAGMENTS = [
     for number, text in enumerate(blocks(page, "yaml"), 1)
     if "collections:" not in text
 ]
-REQUIREMENTS = block(REPOSITORY / "docs" / "roles.md", "yaml", "# requirements.yml")
+REQUIREMENTS = block(DOCS / "roles.md", "yaml", "# requirements.yml")
 COMMANDS = [
     pytest.param(line, id=f"{page.stem}: {line}")
     for page in PAGES
@@ -75,6 +82,27 @@ def test_ansible_takes_a_printed_fragment(text: str, tmp_path: Path) -> None:
         tasks = [{"ansible.builtin.import_tasks": path.name}]
         play.write_text(yaml.safe_dump([{"hosts": "all", "tasks": tasks}]), encoding="utf-8")
         syntax(play)
+
+
+def test_the_printed_entry_of_fstab_is_what_a_guest_with_systemd_gets() -> None:
+    entry = fstab.entry(wanted_mounts.Mount("ZeroInstall", STORE), systemd=True)
+    assert block(DOCS / "guests.md", "text", "ZeroInstall") == fstab.render(entry)
+
+
+def test_the_printed_selection_is_one_of_the_examples() -> None:
+    """Which a test of the stores runs."""
+    assert textwrap.indent(block(DOCS / "verify.md", "yaml"), " " * 4) in (EXAMPLES / "problems.yml").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_galaxy_takes_the_printed_command(tree: Path, tmp_path: Path) -> None:
+    """In a checkout; without the collections that it depends on, which other tests have."""
+    command = shlex.split(block(README, "console", "ansible-galaxy "))
+    check(
+        [*command, "--no-deps", "--offline"], cwd=tree, environment={"ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "new")}
+    )
+    assert (tmp_path / "new/ansible_collections/zeroinstall/virtualbox/README.md").is_file()
 
 
 def test_galaxy_takes_the_printed_requirements(tree: Path, tmp_path: Path) -> None:
