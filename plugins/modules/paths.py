@@ -36,6 +36,10 @@ options:
       content:
         description: The text of a file, which V(file) needs.
         type: str
+      base64:
+        description: Whether O(present[].content) is the file's bytes in base64, as those of an archive.
+        type: bool
+        default: false
       owner:
         description: Name or number of the user to whom it belongs. Without it, the owner stays.
         type: str
@@ -92,7 +96,7 @@ attributes:
     details: A user or group that is not there is not refused, for a task before may be to create it.
   diff_mode:
     support: full
-    details: Files beyond 100 KiB are shown by their size.
+    details: Files beyond 100 KiB, and those that are no text, are shown by their size and digest.
   idempotent:
     support: full
 seealso:
@@ -150,6 +154,8 @@ kept:
   sample: [/usr/local/bin/program.1234.2026-01-31@12:00:00~]
 """
 
+import base64
+
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import placing, sudo
@@ -158,6 +164,7 @@ PRESENT = {
     "path": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["file", "directory"], "default": "file"},
     "content": {"type": "str"},
+    "base64": {"type": "bool", "default": False},
     "owner": {"type": "str"},
     "group": {"type": "str"},
     "mode": {"type": "str"},
@@ -171,12 +178,25 @@ SUDO = {
 }
 
 
+def content(item):
+    """The text of a wanted file."""
+    if not item["base64"]:
+        return item["content"] or ""
+    try:
+        return base64.b64decode(item["content"] or "", validate=True).decode("utf-8", "surrogateescape")
+    except ValueError as error:
+        raise Failure("content of %s is no base64: %s." % (item["path"], error)) from error
+
+
+def at_path(item):
+    """What is to be at a path."""
+    given = {name: value for name, value in item.items() if name != "base64"}
+    return placing.Wanted(**{**given, "content": content(item), "validate": tuple(item["validate"])})
+
+
 def wanted(params):
     """What is to be at each path."""
-    present = [
-        {**item, "content": item["content"] or "", "validate": tuple(item["validate"])} for item in params["present"]
-    ]
-    return [placing.Wanted(**item) for item in present] + [placing.Wanted(path, "absent") for path in params["absent"]]
+    return [at_path(item) for item in params["present"]] + [placing.Wanted(path, "absent") for path in params["absent"]]
 
 
 def main():

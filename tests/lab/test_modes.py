@@ -25,7 +25,7 @@ BESIDE = "/var/cache/0install.net/host-implementations"
 OWN = "/root/.cache/0install.net/implementations"
 GROUP = "/root/.local/share/zeroinstall.virtualbox/groups/default/0install.net/implementations"
 BOXES = "/var/lib/zeroinstall.virtualbox/boxes"
-PROGRAM = "/usr/local/lib/zeroinstall.virtualbox/import/store_import.py"
+PROGRAM = "/usr/local/lib/zeroinstall.virtualbox/import/store_import.pyz"
 USER = "somebody"
 PAUSE = 0.2  # seconds between two looks into the boxes
 
