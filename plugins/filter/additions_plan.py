@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _packages
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _packages, _roles
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
 name: additions_plan
@@ -31,6 +32,15 @@ options:
     type: str
     choices: [auto, mainline, distribution, iso]
     required: true
+  hostvars:
+    description:
+      - The variables of all hosts, C(hostvars). With them and O(name), the filter warns of variables in the inventory
+        whose names are nearly those of a role's.
+    type: dict
+  name:
+    description: Inventory name of the guest.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -42,14 +52,19 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(source), which is V(none), V(distribution) or V(iso); the C(packages) that this needs; C(where), the repository
-      that has them; and C(problem), which says why nothing can be done and what to do, or is null.
+    - C(source), which is V(none), V(distribution) or V(iso); the C(packages) that this needs, and C(named), a text of
+      their names; C(where), the repository that has them; C(by_apt), whether apt installs them; C(hint), what to do
+      where they cannot be installed; and C(problem), which says why nothing can be done and what to do, or is null.
   type: dict
 """
 
 
-def additions_plan(guest: t.Mapping[str, t.Any], source: str) -> dict[str, t.Any]:
+def additions_plan(
+    guest: t.Mapping[str, t.Any], source: str, hostvars: t.Any = None, name: str = ""
+) -> dict[str, t.Any]:
     """What is to be done in a guest."""
+    if hostvars is not None:
+        _roles.warn_of_misspelt(Inventory(hostvars), name)
     try:
         return _packages.plan(guest, source)
     except ValueError as error:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, number, plain
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _roles
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, items, mapping, number, plain
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
@@ -23,6 +24,7 @@ description:
   - Turns what the role C(cache_verify) registered into lines for people, one for each host and for each guest with
     problems, and into a message for each host and guest that has any.
   - What machines answered is not believed. An answer of another shape is that machine's problem.
+  - Warns of variables in the inventory whose names are nearly those of a role's.
 options:
   _input:
     description: Inventory names of the hosts and guests that were to be verified.
@@ -90,20 +92,6 @@ def text(value: t.Any, where: str, longest: int = LONGEST) -> str:
     if not isinstance(value, str):
         raise Odd(where)
     return plain(value[:longest])
-
-
-def items(value: t.Any, where: str) -> list[t.Any]:
-    """A list of an answer."""
-    if not isinstance(value, (list, tuple)):
-        raise Odd(where)
-    return list(value)
-
-
-def mapping(value: t.Any, where: str) -> t.Mapping[str, t.Any]:
-    """A dictionary of an answer."""
-    if not isinstance(value, t.Mapping):
-        raise Odd(where)
-    return value
 
 
 def first(texts: list[str], separator: str, number_of_all: int) -> str:
@@ -201,6 +189,7 @@ def verification(
     hosts = [name for name in machines if name not in guests]
     chosen = [name for name in machines if name in guests and compared(name, inventory)]
     for name in hosts + chosen:
+        _roles.warn_of_misspelt(inventory, name)
         numbers, message = examine(inventory.set_by_tasks(name, REGISTERED), check_mode)
         if message:
             found[name] = message
