@@ -277,7 +277,8 @@ def test_a_package_manager_that_never_ends_has_a_limit_of_its_own(attack: Attack
         "additions": {"problem": None},
         "zero_install": {"0install": None, "0store": None, "package": "0install-core"},
         "fstab": {"entries": []},
-        "sharing": {"sudo": True},
+        "sharing": {"sudo": True, "ours": False},
+        "paths": {"/usr/local/lib/zeroinstall.virtualbox/secure-add": None},
     }
     attack.guests["g1"] = {"cache_guest_packages_timeout": 2}
     attack.run(
