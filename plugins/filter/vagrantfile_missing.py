@@ -63,7 +63,7 @@ def vagrantfile_missing(settings: t.Mapping[str, t.Any], found: str, version: st
     """What is missing, as a sentence; empty if nothing is."""
     try:
         lacks = (
-            _vagrant.missing(_vagrant.Settings(**settings), json.loads(found), version)
+            _vagrant.missing(_vagrant.Settings.of(settings), json.loads(found), version)
             if found
             else ["Vagrant ends before it has read all of it"]
         )

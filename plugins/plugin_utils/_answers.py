@@ -65,6 +65,20 @@ def number(value: t.Any, where: str) -> float:
     return value
 
 
+def items(value: t.Any, where: str) -> list[t.Any]:
+    """A list of an answer."""
+    if not isinstance(value, (list, tuple)):
+        raise Odd(where)
+    return list(value)
+
+
+def mapping(value: t.Any, where: str) -> t.Mapping[str, t.Any]:
+    """A dictionary of an answer."""
+    if not isinstance(value, t.Mapping):
+        raise Odd(where)
+    return value
+
+
 def plain(text: str) -> str:
     """Text in which what steers a terminal or turns the direction of writing is shown as an escape."""
     return _CONTROLS.sub(lambda found: f"\\u{ord(found.group()):04x}", text)

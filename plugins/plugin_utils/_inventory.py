@@ -93,6 +93,12 @@ class Inventory:
         facts = _fact_names(everything)
         return {name: everything[name] for name in variables if name in everything and name not in facts}
 
+    def names(self, machine: str) -> set[str]:
+        """The names of a machine's variables, without its facts and without what tasks of this run set."""
+        everything = self._hostvars.raw_get(machine)
+        by_tasks = self._hostvars._variable_manager._nonpersistent_fact_cache.get(machine, {})
+        return set(everything) - set(by_tasks) - _fact_names(everything)
+
     def has(self, name: str) -> bool:
         """Whether it has a machine of this name. Ansible itself adds C(localhost) where it has none."""
         return name in self._hostvars._inventory.hosts

@@ -57,6 +57,7 @@ DISTRIBUTIONS = {
     ),
 }
 
+_KERNEL_TOO_OLD = "Headers are there for current kernels only: upgrade the kernel and restart the guest."
 _UNINSTALL = "Remove them with 'vbox-uninstall-guest-additions' and restart the guest"
 
 
@@ -86,7 +87,8 @@ def plan(guest: t.Mapping[str, t.Any], source: str) -> dict[str, t.Any]:
     """What is to be done in a guest, which is as guest_info tells it.
 
     C(source) is what is to be used: C(none), C(distribution) or C(iso). C(packages) are what it needs installed, and
-    C(where) is the repository that has them. C(problem) says why nothing can be done and what to do, or is None.
+    C(where) is the repository that has them. C(by_apt) says whether apt installs them, and C(hint) what to do where
+    they cannot be installed. C(problem) says why nothing can be done and what to do, or is None.
     """
     if source not in SOURCES:
         raise ValueError(f"unknown source '{source}': set guest_additions_source to one of {', '.join(SOURCES)}.")
@@ -96,7 +98,15 @@ def plan(guest: t.Mapping[str, t.Any], source: str) -> dict[str, t.Any]:
     except Refused as refusal:
         chosen, problem = "none", str(refusal)
     packages = {"distribution": list(known.tools), "iso": build_packages(guest["system"])}.get(chosen, [])
-    return {"source": chosen, "packages": packages, "where": known.where, "problem": problem}
+    return {
+        "source": chosen,
+        "packages": packages,
+        "named": ", ".join(packages),
+        "where": known.where,
+        "by_apt": "debian" in (guest["system"]["id"], *guest["system"]["like"]),
+        "hint": _KERNEL_TOO_OLD if chosen == "iso" else f"They are in {known.where}: enable it.",
+        "problem": problem,
+    }
 
 
 def _auto(guest: t.Mapping[str, t.Any], known: Distribution) -> str:

@@ -45,6 +45,11 @@ class Settings(t.NamedTuple):
     cache_guest_path: str
     symlink_policy: str
 
+    @classmethod
+    def of(cls, given: t.Mapping[str, t.Any]) -> Settings:
+        """Those that a user has written, who may have taken the generation for a number."""
+        return cls(**{**given, "generation": str(given["generation"])})
+
 
 # --- checking -----------------------------------------------------------------------------------------------------
 

@@ -1,18 +1,18 @@
-#!/bin/sh
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-# To the shell, this line is a command; to Python, which goes on from there, it is a string.
-"exec/usr/bin/python3-IS$0$@"
-
-__doc__ = """Hand the package in the current directory to this guest's host, which verifies it and adds it to its store.
+"""Hand the package in the current directory to this guest's host, which verifies it and adds it to its store.
 
     secure-add DIGEST
 
 The part of Zero Install's 0store-secure-add in a guest whose packages the host verifies. The helper runs it by sudo as
 the user who owns the drop box. Exit status 0: the host has added the package, and this guest sees it. Otherwise the
 reason is on standard error, and Zero Install keeps the package in the user's own store.
+
+It is installed in guests as a program by itself, so it imports nothing of this collection.
 """
+
+from __future__ import annotations
 
 import argparse
 import contextlib
@@ -25,6 +25,8 @@ import stat
 import sys
 import tarfile
 import time
+import types
+from typing import BinaryIO, Iterator
 
 BOX = "/var/lib/zeroinstall.virtualbox/box"
 STORE = "/var/cache/0install.net/implementations"
@@ -46,26 +48,26 @@ class Failure(Exception):
     """Why the package was not added."""
 
 
-def seconds(nanoseconds):
+def seconds(nanoseconds: int) -> int:
     """Whole seconds, as Zero Install's manifests have them."""
     whole, rest = divmod(nanoseconds, 10**9)
     return whole if whole >= 0 else int(whole + rest / 1e9)
 
 
-def listing(folder):
+def listing(folder: int) -> list[str]:
     """The names in an open directory, the first one last."""
     with os.scandir(folder) as scan:
         return sorted((entry.name for entry in scan), reverse=True)
 
 
-def descend(folder, name):
+def descend(folder: int, name: str) -> None:
     """Open a directory in another one in its place, by its number."""
     below = os.open(name, DIRECTORY, dir_fd=folder)
     os.dup2(below, folder, inheritable=False)
     os.close(below)
 
 
-def entries(root):
+def entries(root: int) -> Iterator[tuple[int, str, os.stat_result]]:
     """Everything below an open directory: a file descriptor of its directory, its path from the root, and its state.
 
     One directory is open at a time, and none calls for the next, so they may lie in each other as deep as they like.
@@ -94,7 +96,7 @@ def entries(root):
         os.close(folder)
 
 
-def check_room(tree, box):
+def check_room(tree: int, box: int) -> None:
     """Failure if the archive does not fit: on a share, a write to a full disk never returns."""
     size = tarfile.RECORDSIZE
     for _folder, path, status in entries(tree):
@@ -104,7 +106,7 @@ def check_room(tree, box):
         raise Failure("the host's disk has no room for an archive of %d bytes." % size)
 
 
-def described(folder, path, status):
+def described(folder: int, path: str, status: os.stat_result) -> tarfile.TarInfo:
     """A tar header for an entry, without owner."""
     leaf = path.rpartition("/")[2]
     try:
@@ -124,7 +126,7 @@ def described(folder, path, status):
     return info
 
 
-def pack(tree, output):
+def pack(tree: int, output: BinaryIO) -> None:
     """Write the archive of an open directory."""
     with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
         for folder, path, status in entries(tree):
@@ -139,10 +141,10 @@ def pack(tree, output):
                         raise Failure("%s changed while it was read." % path)
                     info.size = found.st_size
                     archive.addfile(info, file)
-            archive.members.clear()  # it keeps all of them, for a list that nobody asks for
+            archive.members.clear()  # type: ignore[attr-defined]  # it keeps all of them, for a list that nobody asks for
 
 
-def send(tree, box, part, name):
+def send(tree: int, box: int, part: str, name: str) -> None:
     """Put the archive into the box, under its name only when it is whole."""
     descriptor = os.open(part, NEW, 0o644, dir_fd=box)
     with os.fdopen(descriptor, "wb", buffering=1 << 20) as output:
@@ -152,7 +154,7 @@ def send(tree, box, part, name):
     os.rename(part, name, src_dir_fd=box, dst_dir_fd=box)
 
 
-def pauses():
+def pauses() -> Iterator[float]:
     """Growing seconds to sleep between two looks."""
     pause = 0.05
     while True:
@@ -160,7 +162,7 @@ def pauses():
         pause = min(1.0, pause * 1.5)
 
 
-def read_answer(box, name):
+def read_answer(box: int, name: str) -> tuple[str, str] | None:
     """The host's answer, or None if there is none yet."""
     try:
         descriptor = os.open(name, FILE, dir_fd=box)
@@ -176,7 +178,7 @@ def read_answer(box, name):
             raise Failure("the host's answer cannot be understood: are both set up by the same version?") from None
 
 
-def stores(store):
+def stores(store: str) -> list[str]:
     """Where the host's store may be mounted."""
     found = [store]
     with contextlib.suppress(OSError, UnicodeDecodeError), open(DIRECTORIES, encoding="utf-8") as file:
@@ -184,7 +186,7 @@ def stores(store):
     return found
 
 
-def await_answer(box, name, end):
+def await_answer(box: int, name: str, end: float) -> None:
     """Wait for the host; Failure if it refuses, or does not answer."""
     for pause in pauses():
         answer = read_answer(box, name)
@@ -198,7 +200,7 @@ def await_answer(box, name, end):
         time.sleep(pause)
 
 
-def await_sight(store, digest, end):
+def await_sight(store: str, digest: str, end: float) -> None:
     """Wait until the package can be seen in the host's store."""
     for pause in pauses():
         if any(os.path.isdir(os.path.join(folder, digest)) for folder in stores(store)):
@@ -208,7 +210,7 @@ def await_sight(store, digest, end):
         time.sleep(pause)
 
 
-def add(digest, box_path, store, timeout):
+def add(digest: str, box_path: str, store: str, timeout: float) -> None:
     """Hand over the tree in the current directory."""
     end = time.monotonic() + timeout
     identity = os.urandom(16).hex()
@@ -229,12 +231,12 @@ def add(digest, box_path, store, timeout):
                 os.unlink(own, dir_fd=box)
 
 
-def ended(number, _frame):
+def ended(number: int, _frame: types.FrameType | None) -> None:
     """Clean up where a signal ends this."""
     raise Failure("ended by signal %d." % number)
 
 
-def main():
+def main() -> int:
     """Carry out the command; its exit status."""
     parser = argparse.ArgumentParser(prog="secure-add", description=__doc__.split("\n", 1)[0])
     parser.add_argument("digest", metavar="DIGEST", help="the name that the package is to have in the store")
