@@ -97,7 +97,7 @@ def test_the_printed_selection_is_one_of_the_examples() -> None:
 
 
 def test_galaxy_takes_the_printed_command(tree: Path, tmp_path: Path) -> None:
-    """In a checkout; without the collections that it depends on, which other tests have."""
+    """In a checkout, without a network and any other collection."""
     command = shlex.split(block(README, "console", "ansible-galaxy "))
     check(
         [*command, "--no-deps", "--offline"], cwd=tree, environment={"ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "new")}
@@ -111,7 +111,7 @@ def test_galaxy_takes_the_printed_requirements(tree: Path, tmp_path: Path) -> No
     site.mkdir()
     (tmp_path / "zeroinstall.virtualbox").symlink_to(tree)
     (site / "requirements.yml").write_text(REQUIREMENTS, encoding="utf-8")
-    command = ["ansible-galaxy", "collection", "install", "--no-deps", "--offline", "-r", "requirements.yml", "-p", "."]
+    command = ["ansible-galaxy", "collection", "install", "--offline", "-r", "requirements.yml", "-p", "."]
     check(command, cwd=site, environment={"ANSIBLE_COLLECTIONS_PATH": str(site)})
     assert (site / "ansible_collections/zeroinstall/virtualbox/README.md").is_file()
 
@@ -143,5 +143,5 @@ def test_ansible_doc_prints_without_a_deprecation(
     names = [f"zeroinstall.virtualbox.{path.stem}" for path in sorted((REPOSITORY / folder).glob("[!_]*"))]
     command = [environment / "bin" / "ansible-doc", "-t", kind, *names]
     printed = check(command, cwd=REPOSITORY, environment={"ANSIBLE_COLLECTIONS_PATH": str(collections_path)})
-    assert all(name in printed for name in names)
+    assert all(name in printed.lower() for name in names)
     assert "DEPRECATION WARNING" not in printed
