@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filter C(zeroinstall.virtualbox.host_arrangement)."""
+"""The filter ``zeroinstall.virtualbox.host_arrangement``."""
 
 from __future__ import annotations
 
@@ -109,7 +109,7 @@ def host_arrangement(
     all_or_nothing: bool = False,
     other_shares: str = "refuse",
 ) -> dict[str, t.Any]:
-    """What C(host) has of its guests' modes."""
+    """What ``host`` has of its guests' modes."""
     inventory = Inventory(hostvars)
     when_left_alone = "refuse" if all_or_nothing else "report"
     _roles.warn_of_misspelt(inventory, host)

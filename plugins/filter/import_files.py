@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filter C(zeroinstall.virtualbox.import_files)."""
+"""The filter ``zeroinstall.virtualbox.import_files``."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ _value:
 
 
 def folder(path: str, owner: str, mode: str, **group: str) -> dict[str, t.Any]:
-    """A directory as the module C(paths) takes it."""
+    """A directory as the module ``paths`` takes it."""
     return {"path": path, "state": "directory", "owner": owner, "mode": mode, **group}
 
 

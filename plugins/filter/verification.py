@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filter C(zeroinstall.virtualbox.verification)."""
+"""The filter ``zeroinstall.virtualbox.verification``."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ REGISTERED = (*RESULTS, *NAMES, "cache_verify_moved", "cache_verify_moved_more",
 class Found(t.NamedTuple):
     """What was found on a machine: numbers and problems of its own store and of those that groups of guests share.
 
-    C(numbers) is empty where no store was verified.
+    ``numbers`` is empty where no store was verified.
     """
 
     numbers: dict[str, float]
@@ -80,7 +80,7 @@ class Found(t.NamedTuple):
 
 
 def count(number: float, noun: str = "implementation") -> str:
-    """C(1 implementation), C(2 implementations)."""
+    """``1 implementation``, ``2 implementations``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 

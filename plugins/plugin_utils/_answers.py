@@ -48,7 +48,7 @@ _TYPES: dict[str, t.Any] = {
 
 
 class Kind(t.NamedTuple):
-    """The C(type) of a return value and, of a list, that of its C(elements), in the words of the documentation."""
+    """The ``type`` of a return value and, of a list, that of its ``elements``, in the words of the documentation."""
 
     type: str
     elements: str = ""
@@ -120,7 +120,8 @@ def trimmed(text: str, values: t.Iterable[str]) -> str:
 def cleaned(answer: t.Mapping[str, t.Any], values: t.Mapping[str, Kind]) -> dict[str, t.Any]:
     """The part of an answer that a module with these return values may give.
 
-    Odd if it is too large or too deep, or if a value is not of its type. Its text is plain already (see `plain_json`).
+    Odd if it is too large or too deep, or if a value is not of its type. Its text is plain already (see
+    ``plain_json``).
     """
     known = {*values, *STANDARD, *FROM_ANSIBLE}
     found = {key: value for key, value in answer.items() if key in known or key.startswith("_ansible_")}
@@ -172,7 +173,9 @@ class _Counter:
 
 def _warnings(value: t.Any) -> list[str]:
     texts = [_warning(each)[:LONGEST_WARNING] for each in value[: MOST_WARNINGS + 1]] if isinstance(value, list) else []
-    return texts[:MOST_WARNINGS] + ["and more warnings, which are left out"] * (len(texts) > MOST_WARNINGS)
+    if len(texts) > MOST_WARNINGS:
+        return [*texts[:MOST_WARNINGS], "and more warnings, which are left out"]
+    return texts
 
 
 def _warning(value: t.Any) -> str:

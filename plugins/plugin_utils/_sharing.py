@@ -25,7 +25,7 @@ ALL ALL=({user}) NOPASSWD: {program}
 
 
 class Sharing(t.NamedTuple):
-    """Which C(program) every user may run as which C(user), and the paths of the files that make it so."""
+    """Which ``program`` every user may run as which ``user``, and the paths of the files that make it so."""
 
     user: str
     program: str
@@ -33,7 +33,7 @@ class Sharing(t.NamedTuple):
     sudoers: str
 
     def files(self) -> list[dict[str, t.Any]]:
-        """The files as the module C(paths) takes them."""
+        """The files as the module ``paths`` takes them."""
         names = {"user": self.user, "program": self.program}
         root = {"owner": "root", "group": "root"}
         return [
@@ -43,11 +43,11 @@ class Sharing(t.NamedTuple):
         ]  # fmt: skip
 
     def rule(self) -> dict[str, str]:
-        """What sudo then has to allow, as the module C(paths) takes it."""
+        """What sudo then has to allow, as the module ``paths`` takes it."""
         return {"program": self.program, "user": self.user, "file": self.sudoers}
 
 
 def is_there(file: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any] | None) -> bool:
-    """Whether a file that is wanted is at its path, by what the module C(paths_info) tells of it."""
+    """Whether a file that is wanted is at its path, by what the module ``paths_info`` tells of it."""
     kept = {name: file[name] for name in ("owner", "group", "mode")}
     return found == {"kind": "file", "sha256": _programs.sha256(file["content"]), **kept}

@@ -103,7 +103,7 @@ def check_room(tree: int, box: int) -> None:
         size += HEADERS + 2 * len(path) + (status.st_size if stat.S_ISREG(status.st_mode) else 0)
     room = os.fstatvfs(box)
     if room.f_bavail * room.f_frsize < size:
-        raise Failure("the host's disk has no room for an archive of %d bytes." % size)
+        raise Failure(f"the host's disk has no room for an archive of {size} bytes.")
 
 
 def described(folder: int, path: str, status: os.stat_result) -> tarfile.TarInfo:
@@ -112,7 +112,7 @@ def described(folder: int, path: str, status: os.stat_result) -> tarfile.TarInfo
     try:
         path.encode()
     except UnicodeEncodeError:
-        raise Failure("%r is not UTF-8, which the host refuses." % path) from None
+        raise Failure(f"{path!r} is not UTF-8, which the host refuses.") from None
     info = tarfile.TarInfo(path)
     info.mtime = seconds(status.st_mtime_ns)
     if stat.S_ISDIR(status.st_mode):
@@ -122,7 +122,7 @@ def described(folder: int, path: str, status: os.stat_result) -> tarfile.TarInfo
     elif stat.S_ISREG(status.st_mode):
         info.mode = 0o555 if status.st_mode & 0o111 else 0o444
     else:
-        raise Failure("%s is no file, directory or link." % path)
+        raise Failure(f"{path} is no file, directory or link.")
     return info
 
 
@@ -138,7 +138,7 @@ def pack(tree: int, output: BinaryIO) -> None:
                 with os.fdopen(descriptor, "rb") as file:
                     found = os.fstat(descriptor)
                     if not stat.S_ISREG(found.st_mode):
-                        raise Failure("%s changed while it was read." % path)
+                        raise Failure(f"{path} changed while it was read.")
                     info.size = found.st_size
                     archive.addfile(info, file)
             archive.members.clear()  # type: ignore[attr-defined]  # it keeps all of them, for a list that nobody asks for
@@ -194,7 +194,7 @@ def await_answer(box: int, name: str, end: float) -> None:
             status, reason = answer
             if status in ("added", "present"):
                 return
-            raise Failure("the host refused it: %s" % reason)
+            raise Failure(f"the host refused it: {reason}")
         if time.monotonic() > end:
             raise Failure("the host has not answered in time: see whether its import service is running.")
         time.sleep(pause)
@@ -206,7 +206,7 @@ def await_sight(store: str, digest: str, end: float) -> None:
         if any(os.path.isdir(os.path.join(folder, digest)) for folder in stores(store)):
             return
         if time.monotonic() > end:
-            raise Failure("the host has added it, but it is not to be seen in %s: is the host's store mounted?" % store)
+            raise Failure(f"the host has added it, but it is not to be seen in {store}: is the host's store mounted?")
         time.sleep(pause)
 
 
@@ -214,12 +214,12 @@ def add(digest: str, box_path: str, store: str, timeout: float) -> None:
     """Hand over the tree in the current directory."""
     end = time.monotonic() + timeout
     identity = os.urandom(16).hex()
-    part, name, answer = identity + ".part", "%s.%s.tar" % (identity, digest), identity + ".answer"
+    part, name, answer = identity + ".part", f"{identity}.{digest}.tar", identity + ".answer"
     tree = os.open(".", DIRECTORY)
     try:
         box = os.open(box_path, DIRECTORY)
     except OSError as error:
-        raise Failure("%s cannot be opened: %s. Is it mounted?" % (box_path, error.strerror)) from error
+        raise Failure(f"{box_path} cannot be opened: {error.strerror}. Is it mounted?") from error
     try:
         check_room(tree, box)
         send(tree, box, part, name)
@@ -233,7 +233,7 @@ def add(digest: str, box_path: str, store: str, timeout: float) -> None:
 
 def ended(number: int, _frame: types.FrameType | None) -> None:
     """Clean up where a signal ends this."""
-    raise Failure("ended by signal %d." % number)
+    raise Failure(f"ended by signal {number}.")
 
 
 def main() -> int:
@@ -252,13 +252,13 @@ def main() -> int:
         if arguments.digest.startswith("sha1="):
             raise Failure("digests of the algorithm sha1 are refused.")
         if not NAME.match(arguments.digest):
-            raise Failure("%r is not the name of an implementation." % arguments.digest)
+            raise Failure(f"{arguments.digest!r} is not the name of an implementation.")
         add(arguments.digest, arguments.box, arguments.store, arguments.timeout)
     except Failure as failure:
-        print("%s was not added to the host's store: %s" % (arguments.digest, failure), file=sys.stderr)
+        print(f"{arguments.digest} was not added to the host's store: {failure}", file=sys.stderr)
         return 1
     except OSError as error:
-        print("%s was not added to the host's store: %s" % (arguments.digest, error), file=sys.stderr)
+        print(f"{arguments.digest} was not added to the host's store: {error}", file=sys.stderr)
         return 1
     return 0
 

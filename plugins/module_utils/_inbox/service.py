@@ -28,7 +28,7 @@ PAUSE = 1.0
 def tell(answer: one_pass.Answer) -> None:
     """Print an answer."""
     reason = ": " + answer.reason if answer.reason else ""
-    print("%s: %s %s%s" % (answer.box, answer.status, answer.digest, reason), flush=True)
+    print(f"{answer.box}: {answer.status} {answer.digest}{reason}", flush=True)
 
 
 def main() -> int:
