@@ -134,6 +134,7 @@ def test_ansible_takes_a_printed_command(line: str) -> None:
     check([*words, "--syntax-check"], cwd=REPOSITORY)
 
 
+@pytest.mark.each_core
 @pytest.mark.parametrize(
     "kind, folder", [("module", "plugins/modules"), ("filter", "plugins/filter"), ("role", "roles")]
 )
