@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filter C(zeroinstall.virtualbox.vagrantfile_missing)."""
+"""The filter ``zeroinstall.virtualbox.vagrantfile_missing``."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def vagrantfile_missing(settings: t.Mapping[str, t.Any], found: str, version: st
     """What is missing, as a sentence; empty if nothing is."""
     try:
         lacks = (
-            _vagrant.missing(_vagrant.Settings(**settings), json.loads(found), version)
+            _vagrant.missing(_vagrant.Settings.of(settings), json.loads(found), version)
             if found
             else ["Vagrant ends before it has read all of it"]
         )

@@ -36,6 +36,10 @@ options:
       content:
         description: The text of the file. V(file) needs it.
         type: str
+      base64:
+        description: Whether O(present[].content) is the file's bytes in base64, as those of an archive.
+        type: bool
+        default: false
       owner:
         description: Name or number of the owner. By default the owner stays.
         type: str
@@ -93,7 +97,7 @@ attributes:
     details: Check mode accepts a missing user or group, because an earlier task may create it.
   diff_mode:
     support: full
-    details: For a file above 100 KiB, the diff shows only the size.
+    details: For a file above 100 KiB, and for one that is no text, the diff shows only the size and the digest.
   idempotent:
     support: full
 seealso:
@@ -161,6 +165,7 @@ PRESENT = {
     "path": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["file", "directory"], "default": "file"},
     "content": {"type": "str"},
+    "base64": {"type": "bool", "default": False},
     "owner": {"type": "str"},
     "group": {"type": "str"},
     "mode": {"type": "str"},

@@ -9,7 +9,6 @@ the connection "local": a program in the place of a guest's Python gives the sam
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ from typing import Any
 import pytest
 import vagrants
 from fleet import Fleet, Play
+from setup import with_ansible
 
 STORE = "/var/cache/0install.net/implementations"
 SHARE, UNSHARE, VERIFY = (f"zeroinstall.virtualbox.{name}" for name in ("share", "unshare", "verify"))
@@ -34,7 +34,7 @@ class Attack:
     def __init__(self, fleet: Fleet, folder: Path, environment: Path) -> None:
         self.fleet = fleet
         self.folder = folder
-        self.path = {"PATH": f"{environment}/bin:{os.environ['PATH']}"}
+        self.ansible = with_ansible(environment)
         self.python = folder / "python"
         self.host: dict[str, Any] = {}
         self.guests: dict[str, dict[str, Any]] = {"g1": {}, "g2": {}}
@@ -67,7 +67,7 @@ class Attack:
             str(self.folder / "attack.yml"),
             *options,
             inventory=self.folder / "inventory.json",
-            variables={**self.path, **variables},
+            variables={**self.ansible, **variables},
         )
 
     def take_back(self) -> None:
@@ -264,6 +264,81 @@ def test_no_control_character_of_an_answer_reaches_the_terminal(attack: Attack) 
     assert not set(nasty) & set("\x1b\x07\x9b\u202e") & set(play.output)
 
 
+GUEST = {
+    "virtualbox": {"guest": True, "product": "VirtualBox"},
+    "additions": {"problem": None},
+    "zero_install": {"0install": "/usr/bin/0install", "0store": None, "package": "0install-core"},
+    "fstab": {"entries": []},
+    "sharing": {"sudo": True, "ours": False},
+    "paths": {"/usr/local/lib/zeroinstall.virtualbox/secure-add": None},
+}
+"""Enough of what guest_info answers for the role to go on to the next module."""
+
+
+def told(text: str) -> dict[str, dict[str, Any]]:
+    """Answers that have a text wherever one is shown, decided by or handed on."""
+    problem = {"path": text, "name": text, "reason": text, "detail": text}
+    return {
+        "a message": {"failed": True, "msg": text, "warnings": [text], "exception": text, "module_stdout": text},
+        "a name of hardware": {"guest": {**GUEST, "virtualbox": {"guest": False, "product": text}}},
+        "a problem": {"guest": {**GUEST, "additions": {"problem": text}}},
+        "a package": {"guest": {**GUEST, "zero_install": {"0install": None, "package": text}}, "rc": 1},
+        "paths": {"paths": {text: {"kind": text, "sha256": text}}, "guest": GUEST},
+        "a diff": {"changed": True, "diff": {"before": text, "after": text + text, "before_header": text}},
+        "names": {"summary": {"implementations": 1}, "problems": [problem], "names": [text], "names_digest": text},
+    }
+
+
+TEMPLATE = "{{ lookup('ansible.builtin.pipe', 'touch %s') }}"
+LITERAL = "['\\x1b]0;owned\\x07\\u202e', {'a': '%s'}]"
+"""What Ansible of before 2.19 makes a list of, with real control characters in it, where it is all of a template."""
+
+
+def texts(value: object) -> Iterator[str]:
+    """All texts in a value."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            yield str(key)
+            yield from texts(each)
+    elif isinstance(value, list):
+        for each in value:
+            yield from texts(each)
+
+
+@pytest.mark.parametrize("kind", cases({kind: kind for kind in told("")}, "a message"))
+def test_a_text_of_an_answer_is_a_text_and_nothing_else(attack: Attack, kind: str) -> None:
+    """No template that runs on the controller, and no value in the syntax of Python."""
+    made = attack.folder / "made"
+    for form in (TEMPLATE, LITERAL):
+        text = form % made
+        attack.answer({"changed": False, **told(text)[kind]})
+        for playbook in (SHARE, UNSHARE, VERIFY):
+            options = ("--limit", "vbox,g1", "--diff", "-e", "cache_verify_guests=true")
+            play = attack.play(playbook, *options, before="")
+            assert not made.exists(), play.output
+            shown = set().union(*texts(play.tasks))
+            assert not shown & set("\x1b\x07\u202e"), play.output
+            assert play.hosts["vbox"]["failures"] == 0, play.output
+            assert not [found for found in texts(play.tasks) if found == str(made)], play.output
+    attack.take_back()
+
+
+def test_what_a_connection_says_in_vain_is_a_text_and_nothing_else(attack: Attack) -> None:
+    made = attack.folder / "made"
+    ssh = attack.folder / "ssh"
+    ssh.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{TEMPLATE % made} \x1b]0;owned\x07\u202e\nEND\nexit 255\n")
+    ssh.chmod(0o755)
+    attack.guests["g1"] = {"ansible_connection": "ssh", "ansible_ssh_executable": str(ssh)}
+    for playbook in (UNSHARE, SHARE):
+        play = attack.play(playbook, "--limit", "vbox,g1", before="")
+        assert not made.exists(), play.output
+        assert not set().union(*texts(play.tasks)) & set("\x1b\x07\u202e"), play.output
+        assert "owned" in play.messages("g1"), play.output
+    attack.take_back()
+
+
 def test_a_guest_that_never_answers_ends_at_the_time_out(attack: Attack) -> None:
     attack.guests["g1"] = {"cache_guest_timeout": 2}
     attack.run(FOREVER)
@@ -273,13 +348,7 @@ def test_a_guest_that_never_answers_ends_at_the_time_out(attack: Attack) -> None
 
 def test_a_package_manager_that_never_ends_has_a_limit_of_its_own(attack: Attack) -> None:
     """The first module that is run in the guest reads it, the next one is apt."""
-    guest = {
-        "virtualbox": {"guest": True, "product": "VirtualBox"},
-        "additions": {"problem": None},
-        "zero_install": {"0install": None, "0store": None, "package": "0install-core"},
-        "fstab": {"entries": []},
-        "sharing": {"sudo": True},
-    }
+    guest = {**GUEST, "zero_install": {"0install": None, "0store": None, "package": "0install-core"}}
     attack.guests["g1"] = {"cache_guest_packages_timeout": 2}
     attack.run(
         f"import json\nasked = {str(attack.folder / 'asked')!r}\n{FOREVER.replace('__file__', 'asked')}"

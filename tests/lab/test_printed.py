@@ -23,6 +23,7 @@ from setup import REPOSITORY
 
 README = REPOSITORY / "README.md"
 EXAMPLE = REPOSITORY / "docs" / "examples" / "inventory.yml"
+ROLES = REPOSITORY / "docs" / "roles.md"
 STORE = "/var/cache/0install.net/implementations"
 DOMAIN = ".example.com"
 
@@ -89,7 +90,7 @@ def test_the_quickstart_up_to_the_users_own_proof(printed: Printed) -> None:
 
 @pytest.mark.thorough
 def test_the_example_fleet(tmp_path: Path) -> None:
-    """The hosts' part, on two real hosts with machines of these names and this UUID."""
+    """The hosts' part on two real hosts, with these machines and this UUID; then the plays of docs/roles.md."""
     hosts = yaml.safe_load(EXAMPLE.read_text(encoding="utf-8"))["zeroinstall_guests"]["hosts"]
     with contextlib.ExitStack() as stack:
         fleets = {host: stack.enter_context(Fleet(host, ()).running(quiet=True)) for host in ("metal1", "metal2")}
@@ -112,3 +113,11 @@ def test_the_example_fleet(tmp_path: Path) -> None:
             share = vagrants.shares(fleets[host], machine)["ZeroInstall"]
             store = STORE if host == "metal1" else "/root/.cache/0install.net/implementations"
             assert (share["path"], share["writable"]) == (store, False)
+        site, more = tmp_path / "site.yml", tmp_path / "more.json"
+        site.write_text(block(ROLES, "yaml", "- name: The whole arrangement, as part of a site"), encoding="utf-8")
+        groups = {"virtualbox_hosts": "metal1.example.com", "my_guests": "web1.example.com"}
+        more.write_text(json.dumps({group: {"hosts": {name: {}}} for group, name in groups.items()}), encoding="utf-8")
+        options += ["-i", str(more), "--limit", "virtualbox_hosts:zeroinstall_hosts"]
+        play = fleet.play(str(site), *options, inventory=EXAMPLE)
+        assert (play.status, play.changed) == (0, 0), play.output
+        assert len(play.results("metal1.example.com", "zeroinstall.virtualbox.shares")) == 2

@@ -14,7 +14,7 @@ from setup import REPOSITORY
 
 pytestmark = pytest.mark.lint
 
-FOLDERS = ("module_utils", "modules")
+FOLDERS = ("action", "filter", "module_utils", "modules", "plugin_utils")
 SINGLE = re.compile(r"(?<!`)`(?!`)|\b[CIBUVOMP]\(")
 """Code in a docstring stands between two backticks on each side, never one, and not in a plugin's markup."""
 

@@ -6,21 +6,28 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from pathlib import Path
 
+import collection
 import pytest
 import variables
 import yaml
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import fstab, wanted_mounts
 from pages import PAGES, block, blocks, broken_links
 from programs import check
 from setup import REPOSITORY
 
+assert collection.FINDER, "it makes ansible_collections importable"
+
 pytestmark = pytest.mark.lint
 
 README = REPOSITORY / "README.md"
+DOCS = REPOSITORY / "docs"
 MOST_WORDS = 1250
 STRICT = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}
-EXAMPLES = REPOSITORY / "docs" / "examples"
+EXAMPLES = DOCS / "examples"
+STORE = "/var/cache/0install.net/implementations"
 PLAYBOOKS = sorted(
     path for path in EXAMPLES.rglob("*.yml") if isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), list)
 )
@@ -30,7 +37,7 @@ FRAGMENTS = [
     for number, text in enumerate(blocks(page, "yaml"), 1)
     if "collections:" not in text
 ]
-REQUIREMENTS = block(REPOSITORY / "docs" / "roles.md", "yaml", "# requirements.yml")
+REQUIREMENTS = block(DOCS / "roles.md", "yaml", "# requirements.yml")
 COMMANDS = [
     pytest.param(line, id=f"{page.stem}: {line}")
     for page in PAGES
@@ -77,13 +84,34 @@ def test_ansible_takes_a_printed_fragment(text: str, tmp_path: Path) -> None:
         syntax(play)
 
 
+def test_the_printed_entry_of_fstab_is_what_a_guest_with_systemd_gets() -> None:
+    entry = fstab.entry(wanted_mounts.Mount("ZeroInstall", STORE), systemd=True)
+    assert block(DOCS / "guests.md", "text", "ZeroInstall") == fstab.render(entry)
+
+
+def test_the_printed_selection_is_one_of_the_examples() -> None:
+    """Which a test of the stores runs."""
+    assert textwrap.indent(block(DOCS / "verify.md", "yaml"), " " * 4) in (EXAMPLES / "problems.yml").read_text(
+        encoding="utf-8"
+    )
+
+
+def test_galaxy_takes_the_printed_command(tree: Path, tmp_path: Path) -> None:
+    """In a checkout, without a network and any other collection."""
+    command = shlex.split(block(README, "console", "ansible-galaxy "))
+    check(
+        [*command, "--no-deps", "--offline"], cwd=tree, environment={"ANSIBLE_COLLECTIONS_PATH": str(tmp_path / "new")}
+    )
+    assert (tmp_path / "new/ansible_collections/zeroinstall/virtualbox/README.md").is_file()
+
+
 def test_galaxy_takes_the_printed_requirements(tree: Path, tmp_path: Path) -> None:
     """From a folder beside a checkout."""
     site = tmp_path / "site"
     site.mkdir()
     (tmp_path / "zeroinstall.virtualbox").symlink_to(tree)
     (site / "requirements.yml").write_text(REQUIREMENTS, encoding="utf-8")
-    command = ["ansible-galaxy", "collection", "install", "--no-deps", "--offline", "-r", "requirements.yml", "-p", "."]
+    command = ["ansible-galaxy", "collection", "install", "--offline", "-r", "requirements.yml", "-p", "."]
     check(command, cwd=site, environment={"ANSIBLE_COLLECTIONS_PATH": str(site)})
     assert (site / "ansible_collections/zeroinstall/virtualbox/README.md").is_file()
 
@@ -115,5 +143,5 @@ def test_ansible_doc_prints_without_a_deprecation(
     names = [f"zeroinstall.virtualbox.{path.stem}" for path in sorted((REPOSITORY / folder).glob("[!_]*"))]
     command = [environment / "bin" / "ansible-doc", "-t", kind, *names]
     printed = check(command, cwd=REPOSITORY, environment={"ANSIBLE_COLLECTIONS_PATH": str(collections_path)})
-    assert all(name in printed for name in names)
+    assert all(name in printed.lower() for name in names)
     assert "DEPRECATION WARNING" not in printed

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 from alone import alone
-from setup import run_name
+from setup import run_name, with_ansible
 
 TESTS = Path(__file__).resolve().parents[1]
 LAB = TESTS / "lab" / "lab.py"
@@ -85,17 +85,25 @@ class Play:
 class Fleet:
     """A run of the lab, this work tree's NAME. The guests are named as in the lab, the host is ``vbox``."""
 
-    def __init__(self, name: str, guests: tuple[str, ...]) -> None:
+    def __init__(self, name: str, guests: tuple[str, ...], environment: Path | None = None) -> None:
+        """With the Ansible of a virtual environment, or else with that of the tests."""
         self.name = run_name(name)
         self.guests = guests
+        self.environment = environment
         self.inventory = Path()
         self.folder = Path()
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables by which its Ansible is run."""
+        return with_ansible(self.environment) if self.environment else {}
 
     def lab(self, *arguments: str, check: bool = True, quiet: bool = True) -> subprocess.CompletedProcess[str]:
         """Run the lab's command line program; its output is printed unless ``quiet``."""
         stream = subprocess.PIPE if quiet else None
         done = subprocess.run(
             [sys.executable, str(LAB), "--run", self.name, *arguments],
+            env={**os.environ, **self.variables},
             stdin=subprocess.DEVNULL,
             stdout=stream,
             stderr=subprocess.STDOUT if quiet else None,
@@ -202,6 +210,7 @@ class Fleet:
         log.unlink(missing_ok=True)
         environment = {
             **os.environ,
+            **self.variables,
             "ANSIBLE_CONFIG": str(self.settings),
             "ANSIBLE_STDOUT_CALLBACK": "ansible.posix.json",
             "ANSIBLE_LOG_PATH": str(log),

@@ -23,9 +23,9 @@ def blocks(page: Path, language: str) -> list[str]:
     return [textwrap.dedent(text) for _indent, name, text in found if name == language]
 
 
-def block(page: Path, language: str, first: str) -> str:
-    """The one fenced block of a page in this language with this first line."""
-    (found,) = (text for text in blocks(page, language) if text.startswith(first + "\n"))
+def block(page: Path, language: str, beginning: str = "") -> str:
+    """The one fenced block of a page in this language that begins so."""
+    (found,) = (text for text in blocks(page, language) if text.startswith(beginning))
     return found
 
 

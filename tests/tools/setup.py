@@ -273,10 +273,21 @@ class Missing:
             work = functools.partial(self.tester.make, logs)
             steps.append(Step("ansible-test", "making the environments of ansible-test", work, 90, after))
         for image in self.images:
-            after = ["packages", *image.need.after, *([oldest.name] if image.ansible else [])]
-            work = functools.partial(image.make, logs, command_environment(cache, oldest, os.environ))
+            after = ["packages", *image.need.after, *([image.ansible.name] if image.ansible else [])]
+            variables = command_environment(cache, image.ansible or oldest, os.environ)
+            work = functools.partial(image.make, logs, variables)
             steps.append(Step(image.name, f"making {image.need.title}", work, image.need.seconds, after))
         return steps
+
+
+def images_for(needs: Collection[str], cache: Path, environments: Mapping[str, Environment]) -> list[Image]:
+    """The images of these needs, without those that are made for an Ansible that is not there."""
+    wanted = [(name, need.ansible) for name, need in parts.NEEDS.items() if name in needs and need.build]
+    return [
+        Image(name, cache, environments[ansible].path if ansible else None)
+        for name, ansible in wanted
+        if not ansible or ansible in environments
+    ]
 
 
 def own_python() -> dict[Version, str]:
@@ -307,8 +318,7 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
     versions = tuple(".".join(map(str, version)) for version in pythons)
     used = tuple(one.path for one in environments.values())
     tester = AnsibleTest(cache / "home", commands, used, paths, versions, folders)
-    images = [Image(name, cache, oldest if parts.NEEDS[name].ansible else None)
-              for name in parts.NEEDS if name in needs and parts.NEEDS[name].build]  # fmt: skip
+    images = images_for(needs, cache, environments)
     absent = [one for one in [*environments.values(), *targets.values()] if not one.marker.exists()]
     # ansible-test installs into the environments, too.
     untested = commands and (absent or not tester.marker.exists())
@@ -328,15 +338,16 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
         if name in failed:
             raise StepError(failed[name])
     left_out = not_tested(choose(pythons)) if everything else []
-    collections = cache / f"collections-{key(str(REPOSITORY), str(oldest))}"
-    link(collections / "ansible_collections" / "zeroinstall" / "virtualbox", REPOSITORY)
-    link_dependencies(collections / "ansible_collections", oldest)
+    for one in environments.values():
+        collections = collections_for(cache, one.path) / "ansible_collections"
+        link(collections / "zeroinstall" / "virtualbox", REPOSITORY)
+        link_dependencies(collections, one.path)
     return Setup(
         cache=str(cache),
         environments={name: str(one.path) for name, one in environments.items()},
         targets={name: str(path) for name, path in paths.items()},
         pythons=dict(zip(versions, pythons.values(), strict=True)),
-        collections=str(collections),
+        collections=str(collections_for(cache, oldest)),
         home=str(cache / "home"),
         broken=failed,
         left_out=left_out,
@@ -391,13 +402,25 @@ def is_held(file: Path) -> bool:
     return False
 
 
+def collections_for(cache: Path, environment: Path) -> Path:
+    """Where a virtual environment's Ansible finds this work tree, and the collections that came with it."""
+    return cache / f"collections-{key(str(REPOSITORY), str(environment))}"
+
+
+def with_ansible(environment: Path) -> dict[str, str]:
+    """The environment variables by which another virtual environment's Ansible is run."""
+    collections = collections_for(cache_directory(os.environ), environment)
+    path = f"{environment}/bin{os.pathsep}{os.environ.get('PATH', os.defpath)}"
+    return {"PATH": path, "VIRTUAL_ENV": str(environment), "ANSIBLE_COLLECTIONS_PATH": str(collections)}
+
+
 def command_environment(cache: Path, oldest: Path, environment: Mapping[str, str]) -> dict[str, str]:
     """The environment variables of what runs in the set-up."""
     return {
         **environment,
         "PATH": f"{oldest}/bin:{environment.get('PATH', os.defpath)}",
         "VIRTUAL_ENV": str(oldest),
-        "ANSIBLE_COLLECTIONS_PATH": str(cache / f"collections-{key(str(REPOSITORY), str(oldest))}"),
+        "ANSIBLE_COLLECTIONS_PATH": str(collections_for(cache, oldest)),
         "ZEROINSTALL_VIRTUALBOX_CACHE": str(cache),
         # Byte code is kept, which makes a short run of Ansible twice as fast, but not in the work tree.
         "PYTHONDONTWRITEBYTECODE": "",

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import base64
 from typing import Any, Callable, Mapping
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import placing, sudo
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
@@ -17,8 +19,7 @@ def run(
     """Look at all paths, then change what is to be changed, unless in check mode.
 
     ``run_command``, ``backup``, and ``label``, which gives a path its default SELinux context, are Ansible's own. The
-    result, with ``msg`` where sudo does not allow what it
-    should. Failure: nothing was changed.
+    result, with ``msg`` where sudo does not allow what it should. Failure: nothing was changed.
     """
     params = asked.params
     changes = placing.plan(_wanted(params), asked.check_mode)
@@ -41,11 +42,24 @@ def run(
 
 
 def _wanted(params: Mapping[str, Any]) -> list[placing.Wanted]:
-    present = [
-        {**item, "content": item["content"] or "", "validate": tuple(item["validate"]), "where": f"present[{number}]."}
-        for number, item in enumerate(params["present"])
-    ]
+    present = [_at_path(item, f"present[{number}].") for number, item in enumerate(params["present"])]
     absent = [
         placing.Wanted(path, "absent", where=f"absent[{number}]: ") for number, path in enumerate(params["absent"])
     ]
-    return [placing.Wanted(**item) for item in present] + absent
+    return present + absent
+
+
+def _at_path(item: Mapping[str, Any], where: str) -> placing.Wanted:
+    given = {name: value for name, value in item.items() if name != "base64"}
+    text = _content(item, where)
+    return placing.Wanted(**{**given, "content": text, "validate": tuple(item["validate"]), "where": where})
+
+
+def _content(item: Mapping[str, Any], where: str) -> str:
+    text: str = item["content"] or ""
+    if not item["base64"]:
+        return text
+    try:
+        return base64.b64decode(text, validate=True).decode("utf-8", "surrogateescape")
+    except ValueError as error:
+        raise Failure(f"{where}content of {item['path']} is no base64: {error}.") from error

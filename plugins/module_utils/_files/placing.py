@@ -18,7 +18,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting, replacing
 
 SHOWN = 100 * 1024
-"""Bytes of a file beyond which a diff does not show it."""
+"""Bytes of a file beyond which a diff shows its digest instead."""
 
 CREATED, REMOVED = "created", "removed"
 """What is told of a path at which nothing was, or will be."""
@@ -30,6 +30,7 @@ _KINDS = {"file": "a file", "directory": "a directory", "link": "a symbolic link
 class Wanted(NamedTuple):
     """What is to be at a path: ``state`` is ``file``, with this ``content``, ``directory`` or ``absent``.
 
+    Bytes of ``content`` that are no UTF-8 are surrogates, as ``replacing.read`` has them.
     ``owner``, ``group`` and ``mode`` (as in "0644") that are None stay as they are. ``validate``: a program with
     arguments, which gets the path of the new file as the last one. A file without this ``mark`` in it is kept when
     it is replaced. ``where`` is its place in the user's lists, with a dot, as messages name it.
@@ -202,7 +203,9 @@ def _text_after(change: Change) -> str:
 
 def _shown(text: str) -> str:
     raw = text.encode("utf-8", "surrogateescape")
-    return raw.decode("utf-8", "replace") if len(raw) <= SHOWN else f"({len(raw)} bytes)\n"
+    if len(raw) > SHOWN or b"\0" in raw:
+        return f"({len(raw)} bytes, SHA-256 {hashlib.sha256(raw).hexdigest()})\n"
+    return raw.decode("utf-8", "replace")
 
 
 def carry_out(

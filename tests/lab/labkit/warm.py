@@ -121,7 +121,8 @@ def build(target: Path, root: Path, programs: Path, ansible: Ansible) -> None:
                 sources["%s/%s" % (name, file.relative_to(base))] = file.read_bytes()
     preloaded: set[str] = set()
     for wrapper, files in learned:
-        (target / "code" / ("wrapper-%08x.py" % zlib.crc32(wrapper))).write_bytes(wrapper)
+        if wrapper:
+            (target / "code" / ("wrapper-%08x.py" % zlib.crc32(wrapper))).write_bytes(wrapper)
         sources.update(files)  # what differs from the installation (generated files) is as in the payload
         preloaded.update(file for file in files if file.startswith("ansible/module_utils/") and "/facts/" not in file)
     preloaded.add("ansible/__init__.py")
@@ -188,32 +189,29 @@ def compile_collection(root: Path, layer: Path, work: Path) -> None:
             sources[name] = file.read_bytes()
     compile_sources(root, layer / FOLDER.lstrip("/"), sources, into)
     names = [name for name in sources if name.endswith("/__init__.py") and "/modules/" not in name]
-    names += [f"{MODULE_UTILS}/{name}.py" for name in imported(sources, *RUN_IN_EVERY_GUEST)]
+    names += imported(sources, *RUN_IN_EVERY_GUEST)
     lines = ["%s %08x %d\n" % (name, zlib.crc32(sources[name]), len(sources[name])) for name in names]
     (into / "preload").write_text("".join(lines))
 
 
 def imported(sources: dict[str, bytes], *paths: str) -> list[str]:
-    """The files in this collection's module_utils that these files import, and what those import, those first.
-
-    Each by its path in there, without its suffix: a file may be imported whole, or names of it.
-    """
+    """The files of this collection's module_utils that these files import, and what those import, those first."""
     found: list[str] = []
     prefix = MODULE_UTILS.replace("/", ".")
     for path in paths:
         for node in ast.walk(ast.parse(sources[path])):
             if isinstance(node, ast.ImportFrom) and (node.module or "").startswith(prefix):
-                tail = (node.module or "").removeprefix(prefix).lstrip(".").replace(".", "/")
-                inside = [f"{tail}/{alias.name}".lstrip("/") for alias in node.names]
-                for name in [name if f"{MODULE_UTILS}/{name}.py" in sources else tail for name in inside]:
-                    found += imported(sources, f"{MODULE_UTILS}/{name}.py")
-                    found.append(name)
+                tail = (node.module or "").removeprefix(prefix).replace(".", "/")
+                for name in (f"{tail}/{alias.name}" for alias in node.names):
+                    file = f"{name}.py" if f"{MODULE_UTILS}{name}.py" in sources else f"{tail}.py"
+                    found += [*imported(sources, MODULE_UTILS + file), MODULE_UTILS + file]
     return list(dict.fromkeys(found))
 
 
 def payloads(ansible: Ansible, workplace: Path) -> list[tuple[bytes, dict[str, bytes]]]:
     """What Ansible pipes into Python for some common modules: the wrapper's constant head, and the files of its zip.
 
+    The head is empty before ansible-core 2.19, where the wrapper has its data in the midst of it.
     (Not the files that it leaves with ANSIBLE_KEEP_REMOTE_FILES: those differ, they have comments.)
     """
     play, configuration, sent = workplace / "learn.yml", workplace / "ansible.cfg", workplace / "sent"
@@ -239,13 +237,13 @@ def payloads(ansible: Ansible, workplace: Path) -> list[tuple[bytes, dict[str, b
     learned = []
     for file in sent.glob("*.program"):
         text = file.read_bytes()
-        data = re.search(rb"zip_data=(['\"])([A-Za-z0-9+/=]+)\1", text)
+        data = re.search(rb"(?:zip_data=|ZIPDATA = )(['\"])([A-Za-z0-9+/=]+)\1", text)
         head, found, _call = text.partition(b'\nif __name__ == "__main__":\n    _ansiballz_main(')
-        if not data or not found:
+        if not data or not (found or data[0].startswith(b"Z")):
             raise LabError("this Ansible wraps modules in a form that the warm interpreter does not know")
         head = re.sub(rb"\A#!.*", b"#!" + INTERPRETER.encode(), head)  # the only thing in it that depends on the host
         with zipfile.ZipFile(io.BytesIO(base64.b64decode(data.group(2)))) as archive:
-            learned.append((head + b"\n", {item: archive.read(item) for item in archive.namelist()}))
+            learned.append((head + b"\n" if found else b"", {item: archive.read(item) for item in archive.namelist()}))
     for leftover in (play, configuration, sent, workplace / "home", workplace / ".ansible"):
         shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
     if not learned:

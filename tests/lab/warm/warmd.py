@@ -20,9 +20,11 @@ the byte code beside that list.
 from __future__ import annotations
 
 import _imp
+import ast
 import atexit
 import binascii
 import codecs
+import functools
 import gc
 import importlib
 import importlib.machinery
@@ -32,6 +34,7 @@ import marshal
 import os
 import pwd
 import re
+import runpy
 import select
 import signal
 import socket
@@ -47,7 +50,6 @@ import zlib
 # what modules import most: loaded once, here
 for _name in [
     "array",
-    "ast",
     "base64",
     "bz2",
     "collections",
@@ -64,7 +66,6 @@ for _name in [
     "errno",
     "fcntl",
     "filecmp",
-    "functools",
     "getpass",
     "gettext",
     "glob",
@@ -84,7 +85,6 @@ for _name in [
     "queue",
     "random",
     "resource",
-    "runpy",
     "selectors",
     "shlex",
     "shutil",
@@ -421,8 +421,13 @@ def fresh(file, source, name):
 def script(source, name, module):
     """The code of a program, in parts: of an AnsiballZ wrapper only the call at its end differs, and is compiled.
 
-    `run_payload` stands in for a wrapper that was known when the state was made.
+    `run_payload` stands in for a wrapper that was known when the state was made, `run_older_payload` for one of before
+    ansible-core 2.19, in which the data are.
     """
+    older = b"_ANSIBALLZ_WRAPPER" in source[:4000] and len(sys.argv) < 2 and OLDER_WRAPPER.search(source)
+    if older and not any(words in source for words in ODD_IN_OLDER):
+        module.__warm_run = functools.partial(run_older_payload, **older.groupdict())
+        return [compile("__warm_run()", name, "exec")]
     at = (
         source.rfind(b'\nif __name__ == "__main__":\n    _ansiballz_main(')
         if b"_ANSIBALLZ_WRAPPER" in source[:4000]
@@ -449,9 +454,7 @@ def script(source, name, module):
 
 def run_payload(zip_data, ansible_module, module_fqn, params, profile, extensions, **_others):
     """What the wrapper does, but for the zip: that is not unpacked, since nearly all that is in it is loaded."""
-    archive = HERE + "/ansible_" + ansible_module + "_payload.zip"
-    Payload.add(archive, Base64(zip_data))
-    sys.path[:] = [archive] + [folder for folder in sys.path if folder not in ("", ".")]
+    archive = use_payload(zip_data, ansible_module)
     from ansible.module_utils._internal._ansiballz import _loader
 
     _loader.run_module(
@@ -461,6 +464,35 @@ def run_payload(zip_data, ansible_module, module_fqn, params, profile, extension
         modlib_path=archive,
         extensions=extensions,
     )
+
+
+OLDER_WRAPPER = re.compile(
+    rb"\n    ZIPDATA = '(?P<zip_data>[^']*)'\n.*?"
+    rb"\n        runpy\.run_module\(mod_name='(?P<module_fqn>[^']*)', init_globals=dict\(.*?"
+    rb"\n    ANSIBALLZ_PARAMS = (?P<params>[^\n]*)\n.*?"
+    rb"\(prefix='ansible_' \+ '(?P<ansible_module>[^']*)' \+ ",
+    re.DOTALL,
+)
+ODD_IN_OLDER = (b"\n    import resource\n", b"import coverage\n")
+"""What is in it where more is wanted than to run a module."""
+
+
+def run_older_payload(zip_data, ansible_module, module_fqn, params):
+    """The same, for the values as they are written in a wrapper of before ansible-core 2.19."""
+    archive = use_payload(zip_data, ansible_module.decode())
+    from ansible.module_utils import basic
+
+    basic._ANSIBLE_ARGS = ast.literal_eval(params.decode()).encode()
+    name = module_fqn.decode()
+    runpy.run_module(name, {"_module_fqn": name, "_modlib_path": archive}, "__main__", alter_sys=True)
+
+
+def use_payload(zip_data, ansible_module):
+    """Have what is imported come from a zip in base64; its path."""
+    archive = HERE + "/ansible_" + ansible_module + "_payload.zip"
+    Payload.add(archive, Base64(zip_data))
+    sys.path[:] = [archive] + [folder for folder in sys.path if folder not in ("", ".")]
+    return archive
 
 
 def execute(argv):

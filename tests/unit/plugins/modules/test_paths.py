@@ -5,7 +5,9 @@
 
 from __future__ import annotations
 
+import base64
 import errno
+import hashlib
 import os
 import stat
 
@@ -200,9 +202,18 @@ def test_in_check_mode_a_user_who_is_missing_is_told(call, tmp_path):
     assert call([{"path": f"{tmp_path}/new", "content": ""}], check_mode=True)[1]["missing_users"] == []
 
 
-def test_a_large_file_is_shown_by_its_size(call, tmp_path):
-    (diff,) = call([{"path": f"{tmp_path}/file", "content": "x" * 102401}])[1]["diff"]
-    assert diff["after"] == "(102401 bytes)\n"
+@pytest.mark.parametrize("content", [b"x" * 102401, b"\0\xff\n"], ids=["large", "binary"])
+def test_bytes_in_base64_are_written_and_shown_by_their_digest(call, tmp_path, content):
+    item = {"path": f"{tmp_path}/file", "content": base64.b64encode(content).decode(), "base64": True}
+    (diff,) = call([item])[1]["diff"]
+    assert (tmp_path / "file").read_bytes() == content
+    assert diff["after"] == f"({len(content)} bytes, SHA-256 {hashlib.sha256(content).hexdigest()})\n"
+    assert call([item])[1]["changes"] == {}
+
+
+def test_what_is_no_base64_is_refused(call, tmp_path):
+    failed, result = call([{"path": f"{tmp_path}/file", "content": "é", "base64": True}])
+    assert failed and f"content of {tmp_path}/file is no base64" in result["msg"]
 
 
 def test_a_full_disk_leaves_everything_as_it_was(call, tmp_path, monkeypatch):

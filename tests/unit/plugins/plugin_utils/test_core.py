@@ -27,18 +27,18 @@ def test_any_later_one_is_taken(version):
 
 
 @pytest.mark.parametrize("make", [str, lambda text: [text], lambda text: {text: [text]}])
-def test_what_looks_like_a_template_is_none(tmp_path, make):
+def test_what_looks_like_a_template_is_none(tmp_path, trusted, make):
     value = make("{{ lookup('ansible.builtin.pipe', 'touch %s/made') }}" % tmp_path)
     variables = {"said": _core.no_template(value)}
-    shown = Templar(loader=DataLoader(), variables=variables).template("{{ said }}")
+    shown = Templar(loader=DataLoader(), variables=variables).template(trusted("{{ said }}"))
     assert not list(tmp_path.iterdir())
     assert shown == value
 
 
-def test_what_guests_say_is_no_template_in_what_a_filter_makes_of_it(tmp_path, inventory_of):
+def test_what_guests_say_is_no_template_in_what_a_filter_makes_of_it(tmp_path, trusted, inventory_of):
     text = "{{ lookup('ansible.builtin.pipe', 'touch %s/made') }}" % tmp_path
     hostvars = inventory_of({"h": {}}, tasks={"h": {"cache_verify_failure": text}})
     found = FilterModule().filters()["verification"](["h"], hostvars)
-    shown = Templar(loader=DataLoader(), variables={"found": found}).template("{{ found.lines[0] }}")
+    shown = Templar(loader=DataLoader(), variables={"found": found}).template(trusted("{{ found.lines[0] }}"))
     assert not list(tmp_path.iterdir())
     assert text in shown

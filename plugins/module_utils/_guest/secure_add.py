@@ -1,18 +1,18 @@
-#!/bin/sh
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-# To the shell, this line is a command; to Python, which goes on from there, it is a string.
-"exec/usr/bin/python3-IS$0$@"
-
-__doc__ = """Hand the package in the current directory to this guest's host, which verifies it and adds it to its store.
+"""Hand the package in the current directory to this guest's host, which verifies it and adds it to its store.
 
     secure-add DIGEST
 
 The part of Zero Install's 0store-secure-add in a guest whose packages the host verifies. The helper runs it by sudo as
 the user who owns the drop box. Exit status 0: the host has added the package, and this guest sees it. Otherwise the
 reason is on standard error, and Zero Install keeps the package in the user's own store.
+
+It is installed in guests as a program by itself, so it imports nothing of this collection.
 """
+
+from __future__ import annotations
 
 import argparse
 import contextlib
@@ -25,6 +25,8 @@ import stat
 import sys
 import tarfile
 import time
+import types
+from typing import BinaryIO, Iterator
 
 BOX = "/var/lib/zeroinstall.virtualbox/box"
 STORE = "/var/cache/0install.net/implementations"
@@ -46,26 +48,26 @@ class Failure(Exception):
     """Why the package was not added."""
 
 
-def seconds(nanoseconds):
+def seconds(nanoseconds: int) -> int:
     """Whole seconds, as Zero Install's manifests have them."""
     whole, rest = divmod(nanoseconds, 10**9)
     return whole if whole >= 0 else int(whole + rest / 1e9)
 
 
-def listing(folder):
+def listing(folder: int) -> list[str]:
     """The names in an open directory, the first one last."""
     with os.scandir(folder) as scan:
         return sorted((entry.name for entry in scan), reverse=True)
 
 
-def descend(folder, name):
+def descend(folder: int, name: str) -> None:
     """Open a directory in another one in its place, by its number."""
     below = os.open(name, DIRECTORY, dir_fd=folder)
     os.dup2(below, folder, inheritable=False)
     os.close(below)
 
 
-def entries(root):
+def entries(root: int) -> Iterator[tuple[int, str, os.stat_result]]:
     """Everything below an open directory: a file descriptor of its directory, its path from the root, and its state.
 
     One directory is open at a time, and none calls for the next, so they may lie in each other as deep as they like.
@@ -94,23 +96,23 @@ def entries(root):
         os.close(folder)
 
 
-def check_room(tree, box):
+def check_room(tree: int, box: int) -> None:
     """Failure if the archive does not fit: on a share, a write to a full disk never returns."""
     size = tarfile.RECORDSIZE
     for _folder, path, status in entries(tree):
         size += HEADERS + 2 * len(path) + (status.st_size if stat.S_ISREG(status.st_mode) else 0)
     room = os.fstatvfs(box)
     if room.f_bavail * room.f_frsize < size:
-        raise Failure("the host's disk has no room for an archive of %d bytes." % size)
+        raise Failure(f"the host's disk has no room for an archive of {size} bytes.")
 
 
-def described(folder, path, status):
+def described(folder: int, path: str, status: os.stat_result) -> tarfile.TarInfo:
     """A tar header for an entry, without owner."""
     leaf = path.rpartition("/")[2]
     try:
         path.encode()
     except UnicodeEncodeError:
-        raise Failure("%r is not UTF-8, which the host refuses." % path) from None
+        raise Failure(f"{path!r} is not UTF-8, which the host refuses.") from None
     info = tarfile.TarInfo(path)
     info.mtime = seconds(status.st_mtime_ns)
     if stat.S_ISDIR(status.st_mode):
@@ -120,11 +122,11 @@ def described(folder, path, status):
     elif stat.S_ISREG(status.st_mode):
         info.mode = 0o555 if status.st_mode & 0o111 else 0o444
     else:
-        raise Failure("%s is no file, directory or link." % path)
+        raise Failure(f"{path} is no file, directory or link.")
     return info
 
 
-def pack(tree, output):
+def pack(tree: int, output: BinaryIO) -> None:
     """Write the archive of an open directory."""
     with tarfile.open(fileobj=output, mode="w", format=tarfile.PAX_FORMAT, encoding="utf-8") as archive:
         for folder, path, status in entries(tree):
@@ -136,13 +138,13 @@ def pack(tree, output):
                 with os.fdopen(descriptor, "rb") as file:
                     found = os.fstat(descriptor)
                     if not stat.S_ISREG(found.st_mode):
-                        raise Failure("%s changed while it was read." % path)
+                        raise Failure(f"{path} changed while it was read.")
                     info.size = found.st_size
                     archive.addfile(info, file)
-            archive.members.clear()  # it keeps all of them, for a list that nobody asks for
+            archive.members.clear()  # type: ignore[attr-defined]  # it keeps all of them, for a list that nobody asks for
 
 
-def send(tree, box, part, name):
+def send(tree: int, box: int, part: str, name: str) -> None:
     """Put the archive into the box, under its name only when it is whole."""
     descriptor = os.open(part, NEW, 0o644, dir_fd=box)
     with os.fdopen(descriptor, "wb", buffering=1 << 20) as output:
@@ -152,7 +154,7 @@ def send(tree, box, part, name):
     os.rename(part, name, src_dir_fd=box, dst_dir_fd=box)
 
 
-def pauses():
+def pauses() -> Iterator[float]:
     """Growing seconds to sleep between two looks."""
     pause = 0.05
     while True:
@@ -160,7 +162,7 @@ def pauses():
         pause = min(1.0, pause * 1.5)
 
 
-def read_answer(box, name):
+def read_answer(box: int, name: str) -> tuple[str, str] | None:
     """The host's answer, or None if there is none yet."""
     try:
         descriptor = os.open(name, FILE, dir_fd=box)
@@ -176,7 +178,7 @@ def read_answer(box, name):
             raise Failure("the host's answer cannot be understood: are both set up by the same version?") from None
 
 
-def stores(store):
+def stores(store: str) -> list[str]:
     """Where the host's store may be mounted."""
     found = [store]
     with contextlib.suppress(OSError, UnicodeDecodeError), open(DIRECTORIES, encoding="utf-8") as file:
@@ -184,7 +186,7 @@ def stores(store):
     return found
 
 
-def await_answer(box, name, end):
+def await_answer(box: int, name: str, end: float) -> None:
     """Wait for the host; Failure if it refuses, or does not answer."""
     for pause in pauses():
         answer = read_answer(box, name)
@@ -192,32 +194,32 @@ def await_answer(box, name, end):
             status, reason = answer
             if status in ("added", "present"):
                 return
-            raise Failure("the host refused it: %s" % reason)
+            raise Failure(f"the host refused it: {reason}")
         if time.monotonic() > end:
             raise Failure("the host has not answered in time: see whether its import service is running.")
         time.sleep(pause)
 
 
-def await_sight(store, digest, end):
+def await_sight(store: str, digest: str, end: float) -> None:
     """Wait until the package can be seen in the host's store."""
     for pause in pauses():
         if any(os.path.isdir(os.path.join(folder, digest)) for folder in stores(store)):
             return
         if time.monotonic() > end:
-            raise Failure("the host has added it, but it is not to be seen in %s: is the host's store mounted?" % store)
+            raise Failure(f"the host has added it, but it is not to be seen in {store}: is the host's store mounted?")
         time.sleep(pause)
 
 
-def add(digest, box_path, store, timeout):
+def add(digest: str, box_path: str, store: str, timeout: float) -> None:
     """Hand over the tree in the current directory."""
     end = time.monotonic() + timeout
     identity = os.urandom(16).hex()
-    part, name, answer = identity + ".part", "%s.%s.tar" % (identity, digest), identity + ".answer"
+    part, name, answer = identity + ".part", f"{identity}.{digest}.tar", identity + ".answer"
     tree = os.open(".", DIRECTORY)
     try:
         box = os.open(box_path, DIRECTORY)
     except OSError as error:
-        raise Failure("%s cannot be opened: %s. Is it mounted?" % (box_path, error.strerror)) from error
+        raise Failure(f"{box_path} cannot be opened: {error.strerror}. Is it mounted?") from error
     try:
         check_room(tree, box)
         send(tree, box, part, name)
@@ -229,12 +231,12 @@ def add(digest, box_path, store, timeout):
                 os.unlink(own, dir_fd=box)
 
 
-def ended(number, _frame):
+def ended(number: int, _frame: types.FrameType | None) -> None:
     """Clean up where a signal ends this."""
-    raise Failure("ended by signal %d." % number)
+    raise Failure(f"ended by signal {number}.")
 
 
-def main():
+def main() -> int:
     """Carry out the command; its exit status."""
     parser = argparse.ArgumentParser(prog="secure-add", description=__doc__.split("\n", 1)[0])
     parser.add_argument("digest", metavar="DIGEST", help="the name that the package is to have in the store")
@@ -250,13 +252,13 @@ def main():
         if arguments.digest.startswith("sha1="):
             raise Failure("digests of the algorithm sha1 are refused.")
         if not NAME.match(arguments.digest):
-            raise Failure("%r is not the name of an implementation." % arguments.digest)
+            raise Failure(f"{arguments.digest!r} is not the name of an implementation.")
         add(arguments.digest, arguments.box, arguments.store, arguments.timeout)
     except Failure as failure:
-        print("%s was not added to the host's store: %s" % (arguments.digest, failure), file=sys.stderr)
+        print(f"{arguments.digest} was not added to the host's store: {failure}", file=sys.stderr)
         return 1
     except OSError as error:
-        print("%s was not added to the host's store: %s" % (arguments.digest, error), file=sys.stderr)
+        print(f"{arguments.digest} was not added to the host's store: {error}", file=sys.stderr)
         return 1
     return 0
 

@@ -3,19 +3,19 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Answer the requests in the drop boxes of this host's guests, until none is waiting.
 
-    python3 -IS store_import.py --store PATH [OPTION...]
+    python3 -IS store_import.pyz --store PATH [OPTION...]
 
 What the module zeroinstall.virtualbox.store_import does, as a program of its own for a service. Each answer is a line
 of output. Exit status 0: all are answered, whatever the answers are.
 """
 
+from __future__ import annotations
+
 import argparse
-import os
+import io
 import sys
 import time
 import traceback
-
-sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass
@@ -25,16 +25,17 @@ PAUSE = 1.0
 """Seconds before the end where something is left to do, so that the service is not started anew without a pause."""
 
 
-def tell(answer):
+def tell(answer: one_pass.Answer) -> None:
     """Print an answer."""
     reason = ": " + answer.reason if answer.reason else ""
-    print("%s: %s %s%s" % (answer.box, answer.status, answer.digest, reason), flush=True)
+    print(f"{answer.box}: {answer.status} {answer.digest}{reason}", flush=True)
 
 
-def main():
+def main() -> int:
     """Carry out the command; its exit status."""
     for stream in (sys.stdout, sys.stderr):
-        stream.reconfigure(errors="backslashreplace")
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     parser = argparse.ArgumentParser(description=__doc__.split("\n", 1)[0])
     parser.add_argument("--store", required=True, help="the store")
     parser.add_argument("--boxes", default=one_pass.BOXES, help="the folder of the drop boxes")
@@ -59,7 +60,3 @@ def main():
     if result.left:
         time.sleep(PAUSE)
     return 0
-
-
-if __name__ == "__main__":
-    sys.exit(main())
