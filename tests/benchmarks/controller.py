@@ -100,8 +100,10 @@ def run(folder: Path, settings: Mapping[str, str], number: str) -> tuple[float, 
 def table(found: Mapping[str, list[tuple[float, float]]]) -> str:
     """The document with the medians."""
     lines = [
+        # REUSE-IgnoreStart
         "<!--\nSPDX-FileCopyrightText: zeroinstall.virtualbox contributors",
         "SPDX-License-Identifier: GPL-3.0-or-later\n-->\n",
+        # REUSE-IgnoreEnd
         "# Settings of a controller\n",
         f"{HOSTS} hosts, each asked by {RUNS} module runs, reached by ssh at addresses of the controller itself,"
         f" {os.cpu_count()} cores,"
