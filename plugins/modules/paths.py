@@ -194,12 +194,15 @@ def main():
         },
         supports_check_mode=True,
     )
-    means = {
-        "run_command": module.run_command,
-        "backup": module.backup_local,
-        "label": module.set_default_selinux_context,
-    }
-    answer(module, functools.partial(paths_run.run, **means))
+    answer(
+        module,
+        functools.partial(
+            paths_run.run,
+            run_command=module.run_command,
+            backup=module.backup_local,
+            label=module.set_default_selinux_context,
+        ),
+    )
 
 
 if __name__ == "__main__":

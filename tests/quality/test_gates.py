@@ -102,6 +102,15 @@ def test_installed_tarball_documents_itself(tarball: Path, tree: Path, tmp_path:
     assert set(listed) == roles
 
 
+def test_an_execution_environment_needs_nothing_more(tarball: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "context"
+    install = ["ansible-galaxy", "collection", "install", "--offline", "-p", folder, tarball]
+    check(install, cwd=tmp_path, environment={"ANSIBLE_COLLECTIONS_PATH": str(folder)})
+    assert list(folder.glob("ansible_collections/zeroinstall/virtualbox/meta/execution-environment.yml"))
+    report = check(["ansible-builder", "introspect", folder], cwd=tmp_path)
+    assert yaml.safe_load(report) == {"python": [], "system": []}
+
+
 def test_the_example_names_the_tarball(tarball: Path) -> None:
     example = REPOSITORY / "docs" / "examples" / "vagrant" / "ansible_local" / "requirements.yml"
     (collection,) = yaml.safe_load(example.read_text(encoding="utf-8"))["collections"]

@@ -21,7 +21,17 @@ from parts import REPOSITORY
 from pythons import known_pythons
 from steps import Command, Work, must
 
-NOT_COPIED = (".git", ".*cache", "__pycache__", ".ansible", ".hypothesis", "collections", "output", "*.tar.gz")
+NOT_COPIED = (
+    ".git",
+    ".*cache",
+    "__pycache__",
+    ".ansible",
+    ".hypothesis",
+    "collections",
+    "output",
+    "*.tar.gz",
+    ".plugin-cache.yaml",
+)
 
 
 def key(*parts: str) -> str:

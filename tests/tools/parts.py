@@ -125,6 +125,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/lab/test_hostile.py": ("host",),
     "tests/lab/test_restored.py": ("host",),
     "tests/lab/test_sudo.py": ("host",),
+    "tests/lab/test_runner.py": ("host",),
     "tests/lab/test_install.py": ("additions",),
     "tests/quality/test_pylint.py": ("gates", "pylint"),
     "tests/quality/test_gates.py": ("gates",),
