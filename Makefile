@@ -10,7 +10,7 @@ TARGET ?= test
 MINUTES ?= 5
 FRESH ?=
 
-.PHONY: help test test-all unit lint demo fresh fuzz benchmark clean
+.PHONY: help test test-all unit lint docs demo fresh fuzz benchmark clean
 
 help:
 	@echo 'make demo       a real VirtualBox host and two real guests that share a store'
@@ -18,12 +18,13 @@ help:
 	@echo 'make test-all   all tests: also systemd, QEMU, containers, Vagrant, Guest Additions, each Python and Ansible'
 	@echo 'make unit       the unit tests in the Python at hand; FILE=tests/unit/... for one file'
 	@echo 'make lint       the gates that only read the sources'
+	@echo 'make docs       the documentation site, with the guides and the reference'
 	@echo 'make fresh      TARGET=test (or another of these) in a clone of the last commit, on a fresh Debian (root);'
 	@echo '                FRESH="--suite trixie" and other options: python3 tests/tools/fresh.py --help'
 	@echo 'make fuzz       the tests that generate examples, with new ones by chance; the last goes on for MINUTES=5'
 	@echo 'make benchmark  VBoxManage calls for 50 machines; verifying beside 0store audit; boots of guests; imports'
 	@echo 'make clean      remove what these targets have made: ~/.cache/zeroinstall.virtualbox'
-	@echo 'All but unit and lint need root on Debian 12 or later.'
+	@echo 'All but unit, lint and docs need root on Debian 12 or later.'
 	@echo 'PYTEST_ARGUMENTS are options for pytest, as in: make test PYTEST_ARGUMENTS="-k shares -x"'
 
 test:
@@ -37,6 +38,9 @@ unit:
 
 lint:
 	$(SETUP) --needs gates pytest tests/quality -m lint $(PYTEST_ARGUMENTS)
+
+docs:
+	$(SETUP) --needs docs python tests/tools/docs_site.py
 
 demo:
 	$(SETUP) --needs guests python tests/demo.py

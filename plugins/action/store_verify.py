@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The module C(store_verify), run in the background where it takes long, so that its progress can be shown."""
+"""The module ``store_verify``, run in the background where it takes long, so that its progress can be shown."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers im
 display = Display()
 
 DEFAULT_INTERVAL = 10.0
-"""Default of the module's option C(progress): seconds between two lines."""
+"""Default of the module's option ``progress``: seconds between two lines."""
 FIRST_LOOK = 0.2
 """Seconds until the first look at the background process. The pauses between looks grow from there."""
 LONGEST_PAUSE = 20.0
-"""Seconds. Several looks fit into `SILENCE`."""
+"""Seconds. Several looks fit into ``SILENCE``."""
 START = 5.0
 """Seconds within which Ansible's wrapper, which waits half of it itself, has written its job file."""
 SILENCE = 60.0
@@ -38,14 +38,14 @@ OF_THE_JOB = ("ansible_job_id", "results_file", "started", "finished")
 
 
 class Look(t.NamedTuple):
-    """What one look at the background process showed. C(job): C(missing), C(running) or C(finished)."""
+    """What one look at the background process showed. ``job``: ``missing``, ``running`` or ``finished``."""
 
     job: str
     progress: Progress | None
 
 
 def interval(value: t.Any) -> float:
-    """The option C(progress) in seconds; 0 for no progress, and for what the module will refuse."""
+    """The option ``progress`` in seconds; 0 for no progress, and for what the module will refuse."""
     try:
         seconds = float(value)
     except (TypeError, ValueError):
@@ -54,7 +54,7 @@ def interval(value: t.Any) -> float:
 
 
 def look_command(progress_file: str, job_file: str) -> str:
-    """A command for the remote shell whose output `parse` understands."""
+    """A command for the remote shell whose output ``parse`` understands."""
     return (
         f"cat {shlex.quote(progress_file)} 2>/dev/null; echo; echo {shlex.quote(SEPARATOR)};"
         f" head -c 80 {shlex.quote(job_file)} 2>/dev/null"
@@ -62,7 +62,7 @@ def look_command(progress_file: str, job_file: str) -> str:
 
 
 def parse(output: str) -> Look:
-    """The output of `look_command`. Until a module ends, its job file holds only that it was started."""
+    """The output of ``look_command``. Until a module ends, its job file holds only that it was started."""
     progress_text, _separator, job_text = output.partition(SEPARATOR)
     job = "missing" if not job_text.strip() else "running" if '"started"' in job_text else "finished"
     try:
@@ -85,7 +85,7 @@ def seconds_left(progress: Progress) -> float | None:
 
 
 def duration(seconds: float) -> str:
-    """Seconds for people: C(12 s), C(4 min) or C(2.5 h)."""
+    """Seconds for people: ``12 s``, ``4 min`` or ``2.5 h``."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 6000 else f"{seconds / 3600:.1f} h"

@@ -13,16 +13,16 @@ class ModuleDocFragment:
 options:
   folders:
     description:
-      - What this host shares. By that, writable shares of this collection are known whose mark is lost, and other
-        shares are found that give a guest the same.
-      - Of a store, a share is this collection's with the name V(NAME) or V(NAME-trusted); of the store of a group,
-        with V(NAME-guests-GROUP); of a box, with V(NAME-box).
+      - The folders that this host shares. With them, the module knows writable shares of this collection that have
+        lost their mark. It also finds shares of others that give a guest the same folders.
+      - A share belongs to this collection if it shares the store under the name V(NAME) or V(NAME-trusted), the store
+        of a group under V(NAME-guests-GROUP), or a box under V(NAME-box).
     type: dict
     suboptions:
       names:
         description:
-          - What V(NAME) may be where only the name tells that a share is this collection's. The names of shares that
-            are wanted and of marked ones count, too.
+          - The names that V(NAME) may stand for, if a share has lost its mark. The names of listed shares and of marked
+            ones count, too.
         type: list
         elements: str
         default: [ZeroInstall]
@@ -31,11 +31,11 @@ options:
         type: str
         default: ""
       groups:
-        description: Folder of the stores that groups of guests share.
+        description: Folder with the stores of groups of guests.
         type: str
         default: ""
       boxes:
-        description: Folder of the guests' boxes.
+        description: Folder with the guests' boxes.
         type: str
         default: ""
 """

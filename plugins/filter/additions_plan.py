@@ -1,15 +1,16 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filter C(zeroinstall.virtualbox.additions_plan)."""
+"""The filter ``zeroinstall.virtualbox.additions_plan``."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _packages
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _packages, _roles
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
 name: additions_plan
@@ -18,7 +19,7 @@ version_added: 0.1.0
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 description:
-  - Decides by what a guest has whether anything is to be installed, and which packages of its distribution that needs.
+  - Decides whether a guest needs an installation, and which packages of its distribution that takes.
 options:
   _input:
     description: The guest, as RV(zeroinstall.virtualbox.guest_info#module:guest) has it.
@@ -26,12 +27,21 @@ options:
     required: true
   source:
     description:
-      - V(auto) is what is there if it is good, otherwise the distribution's packages if they bring drivers.
-      - V(mainline) is the driver of the Linux kernel. V(distribution) is that and the distribution's programs.
-      - V(iso) is Oracle's image.
+      - V(auto) takes a good driver that is there, and otherwise the distribution's packages, if they bring drivers.
+      - V(mainline) takes the driver of the Linux kernel. V(distribution) takes that and the distribution's programs.
+      - V(iso) takes Oracle's image.
     type: str
     choices: [auto, mainline, distribution, iso]
     required: true
+  hostvars:
+    description:
+      - The variables of all hosts, C(hostvars). With them and O(name), the filter warns of variables in the inventory
+        whose names are nearly those of a role's.
+    type: dict
+  name:
+    description: Inventory name of the guest.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -43,14 +53,20 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - C(source), which is V(none), V(distribution) or V(iso); the C(packages) that this needs; C(where), the repository
-      that has them; and C(problem), which says why nothing can be done and what to do, or is null.
+    - C(source) is V(none), V(distribution) or V(iso). C(packages) are the packages that it needs, and C(named) is a
+      text of their names. C(where) is the repository that has them. C(by_apt) says whether apt installs them. C(hint)
+      says what to do if they cannot be installed.
+    - C(problem) says why an installation is impossible and what to do, or is null.
   type: dict
 """
 
 
-def additions_plan(guest: t.Mapping[str, t.Any], source: str) -> dict[str, t.Any]:
+def additions_plan(
+    guest: t.Mapping[str, t.Any], source: str, hostvars: t.Any = None, name: str = ""
+) -> dict[str, t.Any]:
     """What is to be done in a guest."""
+    if hostvars is not None:
+        _roles.warn_of_misspelt(Inventory(hostvars), name)
     try:
         return _packages.plan(guest, source)
     except ValueError as error:

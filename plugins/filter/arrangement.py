@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filter C(zeroinstall.virtualbox.arrangement)."""
+"""The filter ``zeroinstall.virtualbox.arrangement``."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes, _roles
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import explained
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
@@ -25,15 +25,12 @@ description:
     M(zeroinstall.virtualbox.mounts), and says how its users share what they install.
   - Fails, naming the guest, if its variables do not fit together, or do not fit its host's, or are not those that its
     host goes by, which are the inventory's.
+  - Warns of variables in the inventory whose names are nearly those of a role's.
 options:
   _input:
     description:
       - The guest's variables C(cache_guest_host), C(cache_guest_machine), C(cache_guest_mode), C(cache_guest_share),
         C(cache_guest_group) and C(cache_guest_path), as its own play has them.
-    type: dict
-    required: true
-  defaults:
-    description: Defaults of the guests' variables, as the role C(cache_guest) has them.
     type: dict
     required: true
   name:
@@ -64,7 +61,7 @@ EXAMPLES = r"""
     msg: >-
       {{ ({'cache_guest_host': 'metal1', 'cache_guest_machine': 'web1', 'cache_guest_mode': 'guests',
       'cache_guest_share': 'ZeroInstall', 'cache_guest_group': 'default', 'cache_guest_path': ''}
-      | zeroinstall.virtualbox.arrangement(name=inventory_hostname, hostvars=hostvars, defaults={})).mounts }}
+      | zeroinstall.virtualbox.arrangement(name=inventory_hostname, hostvars=hostvars)).mounts }}
 """
 
 RETURN = r"""
@@ -82,14 +79,14 @@ def arrangement(
     guest: dict[str, t.Any],
     name: str,
     hostvars: t.Any,
-    defaults: dict[str, t.Any],
     sharing: bool = False,
     options: t.Sequence[str] = (),
 ) -> dict[str, t.Any]:
     """What a guest has of its mode."""
     inventory = Inventory(hostvars)
+    _roles.warn_of_misspelt(inventory, name)
     try:
-        host = _modes.host_of(name, guest, inventory, defaults)
+        host = _modes.host_of(name, guest, inventory, _roles.defaults("cache_guest"))
         if inventory.has(host):
             kind = _modes.kind_of(host, inventory)
             _modes.check_kind(name, guest, _modes.mode_of(name, guest), kind, host)

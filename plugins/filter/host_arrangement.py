@@ -1,14 +1,14 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filter C(zeroinstall.virtualbox.host_arrangement)."""
+"""The filter ``zeroinstall.virtualbox.host_arrangement``."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes, _roles
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import explained
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
@@ -26,6 +26,7 @@ description:
   - Only what the inventory says of a guest counts. Of a guest with a variable that is a fact, or follows from one, the
     host learns nothing, and the guest is told in RV(ignore:refused). The others get what is theirs.
   - Fails, naming the guest, if the variables that the inventory gives a guest are wrong or do not fit the host.
+  - Warns of variables in the inventory whose names are nearly those of a role's.
 options:
   _input:
     description: Inventory names of guests. Those of other hosts are passed over.
@@ -39,10 +40,6 @@ options:
   store:
     description: Path of the host's store.
     type: path
-    required: true
-  defaults:
-    description: Defaults of the guests' variables, as the role C(cache_guest) has them.
-    type: dict
     required: true
   kind:
     description: Whose the store is, as the variable C(cache_host_store) of the role C(cache_host) has it.
@@ -61,6 +58,15 @@ options:
     description: Who registered the machines with VirtualBox.
     type: str
     default: ""
+  all_or_nothing:
+    description: Whether nothing is changed where one machine cannot get what is its guest's.
+    type: bool
+    default: false
+  other_shares:
+    description: What to do about other shares, as the variable C(cache_host_other_shares) of the role has it.
+    type: str
+    choices: [refuse, warn]
+    default: refuse
   explain:
     description: Whether to return what is wrong as RV(ignore:problem), instead of failing.
     type: bool
@@ -75,9 +81,7 @@ EXAMPLES = r"""
   ansible.builtin.debug:
     msg: >-
       {{ (groups['zeroinstall_guests'] | zeroinstall.virtualbox.host_arrangement(hostvars=hostvars,
-      host=inventory_hostname, store='/var/cache/0install.net/implementations',
-      defaults={'cache_guest_mode': 'readonly', 'cache_guest_share': 'ZeroInstall', 'cache_guest_path': '',
-      'cache_guest_group': 'default'})).machines }}
+      host=inventory_hostname, store='/var/cache/0install.net/implementations')).machines }}
 """
 
 RETURN = r"""
@@ -88,6 +92,7 @@ _value:
     - RV(ignore:refused), a message for each guest that gets nothing because a variable of it is not the inventory's
       word, by the guest's name; and RV(ignore:kept_boxes), the names of the boxes of these guests.
     - RV(ignore:possible_boxes), the names that the boxes of all other guests have, in whatever mode they are.
+    - RV(ignore:when_inaccessible) and RV(ignore:when_shared_otherwise), options of M(zeroinstall.virtualbox.shares).
   type: dict
 """
 
@@ -97,22 +102,27 @@ def host_arrangement(
     hostvars: t.Any,
     host: str,
     store: str,
-    defaults: dict[str, t.Any],
     kind: str = "system",
     groups: str = "",
     boxes: str = "",
     user: str = "",
+    all_or_nothing: bool = False,
+    other_shares: str = "refuse",
 ) -> dict[str, t.Any]:
-    """What C(host) has of its guests' modes."""
+    """What ``host`` has of its guests' modes."""
     inventory = Inventory(hostvars)
+    when_left_alone = "refuse" if all_or_nothing else "report"
+    _roles.warn_of_misspelt(inventory, host)
     try:
-        guests, refused = _modes.guests_of(names, inventory, host, defaults)
+        guests, refused = _modes.guests_of(names, inventory, host, _roles.defaults("cache_guest"))
         return {
             "machines": _modes.machines(guests, _modes.Host(store, kind, groups, boxes, user), host),
             **_modes.folders(guests),
             "refused": refused,
             "kept_boxes": _modes.possible_boxes(refused),
             "possible_boxes": _modes.possible_boxes(guests),
+            "when_inaccessible": when_left_alone,
+            "when_shared_otherwise": "warn" if other_shares == "warn" else when_left_alone,
         }
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filter C(zeroinstall.virtualbox.vagrantfile)."""
+"""The filter ``zeroinstall.virtualbox.vagrantfile``."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _vagrant
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _roles, _vagrant
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import explained
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
 name: vagrantfile
@@ -20,8 +21,8 @@ author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 description:
   - Turns the variables of the role C(vagrantfile) into Ruby for a Vagrantfile. Names and paths become literals, so
-    that nothing in them is ever run.
-  - Fails, naming the variable, if one of them is wrong or they do not fit together.
+    Ruby never runs anything in them.
+  - Fails and names the variable, if one of them is wrong or they do not fit together.
 options:
   _input:
     description: >-
@@ -30,11 +31,20 @@ options:
     type: dict
     required: true
   version:
-    description: What C(VBoxManage --version) prints on the host; empty if it is not known.
+    description: The output of C(VBoxManage --version) on the host. Empty if it is not known.
+    type: str
+    default: ""
+  hostvars:
+    description:
+      - The variables of all hosts, C(hostvars). With them and O(name), the filter warns of variables in the inventory
+        whose names are nearly those of a role's.
+    type: dict
+  name:
+    description: Inventory name of the machine.
     type: str
     default: ""
   explain:
-    description: Whether to return what is wrong as RV(ignore:problem), instead of failing.
+    description: Whether to return an error as RV(ignore:problem), instead of failing.
     type: bool
     default: false
 """
@@ -60,16 +70,18 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The text, or with O(explain=true) a dictionary with RV(ignore:problem) where something is wrong.
+  description: The text. With O(explain=true), an error is a dictionary with RV(ignore:problem).
   type: raw
 """
 
 
-def vagrantfile(settings: t.Mapping[str, t.Any], version: str = "") -> str:
+def vagrantfile(settings: t.Mapping[str, t.Any], version: str = "", hostvars: t.Any = None, name: str = "") -> str:
     """The Ruby text for these settings."""
+    if hostvars is not None:
+        _roles.warn_of_misspelt(Inventory(hostvars), name)
     try:
-        return _vagrant.render(_vagrant.Settings(**settings), version)
-    except (Failure, TypeError) as error:
+        return _vagrant.render(_vagrant.Settings.of(settings), version)
+    except (Failure, KeyError, TypeError) as error:
         raise AnsibleFilterError(str(error)) from error
 
 

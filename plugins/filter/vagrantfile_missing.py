@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filter C(zeroinstall.virtualbox.vagrantfile_missing)."""
+"""The filter ``zeroinstall.virtualbox.vagrantfile_missing``."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ version_added: 0.1.0
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 description:
-  - Says what machines of Vagrant lack of what the filter P(zeroinstall.virtualbox.vagrantfile#filter) writes for the
-    same variables.
+  - Compares machines of Vagrant with the text that the filter P(zeroinstall.virtualbox.vagrantfile#filter) writes for
+    the same variables, and names what is missing.
 options:
   _input:
     description: The variables, as P(zeroinstall.virtualbox.vagrantfile#filter) takes them.
     type: dict
     required: true
   found:
-    description: What the role C(vagrantfile) had Vagrant write down, as JSON. Empty if Vagrant wrote nothing down.
+    description: The JSON that Vagrant wrote for the role C(vagrantfile). Empty if Vagrant wrote none.
     type: str
     required: true
   version:
-    description: What C(VBoxManage --version) prints on the host; empty if it is not known.
+    description: The output of C(VBoxManage --version) on the host. Empty if it is not known.
     type: str
     default: ""
   text:
-    description: The Vagrantfile, in which lines are looked for that may be the reason.
+    description: The Vagrantfile. The filter looks for lines in it that may be the reason.
     type: str
     default: ""
 seealso:
@@ -52,7 +52,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: What is missing and the likely reason, or nothing.
+  description: What is missing and the likely reason. Empty if nothing is missing.
   type: str
 """
 
@@ -63,7 +63,7 @@ def vagrantfile_missing(settings: t.Mapping[str, t.Any], found: str, version: st
     """What is missing, as a sentence; empty if nothing is."""
     try:
         lacks = (
-            _vagrant.missing(_vagrant.Settings(**settings), json.loads(found), version)
+            _vagrant.missing(_vagrant.Settings.of(settings), json.loads(found), version)
             if found
             else ["Vagrant ends before it has read all of it"]
         )

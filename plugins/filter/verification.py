@@ -1,14 +1,15 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filter C(zeroinstall.virtualbox.verification)."""
+"""The filter ``zeroinstall.virtualbox.verification``."""
 
 from __future__ import annotations
 
 import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, number, plain
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _roles
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, items, mapping, number, plain
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
@@ -21,22 +22,24 @@ author:
 extends_documentation_fragment:
   - zeroinstall.virtualbox.hostvars
 description:
-  - Turns what the role C(cache_verify) registered into lines for people, one for each host and for each guest with
-    problems, and into a message for each host and guest that has any.
-  - What machines answered is not believed. An answer of another shape is that machine's problem.
+  - Turns the results of the role C(cache_verify) into lines for people. There is one for each host, and one for each
+    guest with problems. It also makes a message for each host and guest with problems.
+  - The filter does not trust the answers of machines. An answer of another shape is a problem of that machine.
+  - It warns of variables in the inventory whose names are nearly those of a role's.
 options:
   _input:
-    description: Inventory names of the hosts and guests that were to be verified.
+    description: Inventory names of the hosts and guests of the verification.
     type: list
     elements: str
     required: true
   guests:
-    description: Which of the names are guests. They are left out unless their variable C(cache_verify_guests) is true.
+    description: >-
+      The names that are guests. The filter leaves a guest out unless its variable C(cache_verify_guests) is true.
     type: list
     elements: str
     default: []
   check_mode:
-    description: Whether this is check mode, so that what was to be moved was not.
+    description: Whether this is check mode, in which nothing was moved.
     type: bool
     default: false
 """
@@ -49,7 +52,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: RV(ignore:lines) for people, and RV(ignore:problems), a message for each name that has any.
+  description: RV(ignore:lines) for people, and RV(ignore:problems), a message for each name with problems.
   type: dict
 """
 
@@ -68,7 +71,7 @@ REGISTERED = (*RESULTS, *NAMES, "cache_verify_moved", "cache_verify_moved_more",
 class Found(t.NamedTuple):
     """What was found on a machine: numbers and problems of its own store and of those that groups of guests share.
 
-    C(numbers) is empty where no store was verified.
+    ``numbers`` is empty where no store was verified.
     """
 
     numbers: dict[str, float]
@@ -77,7 +80,7 @@ class Found(t.NamedTuple):
 
 
 def count(number: float, noun: str = "implementation") -> str:
-    """C(1 implementation), C(2 implementations)."""
+    """``1 implementation``, ``2 implementations``."""
     return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
 
 
@@ -91,20 +94,6 @@ def text(value: t.Any, where: str, longest: int = LONGEST) -> str:
     if not isinstance(value, str):
         raise Odd(where)
     return plain(value[:longest])
-
-
-def items(value: t.Any, where: str) -> list[t.Any]:
-    """A list of an answer."""
-    if not isinstance(value, (list, tuple)):
-        raise Odd(where)
-    return list(value)
-
-
-def mapping(value: t.Any, where: str) -> t.Mapping[str, t.Any]:
-    """A dictionary of an answer."""
-    if not isinstance(value, t.Mapping):
-        raise Odd(where)
-    return value
 
 
 def first(texts: list[str], separator: str, number_of_all: int) -> str:
@@ -205,6 +194,7 @@ def verification(
     hosts = [name for name in machines if name not in guests]
     chosen = [name for name in machines if name in guests and compared(name, inventory)]
     for name in hosts + chosen:
+        _roles.warn_of_misspelt(inventory, name)
         numbers, message = examine(inventory.set_by_tasks(name, REGISTERED), check_mode)
         if message:
             found[name] = message

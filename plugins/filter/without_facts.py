@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _roles
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
@@ -17,8 +18,9 @@ version_added: 0.2.0
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 description:
-  - Facts are what a machine says of itself, and Ansible prefers them to the variables of the inventory. Where facts
-    have a say in a variable, its value is the inventory's or the default. Otherwise it stays as it is.
+  - Facts are what a machine says about itself, and Ansible prefers them to the variables of the inventory. If facts
+    decide about a variable, the filter returns the inventory's value, or the default. Otherwise it returns the value
+    as it is.
 positional: _input, variable
 extends_documentation_fragment:
   - zeroinstall.virtualbox.hostvars
@@ -36,9 +38,14 @@ options:
     type: str
     required: true
   default:
-    description: The value where the inventory has none.
+    description:
+      - The value if the inventory has none.
+      - By default, a variable of a role of this collection has the role's default. For others, this option is needed.
     type: raw
-    required: true
+  plus:
+    description: A number that is added to the value.
+    type: int
+    default: 0
 """
 
 EXAMPLES = r"""
@@ -55,10 +62,15 @@ _value:
 """
 
 
-def without_facts(value: t.Any, variable: str, hostvars: t.Any, name: str, default: t.Any) -> t.Any:
+def without_facts(
+    value: t.Any, variable: str, hostvars: t.Any, name: str, default: t.Any = None, plus: int = 0
+) -> t.Any:
     """The value of a variable, unless facts have a say in it; then that of the inventory, or the default."""
     said = Inventory(hostvars).said(name, [variable])
-    return said.values.get(variable, default) if variable in said.refused else value
+    if variable in said.refused:
+        own = _roles.default(variable) if default is None else default
+        value = said.values.get(variable, own)
+    return int(value) + plus if plus else value
 
 
 class FilterModule:

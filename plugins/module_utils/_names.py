@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
@@ -12,8 +13,20 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 LIMIT = 255
 """Bytes: Oracle's mount.vboxsf holds a share's name in 256, the last one zero."""
 
+MARK = "zeroinstall.virtualbox"
+"""The word by which the collection knows again what it made."""
+
 STORE = "/0install.net/implementations"
 """How the path of every store ends. Its parent folders hold files that would let a guest run code on the host."""
+
+SYSTEM_STORE = "/var/cache" + STORE
+"""The store that Zero Install on a guest or host looks in, whoever runs it."""
+
+STORE_LIST = "/etc/xdg/0install.net/injector/implementation-dirs"
+"""The file in which Zero Install finds the paths of further stores, one on each line."""
+
+STORE_OWNER = "zeroinst"
+"""The user to whom a system's store belongs where its users share it, as Zero Install names it."""
 
 TRUSTED, GUESTS, BOX = "-trusted", "-guests-", "-box"
 """What the names of shares of other kinds than a read-only store have after the name that the user chose."""
@@ -23,13 +36,31 @@ _DEVICE_TAGS = ("LABEL=", "UUID=", "PARTLABEL=", "PARTUUID=", "ID=")
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f]")
 
 
+def is_absolute(path: str) -> bool:
+    """Whether a path begins at ``/``, and is such as a file system takes."""
+    return path.startswith("/") and "\0" not in path
+
+
+def path_problem(path: str) -> str:
+    """What is wrong with a path, and how to write it; empty for one that leads down from ``/`` by names alone."""
+    if not is_absolute(path):
+        return "is not absolute: write it from '/' on"
+    normal = "/" + posixpath.normpath(path).lstrip("/")
+    return "" if normal == path else f"is not normalised: write {normal!r}"
+
+
+def folder_problem(path: str) -> str:
+    """The same for the path of a folder of its own, which ``/`` is not."""
+    return path_problem(path) or ("is no folder of its own: choose another" if path == "/" else "")
+
+
 def is_store_path(path: str) -> bool:
     """Whether a path is absolute, and that of a store by its name."""
-    return path.startswith("/") and path.endswith(STORE)
+    return is_absolute(path) and path.endswith(STORE)
 
 
 def check_store_path(path: str, option: str) -> None:
-    """Failure unless a path is that of a store by its name; `option` is where the user wrote it."""
+    """Failure unless a path is that of a store by its name; ``option`` is where the user wrote it."""
     if not is_store_path(path):
         raise Failure(
             f"'{path}' is not a store of implementations: the path must be absolute and end in '{STORE}'."
@@ -37,8 +68,11 @@ def check_store_path(path: str, option: str) -> None:
         )
 
 
-def check_share_name(name: str) -> None:
-    """Failure unless VirtualBox takes a share of this name, and a guest's fstab and mount can use it."""
+def check_share_name(name: str, option: str = "share name") -> None:
+    """Failure unless VirtualBox takes a share of this name, and a guest's fstab and mount can use it.
+
+    ``option`` is where the user wrote it.
+    """
     if not name:
         reason = "is empty"
     elif _BLANK_OR_CONTROL.search(name):
@@ -49,4 +83,4 @@ def check_share_name(name: str) -> None:
         reason = f"begins as {'a comment' if name.startswith('#') else 'a device'} in a guest's fstab"
     else:
         return
-    raise Failure(f"share name {name!r} {reason}. Choose another name.")
+    raise Failure(f"{option} {name!r} {reason}. Choose another name.")

@@ -10,10 +10,10 @@ module: additions_check
 short_description: Check that a VirtualBox guest's Guest Additions keep Zero Install's packages sound
 version_added: 0.1.0
 description:
-  - Finds version and origin of the Guest Additions, and fails if they are too old, known to be bad, or too far from the
-    version of their host. Warns if another driver is loaded than is installed.
-  - A version alone can lie, since the Linux kernel's own driver always calls itself 6.0.0. So on a writable mount, what
-    the digests of packages depend on is tried, with O(path).
+  - Finds version and origin of the Guest Additions. Fails if they are too old, known to be bad, or too far from the
+    version of their host. Warns if the loaded driver is not the installed one.
+  - A version alone can lie, because the Linux kernel's own driver always calls itself 6.0.0. So with O(path), the
+    module tries on a writable mount everything that the digests of packages depend on.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -21,27 +21,27 @@ extends_documentation_fragment:
   - zeroinstall.virtualbox.attributes.info
 options:
   minimum_version:
-    description: Guest Additions that are older are refused.
+    description: The module refuses Guest Additions that are older than this version.
     type: str
     default: 4.2.0
   bad_versions:
     description:
-      - More versions to refuse, or ranges of them, both ends included.
-      - 4.0.4 and 5.0.0 to 5.0.4 are always refused.
+      - More versions to refuse, or ranges with both ends included.
+      - The module always refuses 4.0.4 and 5.0.0 to 5.0.4.
     type: list
     elements: str
     default: []
   host_version:
     description:
       - Version of the host's VirtualBox, as C(VBoxManage --version) prints it.
-      - Guest Additions of a newer minor version, or of an older major version, are refused. Without it, nothing is
-        compared.
+      - The module refuses Guest Additions of a newer minor version, and those of an older major version. Without this
+        option it compares nothing.
     type: str
   path:
     description:
-      - Writable mounts of shared folders, to prove that they keep symbolic links, executable bits, times, renaming and
-        names. This is done in a new folder in each, which is removed. In check mode, nothing is written, and nothing
-        proved.
+      - Writable mounts of shared folders. The module proves that they keep symbolic links, executable bits, times,
+        renaming and names. For that it makes a new folder in each, and removes it again. In check mode it writes
+        nothing and proves nothing.
     type: list
     elements: path
     default: []
@@ -82,7 +82,7 @@ additions:
     tools: 7.2.22_Debianr175245
     version: 7.2.22
 proof:
-  description: What was tried on O(path); empty without it and in check mode.
+  description: What the module tried on O(path). Empty without that option and in check mode.
   returned: always
   type: list
   elements: dict
@@ -94,15 +94,15 @@ proof:
     check:
       description:
         - V(symlinks), V(executable), V(times), V(early_times), V(rename) or V(names).
-        - V(early_times) are those in the first second of 1970 and fractions before it. Shared folders were not seen to
-          keep them, and packages hardly have them.
+        - V(early_times) are those in the first second of 1970, and fractions before it. No shared folder that was
+          tested keeps them, and packages hardly have them.
       type: str
       sample: symlinks
     kept:
-      description: Whether the mount keeps it as it is.
+      description: Whether the mount keeps this as it is.
       type: bool
     required:
-      description: Whether it is a problem if it is not kept; not with V(early_times).
+      description: Whether it is a problem if the mount does not keep this. False for V(early_times).
       type: bool
     detail:
       description: What is wrong and what to do, or null.
@@ -116,12 +116,11 @@ problems:
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_versions, mount_probe
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_check, additions_versions
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 
 def main():
-    """Check."""
     module = AnsibleModule(
         argument_spec={
             "minimum_version": {"type": "str", "default": additions_versions.MINIMUM},
@@ -132,37 +131,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    options = module.params
-    try:
-        limits = additions_versions.limits(options["minimum_version"], options["bad_versions"])
-        host = additions_versions.required(options["host_version"], "host_version") if options["host_version"] else None
-    except ValueError as error:
-        module.fail_json(msg=str(error))
-    additions = Guest().additions(limits)
-    if additions["restart"]:
-        module.warn(additions["restart"])
-    problems = [additions["problem"]]
-    if host:
-        problems.append(
-            additions_versions.distance(additions_versions.parse(additions["full"] or ""), additions["origin"], host)
-        )
-    proof = []
-    for path in options["path"] if not module.check_mode else []:
-        try:
-            proof += mount_probe.prove(path)
-        except OSError as error:
-            problems.append(f"Nothing can be proved on {path}: {error.strerror}.")
-    problems += [f"{finding.path}: {finding.detail}" for finding in proof if finding.required and not finding.kept]
-    problems = [problem for problem in problems if problem]
-    result = {
-        "changed": False,
-        "additions": additions,
-        "proof": [finding._asdict() for finding in proof],
-        "problems": problems,
-    }
-    if problems and options["fail_on_problem"]:
-        module.fail_json(msg=" ".join(problems), **result)
-    module.exit_json(**result)
+    answer(module, additions_check.run)
 
 
 if __name__ == "__main__":

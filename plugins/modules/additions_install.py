@@ -10,12 +10,12 @@ module: additions_install
 short_description: Install Oracle's Guest Additions in a VirtualBox guest from their image
 version_added: 0.1.0
 description:
-  - Runs the installer on Oracle's image of Guest Additions, if the version on it is not the one that is installed.
-  - Where that version is installed without drivers for the running kernel, as after a kernel upgrade, only the drivers
-    are built.
-  - The installer's exit status is not believed. The drivers are looked at, the file that the running kernel would load
-    and the one that is loaded.
-  - The image is read, not mounted.
+  - Runs the installer on Oracle's image of Guest Additions, if the image has another version than the guest.
+  - If the guest has that version but no drivers for the running kernel, as after a kernel upgrade, the module only has
+    the drivers built.
+  - The module does not believe the installer's exit status. It looks at the driver's file that the running kernel would
+    load, and at the driver that is loaded.
+  - The module reads the image, and does not mount it.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -30,20 +30,20 @@ attributes:
 options:
   image:
     description:
-      - Path of the image, C(VBoxGuestAdditions.iso), in the guest. By default, the CD in the guest's drive.
-      - An image in the guest's drive is that of its host, and is trusted as such.
+      - Path of the image, C(VBoxGuestAdditions.iso), in the guest. The default is the CD in the guest's drive.
+      - The CD in the drive comes from the host, and the guest trusts its host.
     type: path
   sha256:
-    description: SHA-256 of O(image). Nothing of an image with another one is looked at or run.
+    description: SHA-256 of O(image). The module neither reads nor runs anything of an image with another SHA-256.
     type: str
   minimum_version:
-    description: An image with older Guest Additions is refused.
+    description: The module refuses an image with Guest Additions that are older than this version.
     type: str
     default: 4.2.0
   bad_versions:
     description:
-      - More versions to refuse, or ranges of them such as V(6.1.0-6.1.8), both ends included.
-      - 4.0.4 and 5.0.0 to 5.0.4 are always refused.
+      - More versions to refuse, or ranges such as V(6.1.0-6.1.8), with both ends included.
+      - The module always refuses 4.0.4 and 5.0.0 to 5.0.4.
     type: list
     elements: str
     default: []
@@ -54,7 +54,7 @@ options:
 notes:
   - The installer needs the headers of the running kernel, C(gcc), C(make), C(bzip2) and C(tar).
   - The installer unmounts shared folders. See RV(unmounted).
-  - Guest Additions of a distribution are not touched. If there are any, the module fails.
+  - The module does not touch Guest Additions of a distribution. If there are any, it fails.
 seealso:
   - module: zeroinstall.virtualbox.guest_info
   - module: zeroinstall.virtualbox.mounts
@@ -74,8 +74,8 @@ EXAMPLES = r"""
 RETURN = r"""
 operation:
   description: >-
-    What was done, or would be done in check mode: V(nothing), V(setup) (drivers were built for the running kernel) or
-    V(install).
+    What the module did, or would do in check mode. V(setup) means that it had drivers built for the running kernel.
+    Otherwise V(nothing) or V(install).
   returned: success
   type: str
   sample: install
@@ -96,13 +96,13 @@ restart:
   sample: Vboxguest 7.0.6 r155176 is still loaded, while vboxguest 7.2.22 r175245 is installed. Restart the guest.
 missing:
   description:
-    - What the installer needs and the guest does not have, and what to do. Outside check mode, it is a failure.
+    - What the installer needs and the guest does not have, and what to do. Outside check mode, the module fails.
   returned: success
   type: list
   elements: str
   sample: []
 unmounted:
-  description: Where shared folders were mounted that the installer unmounted.
+  description: The mount points of shared folders that the installer unmounted.
   returned: success
   type: list
   elements: str
@@ -118,20 +118,12 @@ output:
   type: str
 """
 
-import contextlib
-import os
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
-    additions_installer,
-    additions_versions,
-)
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_update, additions_versions
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 
 def main():
-    """Install."""
     module = AnsibleModule(
         argument_spec={
             "image": {"type": "path"},
@@ -143,85 +135,7 @@ def main():
         required_together=[("image", "sha256")],
         supports_check_mode=True,
     )
-    options = module.params
-    try:
-        limits = additions_versions.limits(options["minimum_version"], options["bad_versions"])
-        result, warnings = install(Guest(), options, limits, module.check_mode)
-    except (Failure, ValueError) as error:
-        module.fail_json(msg=str(error))
-    for warning in warnings:
-        module.warn(warning)
-    if result.get("msg"):
-        module.fail_json(**result)
-    module.exit_json(**result)
-
-
-def install(guest, options, limits, check_mode):
-    """The module's result, and what to warn of."""
-    machine = os.uname().machine
-    if options["image"]:
-        source = contextlib.nullcontext(additions_installer.from_file(options["image"], options["sha256"], machine))
-    else:
-        source = additions_installer.from_drive(guest, machine)
-    with source as found:
-        if found is None:
-            raise Failure(
-                "No CD with Guest Additions is in the guest's drive. Put it there on the host, with "
-                "'VBoxManage storageattach MACHINE --storagectl CONTROLLER --port PORT --device DEVICE --type dvddrive "
-                "--medium additions', or name an image."
-            )
-        problem = additions_versions.problem(found.version, additions_versions.ORACLE, limits)
-        if problem:
-            raise Failure(f"{found.name}: {problem}")
-        return bring(guest, found, options["timeout"], check_mode)
-
-
-def bring(guest, source, timeout, check_mode):
-    """Bring a guest to the version of an installer: the result, and what to warn of."""
-    before = additions_installer.look(guest)
-    operation = additions_installer.operation(source.version, before)
-    result = {
-        "changed": operation != additions_installer.NOTHING,
-        "operation": operation,
-        "version": source.version.text,
-        "previous": before.record,
-        "restart": additions_versions.restart(before.loaded, before.installed),
-        "missing": [],
-        "unmounted": [],
-    }
-    if result["changed"]:
-        result["diff"] = {
-            "before": "Guest Additions: {}\n".format(before.record or "none of Oracle's"),
-            "after": "Guest Additions: {}{}\n".format(
-                source.version.text, ", drivers built for this kernel" if operation == additions_installer.SETUP else ""
-            ),
-        }
-        if operation == additions_installer.INSTALL:
-            additions_installer.check_foreign(guest)
-        result["missing"] = additions_installer.missing(guest)
-    if not result["changed"] or check_mode:
-        return result, [text for text in [result["restart"]] if text]
-    if result["missing"]:
-        raise Failure(" ".join(result["missing"]))
-    mounted = additions_installer.shared_folders(guest)
-    setting_up = operation == additions_installer.SETUP
-    ran = additions_installer.set_up(timeout) if setting_up else additions_installer.install(source, timeout)
-    outcome = additions_installer.judge(
-        source.version, additions_installer.look(guest), ran.status, ran.output, guest.virtualbox()["guest"]
-    )
-    still = additions_installer.shared_folders(guest)
-    result.update(
-        restart=outcome.restart,
-        unmounted=[path for path in mounted if path not in still],
-        status=ran.status,
-        output=ran.output,
-    )
-    if outcome.problem:
-        result["msg"] = outcome.problem
-    warnings = [text for text in [outcome.restart] if text]
-    if result["unmounted"]:
-        warnings.append("The installer unmounted {}. Mount them again.".format(", ".join(result["unmounted"])))
-    return result, warnings
+    answer(module, additions_update.run)
 
 
 if __name__ == "__main__":

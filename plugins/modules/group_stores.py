@@ -10,9 +10,10 @@ module: group_stores
 short_description: Manage the stores that groups of VirtualBox guests share
 version_added: 0.1.0
 description:
-  - Makes a store for each group of guests, C(GROUP/0install.net/implementations) in O(path), and removes those of other
-    groups if they are empty. A store with anything in it, or beside it, is never removed.
-  - Everything belongs to the user who runs the module, as whom VirtualBox writes, and nobody else can enter O(path).
+  - Makes a store for each group of guests, C(GROUP/0install.net/implementations) in O(path). With O(exclusive=true) it
+    removes the stores of other groups, if they are empty. It never removes a store with anything in it or beside it.
+  - Everything belongs to the user who runs the module, because VirtualBox writes as this user. Nobody else can enter
+    O(path).
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -26,16 +27,16 @@ attributes:
     support: full
 options:
   path:
-    description: Folder of the groups. It is made with the first, and removed with the last one.
+    description: Folder of the groups. The module makes it with the first group, and removes it with the last one.
     type: path
     default: ~/.local/share/zeroinstall.virtualbox/groups
   names:
-    description: The groups that are to have a store.
+    description: The groups that get a store.
     type: list
     elements: str
     default: []
   exclusive:
-    description: Whether empty stores of groups that are not in O(names) are removed.
+    description: Whether to remove empty stores of groups that are not in O(names).
     type: bool
     default: false
 seealso:
@@ -55,7 +56,7 @@ path:
   type: str
   sample: /home/vm/.local/share/zeroinstall.virtualbox/groups
 stores:
-  description: The stores that were there before this run.
+  description: The stores that existed before this run.
   returned: success
   type: list
   elements: dict
@@ -71,7 +72,7 @@ stores:
       description: The store.
       type: str
     empty:
-      description: Whether nothing is in it, nor beside it.
+      description: Whether there is nothing in the store and nothing beside it.
       type: bool
 user_group:
   description: Name of the primary group of the user who ran the module.
@@ -80,16 +81,12 @@ user_group:
   sample: vm
 """
 
-import os
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import group_stores
 
 
 def main():
-    """Look, decide, and unless in check mode act."""
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "default": "~/.local/share/zeroinstall.virtualbox/groups"},
@@ -98,30 +95,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    path = module.params["path"]
-    try:
-        if not os.path.isabs(path) or os.path.normpath(path) != path or path == "/":
-            raise Failure(
-                "path '%s' is not absolute and normalised: write it from '/' on, without '..', '.', doubled "
-                "or trailing slashes." % path
-            )
-        plan = group_stores.survey(path, module.params["names"], module.params["exclusive"])
-        if not module.check_mode:
-            group_stores.carry_out(plan)
-    except Failure as failure:
-        module.fail_json(msg=str(failure))
-    module.exit_json(
-        changed=bool(plan.make or plan.remove),
-        path=path,
-        stores=[store._asdict() for store in plan.stores],
-        user_group=inspecting.group_name(os.getegid()),
-        diff={
-            "before": "".join("%s\n" % folder for folder in sorted(plan.remove)),
-            "after": "".join("%s\n" % folder for folder, _mode in plan.make),
-            "before_header": "folders",
-            "after_header": "folders",
-        },
-    )
+    answer(module, group_stores.run)
 
 
 if __name__ == "__main__":

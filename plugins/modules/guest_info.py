@@ -7,12 +7,12 @@ from __future__ import annotations
 
 DOCUMENTATION = r"""
 module: guest_info
-short_description: Read what a VirtualBox guest has of Guest Additions, shared folders and Zero Install
+short_description: Read the Guest Additions, shared folders and Zero Install of a VirtualBox guest
 version_added: 0.1.0
 description:
   - Reads everything about shared folders and Zero Install's stores in one run, from files in C(/proc), C(/sys),
     C(/etc) and C(/lib/modules).
-  - A part that cannot be read is null, and RV(guest.errors) says why. The other parts are there all the same.
+  - If the module cannot read a part, that part is null, and RV(guest.errors) says why. The other parts are there.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -20,23 +20,24 @@ extends_documentation_fragment:
   - zeroinstall.virtualbox.attributes.info
 options:
   minimum_version:
-    description: Guest Additions that are older are a problem, see RV(guest.additions.problem).
+    description: Guest Additions that are older than this version are a problem, see RV(guest.additions.problem).
     type: str
     default: 4.2.0
   bad_versions:
-    description: More versions that are a problem, or ranges of them such as V(6.1.0-6.1.8), both ends included.
+    description: More versions that are a problem, or ranges such as V(6.1.0-6.1.8), with both ends included.
     type: list
     elements: str
     default: []
   tools:
     description:
-      - Whether to ask the programs of the Guest Additions for their version, if they are installed, C(modinfo) for that
-        of their driver's file, and C(sudo) whether users may run what C(0store-secure-add-helper) runs.
-      - This is the only thing for which the module starts programs.
+      - Whether to ask programs. If they are installed, the programs of the Guest Additions tell their version,
+        C(modinfo) tells the version of the driver's file, and C(sudo) tells whether users may run the program of
+        C(0store-secure-add-helper).
+      - The module starts no other programs.
     type: bool
     default: true
   fstab:
-    description: The file with the mounts that are made at every boot.
+    description: The file that lists the mounts of every boot.
     type: path
     default: /etc/fstab
   sudoers:
@@ -44,13 +45,13 @@ options:
     type: path
     default: /etc/sudoers.d/zeroinstall
   paths:
-    description: Paths to look at, too, so that they can be compared with what ought to be there.
+    description: More paths to look at, so that you can compare them with what you want there.
     type: list
     elements: str
     default: []
 notes:
-  - A share that its host made read-only does not show as such in the guest. Only an attempt to write shows it.
-  - Whether a mount answers is found by listing its folder, and a store is listed to see whether it is empty. Where
+  - The guest does not show that its host made a share read-only. Only an attempt to write shows it.
+  - The module lists the folder of a mount to see whether the mount answers, and a store to see whether it is empty. If
     systemd waits for the first access to a mount, this is one.
 seealso:
   - module: zeroinstall.virtualbox.mounts
@@ -90,13 +91,13 @@ guest:
       contains:
         version:
           description:
-            - Their version. Null if nothing tells it.
-            - That of the driver. The Linux kernel's own has none that says anything, so with it, it is that of the
+            - Version of the driver, or null if it is not known.
+            - The version of the Linux kernel's own driver tells nothing. With that driver, this is the version of the
               programs of the Guest Additions, if there are any.
           type: str
           sample: 7.2.22
         full:
-          description: The version as it was found, with suffixes and revision.
+          description: The version as the guest tells it, with suffixes and revision.
           type: str
           sample: 7.2.22_Debianr175245
         revision:
@@ -105,32 +106,32 @@ guest:
           sample: 175245
         origin:
           description: >-
-            Whose drivers these are: V(oracle), V(distribution) (Oracle's sources as a distribution builds them),
-            V(mainline) (the Linux kernel's own), or null if there are none.
+            Where the drivers come from. V(oracle) are Oracle's. V(distribution) are Oracle's sources, built by a
+            distribution. V(mainline) are the Linux kernel's own. Null if there are no drivers.
           type: str
           sample: mainline
         tools:
-          description: Version of the programs, as they print it. Null if there are none or with O(tools=false).
+          description: Version of the programs, as they print it. Null without programs, or with O(tools=false).
           type: str
           sample: 7.2.22_Debianr175245
         installed:
           description:
-            - Version of the driver that the running kernel would load now, by its file. Null if it is the kernel's own,
-              if there is none, or with O(tools=false).
+            - Version of the driver's file that the running kernel would load now. Null if this is the kernel's own, if
+              there is none, or with O(tools=false).
           type: str
           sample: 7.2.22 r175245
         oracle:
-          description: Version of Oracle's Guest Additions by what their installer wrote down, or null.
+          description: Version of Oracle's Guest Additions, as their installer recorded it, or null.
           type: str
           sample: 7.2.22
         restart:
           description:
-            - That another driver is loaded than is installed, as after an upgrade, and what to do; or null. The module
-              warns of it, too.
+            - A message that the loaded driver is not the installed one, as after an upgrade, and what to do. Null if
+              they are the same. The module warns of it, too.
           type: str
           sample:
         problem:
-          description: What is wrong with the Guest Additions and what to do about it, or null.
+          description: What is wrong with the Guest Additions, and what to do about it, or null.
           type: str
           sample:
     driver:
@@ -138,13 +139,13 @@ guest:
       type: dict
       contains:
         loaded:
-          description: Whether the kernel has it now.
+          description: Whether the kernel has loaded it.
           type: bool
         loadable:
-          description: Whether it is loaded, or there is a module of it for the running kernel.
+          description: Whether it is loaded, or the running kernel has a module of it.
           type: bool
         at_boot:
-          description: The files by which it is loaded at every boot.
+          description: The files that make the system load it at every boot.
           type: list
           elements: str
           sample: [/etc/modules-load.d/zeroinstall.virtualbox.conf]
@@ -167,14 +168,14 @@ guest:
           description: Mount point.
           type: str
         writable:
-          description: Whether it is mounted writable. The host may refuse writing all the same.
+          description: Whether it is mounted writable. The host may still refuse writes.
           type: bool
         options:
           description: Mount options that the kernel shows.
           type: list
           elements: str
         answers:
-          description: Whether the folder can be listed. A share that its host took away cannot.
+          description: Whether the folder can be listed. If the host took the share away, it cannot.
           type: bool
         error:
           description: Why it does not answer, or null.
@@ -208,7 +209,8 @@ guest:
               description: Whether the share is mounted there.
               type: bool
             error:
-              description: What an access ended with where systemd waits for one to mount the share, or null.
+              description: >-
+                The error of an access, if systemd waits for the first access to mount the share. Otherwise null.
               type: str
               sample: No such device
         malformed:
@@ -227,7 +229,7 @@ guest:
           description: V(user), V(system), or V(implementation-dirs).
           type: str
         exists:
-          description: Whether it is there.
+          description: Whether it exists.
           type: bool
         link:
           description: Whether the path is a symbolic link.
@@ -254,7 +256,7 @@ guest:
       type: dict
       contains:
         sudo:
-          description: Whether there is C(visudo), by which a sudoers drop-in is checked.
+          description: Whether there is C(visudo), which checks a sudoers drop-in.
           type: bool
         user:
           description: Whether there is a user C(zeroinst).
@@ -273,19 +275,19 @@ guest:
           type: bool
         problem:
           description:
-            - Why sudo does not let users run what the helper runs, and what to do; or null.
-            - It is asked if helper and O(sudoers) are there, unless O(tools=false).
+            - Why sudo does not let users run the helper's program, and what to do, or null.
+            - The module asks sudo if helper and O(sudoers) are there, but not with O(tools=false).
           type: str
         ready:
-          description: Whether all of it is there, and sudo lets users run it.
+          description: Whether all of this is there, and sudo lets users run the helper's program.
           type: bool
     paths:
       description: What is at each path in O(paths), as M(zeroinstall.virtualbox.paths_info) tells it.
       type: dict
     zero_install:
       description: >-
-        Paths of C(0install) and C(0store), or null; and the name of the C(package) that the guest's distribution has of
-        them, or null.
+        Paths of C(0install) and C(0store), or null. C(package) is the name of the package of the guest's distribution
+        that contains them, or null.
       type: dict
       sample: {"0install": /usr/bin/0install, "0store": /usr/bin/0store, "package": 0install-core}
     init:
@@ -300,7 +302,7 @@ guest:
           type: str
           sample: debian
         like:
-          description: The distributions that it is like, C(ID_LIKE).
+          description: The distributions that this one is like, C(ID_LIKE).
           type: list
           elements: str
           sample: []
@@ -316,17 +318,16 @@ guest:
           description: Whether the headers of the running kernel are there, so that modules can be built for it.
           type: bool
     errors:
-      description: The parts that could not be read, and why.
+      description: The parts that the module could not read, and why.
       type: dict
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_versions
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_versions, reading
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 
 def main():
-    """Read the guest."""
     module = AnsibleModule(
         argument_spec={
             "minimum_version": {"type": "str", "default": additions_versions.MINIMUM},
@@ -338,16 +339,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    options = module.params
-    try:
-        refused = additions_versions.limits(options["minimum_version"], options["bad_versions"])
-    except ValueError as error:
-        module.fail_json(msg=str(error))
-    guest = Guest().everything(refused, options["fstab"], options["sudoers"], options["tools"], options["paths"])
-    restart = (guest["additions"] or {}).get("restart")
-    if restart:
-        module.warn(restart)
-    module.exit_json(changed=False, guest=guest)
+    answer(module, reading.run)
 
 
 if __name__ == "__main__":

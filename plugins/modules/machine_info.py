@@ -22,8 +22,8 @@ extends_documentation_fragment:
 options:
   machines:
     description:
-      - Names or UUIDs of the machines to read. All machines if not given.
-      - Machines that are not registered are left out of the result.
+      - Names or UUIDs of the machines to read. By default the module reads all machines.
+      - The result leaves out machines that are not registered.
     type: list
     elements: str
 seealso:
@@ -70,18 +70,18 @@ machines:
       description: Whether VirtualBox can read the machine's settings.
       type: bool
     problem:
-      description: Why the machine is inaccessible; otherwise empty.
+      description: Why the machine is inaccessible. Empty if it is accessible.
       type: str
     settings_file:
       description: Path of the machine's settings file.
       type: str
     additions_version:
       description:
-        - Version of the Guest Additions as the running guest reports it; otherwise empty.
+        - Version of the Guest Additions, as the running guest reports it. Empty if it reports none.
         - The driver in the mainline Linux kernel always reports V(6.0.0).
       type: str
     additions_revision:
-      description: Revision of the Guest Additions; empty if unknown.
+      description: Revision of the Guest Additions. Empty if unknown.
       type: str
     shares:
       description: Shared folders that the machine sees. Global ones are the same for all machines.
@@ -96,17 +96,17 @@ machines:
           type: str
         kind:
           description: >-
-            V(machine) for a permanent share of the machine, V(global) for one of all machines,
-            V(transient) for one that lasts until the machine is powered off.
+            V(machine) is a permanent share of the machine. V(global) is a share of all machines. V(transient) is a
+            share that lasts until the machine is powered off.
           type: str
         writable:
           description: Whether the guest may write.
           type: bool
         automount:
-          description: Whether the Guest Additions mount it by themselves.
+          description: Whether the Guest Additions mount the share by themselves.
           type: bool
         mount_point:
-          description: Where the Guest Additions mount it; empty for their default.
+          description: Where the Guest Additions mount it. Empty for their default.
           type: str
         symlink_policy:
           description: Which symlinks the guest may create. V(none) if not set.
@@ -116,57 +116,19 @@ machines:
           type: bool
         ours:
           description:
-            - Whether this collection set the share up, by its mark or, if it is writable, by its name and path.
+            - Whether this collection set the share up. The module sees that by the share's mark. It also knows a
+              writable share by its name and path.
           type: bool
         gives:
           description:
-            - The folder of O(folders), or of a share of this collection, that the guest gets by this share although the
-              collection did not set it up. Empty if there is none.
+            - If somebody else set the share up, the folder of O(folders), or of a share of this collection, that the
+              guest reaches through it. Otherwise empty.
           type: str
 """
 
-import dataclasses
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, recognizing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import VBoxManage
-
-
-def as_dict(machine, ours, gives):
-    """A machine for the result: all fields but the extradata."""
-    fields = dataclasses.asdict(machine)
-    del fields["extradata"]
-    for share, live in zip(fields["shares"], machine.shares):
-        share.update(ours=live in ours, gives=gives.get(live, ""))
-    return fields
-
-
-def read(module, machines, folders):
-    """The machines for the result. Shares that somebody should know of are warned of."""
-    ours = {
-        machine.uuid: [
-            share
-            for share in machine.shares
-            if recognizing.is_ours(share, folders, recognizing.bases(folders, machine))
-        ]
-        for machine in machines
-    }
-    targets = recognizing.shared(folders, [share.path for shares in ours.values() for share in shares])
-    mounts, result = recognizing.read_mounts(), []
-    for machine in machines:
-        for share in ours[machine.uuid]:
-            if not share.ours:
-                module.warn(
-                    "machine %s: share '%s' (path '%s', writable) is one of this collection by its name and"
-                    " path, and has no mark. A restored snapshot may have brought it back. share.yml and"
-                    " unshare.yml put that right." % (machine.label, share.name, share.path)
-                )
-        found = planning.others(machine, planning.Wanted(exclusive=True, folders=folders), targets, mounts)
-        for other in found:
-            module.warn("machine %s: %s. Remove it if nobody means it." % (machine.label, other.text))
-        result.append(as_dict(machine, ours[machine.uuid], {other.share: other.folder for other in found}))
-    return result
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import machine_report, recognizing
 
 
 def main():
@@ -178,17 +140,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    wanted = module.params["machines"]
-    try:
-        virtualbox = VBoxManage(module.params["vboxmanage"])
-        machines = virtualbox.machines(
-            only=None if wanted is None else lambda uuid, name: name in wanted or uuid in map(str.lower, wanted),
-            details="all",
-        )
-        result = read(module, machines, recognizing.folders_of(module.params["folders"]))
-    except Failure as error:
-        module.fail_json(msg=str(error))
-    module.exit_json(changed=False, version=".".join(map(str, virtualbox.version)), machines=result)
+    answer(module, machine_report.run)
 
 
 if __name__ == "__main__":

@@ -10,14 +10,14 @@ module: mounts
 short_description: Mount VirtualBox shares in a guest, now and at every boot
 version_added: 0.1.0
 description:
-  - Makes the mounts of shares as they are wanted, all in one run. It compares what is really mounted (share, access,
+  - Makes all mounts as you describe them, in one run. The module compares what is really mounted (share, access,
     options, and whether it answers), not only whether something is mounted.
   - Writes the line in C(/etc/fstab), loads the driver now and at every boot, creates the mount point, and mounts.
-  - The line works with the driver of the Linux kernel and with that of Oracle's Guest Additions, and no boot waits
-    for it or fails by it.
+  - The line works with the driver of the Linux kernel and with the one of Oracle's Guest Additions. No boot waits for
+    the mount or fails because of it.
   - With systemd, an automount unit in C(/etc/systemd/system) mounts the share at its first access after a boot. While
-    the share is gone, every access fails; the first one after it came back mounts it.
-  - Everything is looked at before anything is changed. If a step fails, the steps before it are undone, and the
+    the share is gone, every access fails. The first access after it came back mounts it.
+  - The module looks at everything before it changes anything. If a step fails, it undoes the steps before it, and the
     message says so.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
@@ -25,71 +25,71 @@ extends_documentation_fragment:
   - zeroinstall.virtualbox.attributes
 options:
   mounts:
-    description: The mounts that are wanted, and those that are not.
+    description: The mounts that you want, and those that you want removed.
     type: list
     elements: dict
     default: []
     suboptions:
       share:
         description:
-          - Name of the share. Required to mount it.
-          - With O(mounts[].state=absent), a share that somebody else mounted at O(mounts[].path) is unmounted only
-            if it is this one.
+          - Name of the share. It is required to mount a share.
+          - With O(mounts[].state=absent), the module unmounts a share that somebody else mounted at O(mounts[].path)
+            only if it has this name.
         type: str
       path:
         description:
-          - Mount point, an absolute path that is not reached through a symbolic link. It is created if it is missing.
-          - A folder with something in it is refused, as is one where another file system is mounted.
+          - Mount point, an absolute path without symbolic links. The module creates it if it is missing.
+          - The module refuses a folder that is not empty, and one where another file system is mounted.
         type: str
         required: true
       writable:
-        description: Whether to mount it writable. What the host made read-only stays read-only all the same.
+        description: Whether to mount it writable. A share that the host made read-only stays read-only.
         type: bool
         default: false
       options:
         description:
-          - More options of C(vboxsf), such as V(uid=1000). Set-user-id programs are off unless V(suid) is here.
-          - Options that one of the drivers refuses, and those by which files lose or get the right to be executed,
-            are refused. That right is part of a Zero Install digest.
-          - A mask may keep other users than the owner from reading if O(mounts[].store=false).
+          - More options of C(vboxsf), such as V(uid=1000). Without V(suid), set-user-id programs have no effect.
+          - The module refuses options that one of the drivers refuses. It also refuses options that give or take away
+            the right to execute files, because that right is part of a Zero Install digest.
+          - With O(mounts[].store=false), a mask may keep users other than the owner from reading.
         type: list
         elements: str
         default: []
       owner:
         description:
-          - User of the guest to whom everything in it belongs, and to whose primary group; as the options C(uid) and
-            C(gid), without their numbers having to be known.
-          - In check mode, one who is not there yet is left out, with a warning.
+          - User of the guest who owns everything in the mount, together with the user's primary group. This sets the
+            options C(uid) and C(gid), so you need not know the numbers.
+          - If the user does not exist yet, check mode leaves these options out, with a warning.
         type: str
       store:
         description:
-          - Whether this is a store of Zero Install. Its path is then added to
+          - Whether this is a store of Zero Install. Then the module adds its path to
             C(/etc/xdg/0install.net/injector/implementation-dirs), unless Zero Install looks there anyway.
         type: bool
         default: false
       state:
         description:
           - V(present) mounts the share.
-          - V(absent) unmounts it, removes its fstab line, and removes the mount point if this module created it and
-            it is empty.
+          - V(absent) unmounts it and removes its fstab line. It also removes the mount point, if this module created it
+            and it is empty.
         type: str
         choices: [present, absent]
         default: present
   exclusive:
-    description: Whether mounts that this module made and that are not in O(mounts) are removed.
+    description: Whether to remove mounts that this module made and that are not in O(mounts).
     type: bool
     default: false
   driver:
     description:
-      - Whether to load the driver if it is not loaded, and at every boot, by
+      - Whether to load the driver, now and at every boot. For the boots, the module writes
         C(/etc/modules-load.d/zeroinstall.virtualbox.conf).
-      - That file is removed with the last mount of this module.
+      - The module removes that file with its last mount.
     type: bool
     default: true
   fstab:
     description:
-      - The file with the mounts that are made at every boot.
-      - If it is a symbolic link of root's to a file of root's, that file is changed. Other links are refused.
+      - The file that lists the mounts of every boot.
+      - If it is a symbolic link of root's to a file of root's, the module changes that file. It refuses other links.
     type: path
     default: /etc/fstab
 attributes:
@@ -97,17 +97,17 @@ attributes:
     support: full
   diff_mode:
     support: full
-    details: Of O(fstab) only the lines of type C(vboxsf) are shown. The others do not change.
+    details: The diff of O(fstab) shows only the lines of type C(vboxsf). The others do not change.
   idempotent:
     support: full
 notes:
   - C(comment=zeroinstall.virtualbox) in an fstab line marks it as this module's. Other lines stay as they are, byte
-    for byte. A line of type C(vboxsf) for a wanted mount point is taken over even without the mark.
-  - The driver of the Linux kernel does not show C(dmask) and C(fmask) of a mount. There they are compared with the
-    fstab line.
-  - Where systemd is the init system, a mask of the mount unit that it makes of the fstab line is taken away. A unit
-    file of somebody else's for a wanted mount point is refused.
-  - Where systemd waits for the first access to a wanted mount, the module makes it, in check mode too.
+    for byte. But the module takes over a line of type C(vboxsf) for a wanted mount point even without the mark.
+  - The driver of the Linux kernel does not show C(dmask) and C(fmask) of a mount. For that driver, the module compares
+    them with the fstab line.
+  - systemd makes a mount unit from the fstab line. If somebody masked that unit, the module removes the mask. It
+    refuses a unit file of somebody else for a wanted mount point.
+  - If systemd waits for the first access to a wanted mount, the module makes that access, in check mode too.
 seealso:
   - module: zeroinstall.virtualbox.guest_info
   - module: zeroinstall.virtualbox.shares
@@ -156,30 +156,26 @@ mounts:
       description: V(present) or V(absent).
       type: str
     changes:
-      description: What was changed.
+      description: What the module changed, or would change in check mode.
       type: list
       elements: str
     reasons:
-      description: What was found to be different, where a share was mounted.
+      description: The differences that the module found between this mount and what you want.
       type: list
       elements: str
 commands:
-  description: The programs that were run, with their arguments. In check mode those that would be run.
+  description: The programs that the module ran, or would run in check mode, with their arguments.
   returned: always, unless nothing was looked at
   type: list
   elements: list
   sample: [[mount, -t, vboxsf, -o, "ro,nodev,nosuid", --, ZeroInstall, /var/cache/0install.net/implementations]]
 """
 
-import contextlib
-import pwd
+import functools
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import mount_planning, mount_running
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.reading import Guest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Gone, Mount
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import mounting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 MOUNT = {
     "share": {"type": "str"},
@@ -192,44 +188,7 @@ MOUNT = {
 }
 
 
-def owner_options(entry, missing):
-    """The options that give a mount its owner. C(missing) gets the names of users who are not there."""
-    if not entry["owner"]:
-        return ()
-    try:
-        user = pwd.getpwnam(entry["owner"])
-    except KeyError:
-        missing.append(entry["owner"])
-        return ()
-    return ("uid=%d" % user.pw_uid, "gid=%d" % user.pw_gid)
-
-
-def request(params, check_mode=False):
-    """What the user asks for, and warnings. Failure: a mount's owner is not there, unless in check mode."""
-    entries = params["mounts"]
-    missing = []
-    owners = [owner_options(entry, missing) for entry in entries]
-    if missing and not check_mode:
-        raise Failure("There is no user '%s', to whom a mount is to belong. Create the user first." % missing[0])
-    warnings = [
-        "There is no user '%s' yet, whose numbers the options of a mount will have." % name
-        for name in dict.fromkeys(missing)
-    ]
-    return mount_planning.Request(
-        [
-            Mount(entry["share"], entry["path"], entry["writable"], (*entry["options"], *owner), entry["store"])
-            for entry, owner in zip(entries, owners)
-            if entry["state"] == "present"
-        ],
-        [Gone(entry["path"], entry["share"]) for entry in entries if entry["state"] == "absent"],
-        params["exclusive"],
-        params["driver"],
-        params["fstab"],
-    ), warnings
-
-
 def main():
-    """Look at the guest, decide, and unless in check mode act."""
     module = AnsibleModule(
         argument_spec={
             "mounts": {
@@ -245,21 +204,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    guest = Guest()
-    commands = []
-    try:
-        with contextlib.nullcontext() if module.check_mode else replacing.locked(mount_planning.LOCK):
-            asked, warnings = request(module.params, module.check_mode)
-            plan = mount_planning.survey(guest, asked)
-            commands = plan.commands
-            if plan.changed and not module.check_mode:
-                commands = []
-                mount_running.Run(guest, plan, commands).carry_out()
-    except Failure as failure:
-        module.fail_json(msg=str(failure), commands=commands)
-    for warning in warnings + plan.warnings:
-        module.warn(warning)
-    module.exit_json(changed=plan.changed, mounts=list(plan.reports.values()), commands=commands, diff=plan.diff)
+    answer(module, functools.partial(mounting.run, label=module.set_default_selinux_context))
 
 
 if __name__ == "__main__":

@@ -10,22 +10,22 @@ module: paths
 short_description: Put several files and directories in place, or remove them, in one run
 version_added: 0.1.0
 description:
-  - Brings files and directories to what is wanted, all in one run of one module.
-  - Everything is looked at first. Where something is in the way, an owner is missing or a path cannot be written,
-    nothing is changed. New files are written and validated beside the old ones, then put in place, each by one rename.
+  - Makes files and directories as you describe them, all in one run of one module.
+  - The module looks at everything first. If something is in the way, an owner is missing or a path cannot be written,
+    it changes nothing. It writes and validates new files beside the old ones. Then it puts each in place by one rename.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
   - zeroinstall.virtualbox.attributes
 options:
   present:
-    description: What is to be there. A folder that is missing stands before what is in it.
+    description: The files and directories that you want. List a missing folder before its files.
     type: list
     elements: dict
     default: []
     suboptions:
       path:
-        description: Absolute path. A symbolic link there is not followed.
+        description: Absolute path. The module does not follow a symbolic link there.
         type: str
         required: true
       state:
@@ -34,44 +34,49 @@ options:
         choices: [file, directory]
         default: file
       content:
-        description: The text of a file, which V(file) needs.
+        description: The text of the file. V(file) needs it.
         type: str
+      base64:
+        description: Whether O(present[].content) is the file's bytes in base64, as those of an archive.
+        type: bool
+        default: false
       owner:
-        description: Name or number of the user to whom it belongs. Without it, the owner stays.
+        description: Name or number of the owner. By default the owner stays.
         type: str
       group:
-        description: Name or number of the group to which it belongs. Without it, the group stays.
+        description: Name or number of the group. By default the group stays.
         type: str
       mode:
         description:
           - Octal digits, as in V("0644").
-          - Without it, the mode stays; new files have V("0644"), directories V("0755").
+          - By default the mode stays. New files get V("0644"), new directories V("0755").
         type: str
       validate:
         description:
-          - A program with its arguments, which gets the path of the new file as the last one.
-          - The file is not put in place where the program's exit status is not 0. Check mode does not run it.
+          - A program and its arguments. It gets the path of the new file as its last argument.
+          - If its exit status is not 0, the module does not put the file in place. Check mode does not run the program.
         type: list
         elements: str
         default: []
       mark:
         description:
-          - A text that is in every file that may be replaced.
-          - A file without it is somebody else's. A copy of it is kept beside the new one.
+          - A text that marks a file as yours.
+          - If the old file does not contain it, the file is somebody else's. Then the module keeps a copy of it beside
+            the new one.
         type: str
         default: ""
   absent:
     description:
-      - Absolute paths of what is to be removed, files, links as they are, and directories if nothing is left in them.
-      - A folder stands behind what is removed from it.
+      - Absolute paths to remove. The module removes files, links themselves, and directories that are empty then.
+      - List a folder after its files.
     type: list
     elements: str
     default: []
   sudo:
     description:
-      - A program that every user is to be allowed to run as another one by sudo, without a password.
-      - Once everything is in place, the module asks sudo itself, for users that the drop-in is for. If sudo does not
-        allow it, the module fails, and says why.
+      - A program that sudo lets every user run as another user, without a password.
+      - Once everything is in place, the module asks sudo itself about users that the drop-in is for. If sudo does not
+        allow it, the module fails and says why.
     type: dict
     suboptions:
       program:
@@ -83,16 +88,16 @@ options:
         type: str
         required: true
       file:
-        description: The drop-in that says so.
+        description: The drop-in with the rule.
         type: str
         required: true
 attributes:
   check_mode:
     support: full
-    details: A user or group that is not there is not refused, for a task before may be to create it.
+    details: Check mode accepts a missing user or group, because an earlier task may create it.
   diff_mode:
     support: full
-    details: Files beyond 100 KiB are shown by their size.
+    details: For a file above 100 KiB, and for one that is no text, the diff shows only the size and the digest.
   idempotent:
     support: full
 seealso:
@@ -130,34 +135,37 @@ EXAMPLES = r"""
 RETURN = r"""
 changes:
   description:
-    - What was changed, for each path at which something was.
+    - What the module changed, for each path that it changed.
     - C(created), C(removed), or some of C(content), C(owner), C(group) and C(mode).
   returned: success
   type: dict
   sample:
     /usr/local/lib/example/program: [content, mode]
 missing_users:
-  description: Users who are to own something and are not there. Outside check mode they are refused.
+  description: Owners that do not exist. Outside check mode, the module refuses them.
   returned: success
   type: list
   elements: str
   sample: [somebody]
 kept:
-  description: Copies of files that somebody else wrote, in whose places others are now.
+  description: Copies of files of somebody else that the module replaced.
   returned: success
   type: list
   elements: str
   sample: [/usr/local/bin/program.1234.2026-01-31@12:00:00~]
 """
 
+import functools
+
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import placing, sudo
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import paths_run
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 PRESENT = {
     "path": {"type": "str", "required": True},
     "state": {"type": "str", "choices": ["file", "directory"], "default": "file"},
     "content": {"type": "str"},
+    "base64": {"type": "bool", "default": False},
     "owner": {"type": "str"},
     "group": {"type": "str"},
     "mode": {"type": "str"},
@@ -171,16 +179,7 @@ SUDO = {
 }
 
 
-def wanted(params):
-    """What is to be at each path."""
-    present = [
-        {**item, "content": item["content"] or "", "validate": tuple(item["validate"])} for item in params["present"]
-    ]
-    return [placing.Wanted(**item) for item in present] + [placing.Wanted(path, "absent") for path in params["absent"]]
-
-
 def main():
-    """Look at all paths, then change what is to be changed, unless in check mode."""
     module = AnsibleModule(
         argument_spec={
             "present": {
@@ -195,25 +194,12 @@ def main():
         },
         supports_check_mode=True,
     )
-    kept = []
-    try:
-        changes = placing.plan(wanted(module.params), module.check_mode)
-        diff = [placing.difference(change) for change in changes]
-        if not module.check_mode:
-            kept = placing.carry_out(changes, module.run_command, module.backup_local)
-    except Failure as failure:
-        module.fail_json(msg=str(failure))
-    if module.params["sudo"] and not (changes and module.check_mode):
-        problem = sudo.problem(sudo.Rule(**module.params["sudo"]))
-        if problem:
-            module.fail_json(msg=problem, changed=bool(changes), diff=diff)
-    module.exit_json(
-        changed=bool(changes),
-        changes={change.wanted.path: change.words for change in changes},
-        missing_users=sorted({change.wanted.owner for change in changes if change.owner_is_missing}),
-        kept=kept,
-        diff=diff,
-    )
+    means = {
+        "run_command": module.run_command,
+        "backup": module.backup_local,
+        "label": module.set_default_selinux_context,
+    }
+    answer(module, functools.partial(paths_run.run, **means))
 
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ module: paths_info
 short_description: Read owner, mode and checksum of several paths at once
 version_added: 0.1.0
 description:
-  - Tells what is at each of several paths, in one run, so that a role can skip all that is right already.
-  - Symbolic links are not followed.
+  - Tells what is at each of several paths, in one run. So a role can skip everything that is right already.
+  - The module does not follow symbolic links.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -46,7 +46,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 paths:
-  description: What is at each path, or null where nothing is.
+  description: What is at each path, or null if there is nothing.
   returned: success
   type: dict
   sample:
@@ -61,23 +61,15 @@ paths:
 
 from ansible.module_utils.basic import AnsibleModule
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 
 def main():
-    """Look at each path."""
     module = AnsibleModule(
         argument_spec={"paths": {"type": "list", "elements": "str", "required": True}},
         supports_check_mode=True,
     )
-    found = {}
-    for path in module.params["paths"]:
-        if not path.startswith("/") or "\0" in path:
-            module.fail_json(msg="path %r is not absolute: write it from '/' on." % path)
-        try:
-            found[path] = inspecting.look(path)
-        except OSError as error:
-            module.fail_json(msg="%s cannot be reached: %s." % (path, error.strerror))
-    module.exit_json(changed=False, paths=found)
+    answer(module, inspecting.run)
 
 
 if __name__ == "__main__":

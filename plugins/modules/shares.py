@@ -10,8 +10,8 @@ module: shares
 short_description: Manage the shared folders of many VirtualBox machines
 version_added: 0.1.0
 description:
-  - Makes the shared folders of any number of machines as described, in one call.
-  - A share that differs in any field is corrected. What is right already is only read.
+  - Makes the shared folders of any number of machines as you describe them, in one call.
+  - The module corrects a share that differs in any field. It only reads a share that is right already.
   - Machines belong to the user who registered them with VirtualBox. Use C(become_user) to manage another user's.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
@@ -29,15 +29,15 @@ attributes:
 options:
   machines:
     description:
-      - The machines and their shares. Nothing is changed on any machine if one of the entries is wrong in itself, or
-        names no machine.
+      - The machines and their shares. If one of the entries is wrong in itself, or names no machine, the module changes
+        nothing on any machine.
     type: list
     elements: dict
     required: true
     suboptions:
       machine:
         description:
-          - Name or UUID of the machine. A name that several machines have is refused.
+          - Name or UUID of the machine. The module refuses a name that several machines have.
         type: str
         required: true
       shares:
@@ -49,21 +49,21 @@ options:
         suboptions:
           name:
             description:
-              - Name of the share, under which the guest mounts it. No white space, at most 255 bytes.
+              - Name of the share, by which the guest mounts it. It has no white space, and at most 255 bytes.
             type: str
             required: true
           path:
             description:
-              - Folder on the host. It must exist, and not be reached through a symlink. Required for a present share.
+              - Folder on the host. It must exist, and have no symlink in its path. It is required for a present share.
             type: str
           writable:
             description:
-              - Whether the guest may write. The host enforces it, whatever the guest's root does.
+              - Whether the guest may write. The host enforces this, whatever the guest's root does.
             type: bool
             default: false
           automount:
             description:
-              - Whether the Guest Additions mount it by themselves.
+              - Whether the Guest Additions mount the share by themselves.
             type: bool
             default: false
           mount_point:
@@ -73,80 +73,80 @@ options:
             default: ""
           symlinks:
             description:
-              - Whether the guest may create symlinks. Takes effect when the machine is started the next time.
+              - Whether the guest may create symlinks. A change takes effect at the machine's next start.
             type: bool
             default: false
           symlink_policy:
             description:
               - Which symlinks the guest may create, in VirtualBox's terms, if O(machines[].shares[].symlinks=true).
-              - Ignored on VirtualBox before 7.1, which knows no policies.
+              - VirtualBox before 7.1 knows no policies, and ignores this.
             type: str
             choices: [none, forbidden, subtree, relative, any]
             default: none
           state:
             description:
-              - Whether the share should be there. V(absent) removes a share of that name, whoever made it.
+              - V(present) makes the share. V(absent) removes a share of that name, whoever made it.
             type: str
             choices: [present, absent]
             default: present
   exclusive:
     description:
-      - Whether shares that this module once added or corrected, and that are not listed as present, are removed from
-        the machines that are listed. Shares that others made are left alone.
-      - They are known by a mark in the machine's extradata. A snapshot that is restored brings shares back, and not
-        their marks. So a writable share is known by its name and its path, too, as the collection's roles choose them;
-        see O(folders).
+      - Whether to remove shares of the listed machines that this module once added or corrected, and that are not
+        listed as present. The module leaves shares of others alone.
+      - It knows its shares by a mark in the machine's extradata. A snapshot that is restored brings shares back, but
+        not their marks. So the module also knows a writable share by its name and its path, as the collection's roles
+        choose them. See O(folders).
     type: bool
     default: false
   whole_host:
     description:
-      - Whether O(exclusive=true) is about all machines of the user, and not only about those that are listed.
+      - Whether O(exclusive=true) is about all machines of the user, and not only about the listed ones.
     type: bool
     default: false
   when_inaccessible:
     description:
-      - What to do where VirtualBox cannot read the settings of a machine that is listed, or with O(whole_host=true)
-        those of any machine.
-      - V(fail) does what is wanted of the other machines, and fails. V(report) does the same, and names it in
-        RV(inaccessible) instead. V(refuse) changes nothing on any machine, and fails.
+      - What to do if VirtualBox cannot read the settings of a listed machine, or of any machine with
+        O(whole_host=true).
+      - V(fail) changes the other machines as you want, and then fails. V(report) changes the others, too, does not
+        fail, and names the machine in RV(inaccessible). V(refuse) changes nothing on any machine, and fails.
     type: str
     choices: [fail, report, refuse]
     default: fail
   when_busy:
     description:
-      - What to do where a share of a machine cannot be changed for good now, because the machine is saved, is locked
-        for longer than O(lock_timeout), or runs and VirtualBox's Python API does not work with this module's Python.
-        With the API the shares of a running machine are changed at once and for good.
-      - V(later) leaves the change for a later run and says so in RV(pending).
+      - What to do if a share of a machine cannot be changed for good now. That is so if the machine is saved, if it is
+        locked for longer than O(lock_timeout), or if it runs and VirtualBox's Python API does not work with this
+        module's Python. With the API, the module changes the shares of a running machine at once and for good.
+      - V(later) leaves the change for a later run, and says so in RV(pending).
       - V(transient) does the same, and gives a running machine a share that lasts until it is powered off.
-      - V(fail) changes nothing on any machine and fails, by the machines' states. That another VirtualBox client has
-        locked a machine shows only when it is to be changed. Then that machine fails, and the others are done.
+      - V(fail) looks at the machines' states, changes nothing on any machine, and fails. A lock of another VirtualBox
+        client shows only when the module changes the machine. Then that machine fails, and the others are changed.
     type: str
     choices: [later, transient, fail]
     default: later
   when_shared_otherwise:
     description:
-      - What to do where another share of a machine that is listed gives its guest what only those listed should give
-        it, so that the guest could write there. Such shares are never removed.
-      - V(warn) goes on. V(fail) changes nothing on that machine, does what is wanted of the others, and fails.
-        V(report) does the same, and names it in RV(refused) instead. V(refuse) changes nothing on any machine, and
-        fails.
-      - Where the guest has the right to write there by its own shares, or cannot write, it is only told. All are in
-        RV(others).
+      - What to do if a listed machine has a share of somebody else, through which its guest can write to a folder that
+        only the listed shares should give it. The module never removes such a share.
+      - V(warn) warns and goes on. V(fail) changes nothing on that machine, changes the others as you want, and fails.
+        V(report) changes the others, too, does not fail, and names the share in RV(refused). V(refuse) changes
+        nothing on any machine, and fails.
+      - If the guest may write there by its own shares, or cannot write through the share, the module only reports it.
+        RV(others) has all such shares.
     type: str
     choices: [warn, fail, report, refuse]
     default: warn
   lock_timeout:
     description:
-      - Seconds to go on trying where another VirtualBox client has locked a machine, or another run of this module is
+      - Seconds to try again if another VirtualBox client has locked a machine, or if another run of this module is
         under way for the same user.
     type: int
     default: 30
 notes:
-  - A guest that has a share mounted loses it when the share of its running machine is corrected or removed. Every
-    access ends with V(Protocol error) until the guest unmounts it and mounts it anew.
-  - VirtualBox (seen with 7.2.22) may lose such a corrected share when the guest unmounts the old one. It is back when
-    the machine is started the next time.
+  - If the module corrects or removes a share of a running machine, a guest that has it mounted loses it. Every access
+    ends with V(Protocol error) until the guest unmounts the share and mounts it anew.
+  - VirtualBox may lose such a corrected share when the guest unmounts the old one, as 7.2.22 did. The share is back
+    after the next start of the machine.
 seealso:
   - module: zeroinstall.virtualbox.machine_info
 """
@@ -162,13 +162,13 @@ EXAMPLES = r"""
       - machine: 7f1f6fd0-7b52-4ad3-8d5e-3a6f0f1f2a52
         shares: *store
 
-- name: Take back all that this collection shared with any machine
+- name: Take back everything that this collection shared with any machine
   zeroinstall.virtualbox.shares:
     exclusive: true
     whole_host: true
     machines: []
 
-- name: Take back all that this collection shared with a machine
+- name: Take back everything that this collection shared with one machine
   zeroinstall.virtualbox.shares:
     exclusive: true
     machines:
@@ -177,7 +177,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 machines:
-  description: The machines that were changed, or have changes pending.
+  description: The machines that the module changed, or that have changes pending.
   returned: always
   type: list
   elements: dict
@@ -192,7 +192,7 @@ machines:
       description: State of the machine in VirtualBox's words.
       type: str
     changes:
-      description: What was done, or would be in check mode.
+      description: What the module changed, or would change in check mode.
       type: list
       elements: dict
       contains:
@@ -200,17 +200,17 @@ machines:
           description: Name of the share.
           type: str
         action:
-          description: V(add), V(correct), V(remove), or V(forget) for leftover settings of a share that is gone.
+          description: V(add), V(correct), V(remove), or V(forget), which removes settings of a share that is gone.
           type: str
         fields:
           description: The fields that a correction changed.
           type: list
           elements: str
         transient:
-          description: Whether it is about a transient share.
+          description: Whether this is a transient share.
           type: bool
 pending:
-  description: What takes effect only later, by machine and share, with the reason.
+  description: Changes that take effect only later, by machine and share, with the reason.
   returned: always
   type: list
   elements: dict
@@ -225,10 +225,10 @@ pending:
       description: Name of the share.
       type: str
     action:
-      description: What remains to be done. V(restart) if all is done and the machine has only to be started anew.
+      description: What remains to be done. V(restart) means that the machine only has to start anew.
       type: str
     reason:
-      description: Why it takes effect only later.
+      description: Why the change takes effect only later.
       type: str
 inaccessible:
   description: A message for each listed machine whose settings VirtualBox cannot read.
@@ -237,9 +237,9 @@ inaccessible:
   elements: str
 others:
   description:
-    - Shares of these machines that give a guest a folder that the host shares, and that this collection did not set up.
-    - Writable ones and ones with the right to create symlinks; and read-only ones of just such a folder, as the role
-      C(vagrantfile) has them.
+    - Shares of these machines that somebody else set up, and that give a guest a folder that the host shares.
+    - The list has writable shares and those with the right to create symlinks. It has read-only ones if they share
+      exactly such a folder, as those of the role C(vagrantfile) do.
   returned: always
   type: list
   elements: dict
@@ -263,30 +263,30 @@ others:
       description: Whether the guest may write.
       type: bool
     folder:
-      description: The folder that is at its path, in it or above it.
+      description: The shared folder that is at this path, below it or above it.
       type: str
     refused:
-      description: Whether the machine was left alone because of it.
+      description: Whether the module left the machine alone because of this share.
       type: bool
 refused:
-  description: A message for each share for which a machine was left alone; see O(when_shared_otherwise).
+  description: A message for each share that made the module leave a machine alone. See O(when_shared_otherwise).
   returned: always
   type: list
   elements: str
 missing_paths:
-  description: Folders of shares that do not exist. Without check mode, the module fails instead.
+  description: Folders of shares that do not exist. Outside check mode, the module fails instead.
   returned: always
   type: list
   elements: str
 commands:
-  description: The commands that were run to change something, in their order.
+  description: The commands that the module ran to change something, in their order.
   returned: always
   type: list
   elements: list
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, recognizing, sharing
 
 SHARE_SPEC = {
@@ -334,13 +334,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    try:
-        result = sharing.run(sharing.Asked(module.params, module.check_mode, module.warn))
-    except Failure as error:
-        module.fail_json(msg=str(error))
-    if "msg" in result:
-        module.fail_json(**result)
-    module.exit_json(**result)
+    answer(module, sharing.run)
 
 
 if __name__ == "__main__":

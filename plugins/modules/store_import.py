@@ -8,15 +8,16 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: store_import
-short_description: Add to a Zero Install store what untrusted guests have put into their drop boxes
+short_description: Add packages from untrusted guests' drop boxes to a Zero Install store
 version_added: 0.1.0
 description:
-  - Answers all requests in the drop boxes of a host's guests until none is waiting, or for ten minutes. Each is an
-    archive of one implementation. It is copied to where no guest reaches it, unpacked within limits, and added to the
-    store if the manifest that the host makes of it has the digest that was asked for. Otherwise it is refused.
+  - Answers all requests in the drop boxes of a host's guests, until none is waiting, or for ten minutes. A request is
+    an archive of one implementation. The module copies it to a place that no guest reaches, unpacks it within limits,
+    and makes its manifest. If that has the digest that the request names, the module adds the implementation to the
+    store. Otherwise it refuses the request.
   - The role P(zeroinstall.virtualbox.cache_import#role) sets up the boxes, and a service that does this whenever
-    a request comes. The module does it once, where there is no systemd.
-  - Killed at any moment, it leaves whole implementations in the store, and the next run goes on.
+    a request comes. Use the module on a host without systemd. It does this once.
+  - If the module is killed, the store still has only whole implementations, and the next run goes on.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -25,7 +26,8 @@ options:
   store:
     description:
       - The store, an absolute path that ends in C(/0install.net/implementations). It must be no symbolic link.
-      - Beside it, archives are unpacked in a folder whose name ends in C(.staging). It is created with the mode 0700.
+      - The module unpacks archives in a folder beside it, whose name ends in C(.staging). It creates that folder with
+        the mode 0700.
     type: path
     required: true
   boxes:
@@ -34,54 +36,54 @@ options:
     type: path
     default: /var/lib/zeroinstall.virtualbox/boxes
   max_size:
-    description: An archive may have so many bytes. Files are not compressed in it.
+    description: Largest size of an archive in bytes. Files are not compressed in it.
     type: int
     default: 4294967296
   max_entries:
-    description: An implementation may have so many files, directories and links.
+    description: Largest number of files, directories and links in an implementation.
     type: int
     default: 250000
   max_depth:
-    description: An implementation may have so many directories in each other, V(200) at most.
+    description: Largest number of directories inside each other in an implementation, at most V(200).
     type: int
     default: 100
   max_seconds:
-    description: Unpacking and verifying one implementation may take so many seconds.
+    description: Most seconds, and most seconds of processor time, to unpack and verify one implementation.
     type: int
     default: 1800
   max_waiting:
-    description: So many requests may wait in a box. Those beyond are refused.
+    description: Largest number of requests that may wait in a box. The module refuses requests beyond it.
     type: int
     default: 64
   keep_free:
     description:
-      - So many bytes are kept free on the store's file system, also while implementations are unpacked. What does not
-        fit is refused.
+      - Bytes that the module keeps free on the store's file system, even while it unpacks implementations. It refuses
+        implementations that do not fit.
     type: int
     default: 1073741824
   keep_free_inodes:
     description:
-      - So many inodes are kept free on the store's file system, if it has a number of them. What does not fit is
-        refused.
+      - Inodes that the module keeps free on the store's file system, if that has a number of them. It refuses
+        implementations that do not fit.
     type: int
     default: 4096
   workers:
-    description: Number of processes that unpack, V(0) for one for each processor that the module may use.
+    description: Number of processes that unpack at once. V(0) means one for each processor that the module may use.
     type: int
     default: 0
 attributes:
   check_mode:
     support: full
     details:
-      - Nothing is unpacked, so of a request that will be verified it is not known whether it will be added. Its status
-        is V(waiting), and it counts as a change.
+      - Check mode unpacks nothing. So it does not know whether a request will be added. Such a request has the status
+        V(waiting), and counts as a change.
   diff_mode:
     support: none
   idempotent:
     support: full
 notes:
-  - Run as root or as the store's owner. As root, all that has to do with guests is done with the rights of the store's
-    owner alone.
+  - Run it as root or as the store's owner. As root, the module handles everything from guests with the rights of the
+    store's owner alone.
 seealso:
   - module: zeroinstall.virtualbox.store_verify
 """
@@ -100,7 +102,7 @@ EXAMPLES = r"""
 RETURN = r"""
 answers:
   description:
-    - What was answered, in this order, the first 1000, and at most two megabytes as JSON.
+    - The answers in their order. The list has the first 1000, and at most two megabytes as JSON.
     - Bytes that cannot be printed appear as backslash escapes.
   returned: always
   type: list
@@ -111,90 +113,60 @@ answers:
       type: str
       sample: web1.example.com
     digest:
-      description: Name of the implementation that the request claims to be.
+      description: Name of the implementation, as the request claims.
       type: str
       sample: sha256new_XSMDG7IUBT6LRSFS3LH5HXEA3W6HXR6MV5FX4G4FUJGRIQJVVDAA
     status:
       description:
-        - V(added) to the store.
+        - V(added) - the module added it to the store.
         - V(present) - the store had it already.
-        - V(refused), for the reason that is told.
-        - V(waiting), in check mode - it would be unpacked and verified.
+        - V(refused) - the module refused it, for the given reason.
+        - V(waiting) - in check mode, the module would unpack and verify it.
       type: str
       sample: added
     reason:
-      description: Why it was refused, or what has to be verified, 300 characters at most; otherwise empty.
+      description: Why it was refused, or what has to be verified. At most 300 characters, and otherwise empty.
       type: str
       sample: ""
 answers_left_out:
-  description: How many answers were given beside those in RV(answers).
+  description: The number of answers that RV(answers) leaves out.
   returned: always
   type: int
   sample: 0
 removed:
   description:
-    - How many other things were removed from boxes, such as half a request that is more than an hour old.
-    - What cannot be removed, such as a folder of a guest's with something in it, gets a name that ends in C(.junk), and
-      is not counted.
+    - How many other things the module removed from boxes, such as half a request that is more than an hour old.
+    - If the module cannot remove something, such as a guest's folder with something in it, it gives it a name that ends
+      in C(.junk), and does not count it.
   returned: when the run came to its end
   type: int
   sample: 0
 left:
   description:
     - How many requests are left, because they could not be removed, guests sent too many, or ten minutes were over.
-      A box with more names than are looked at counts as one. Run again.
+      A box with more names than the module looks at counts as one. If there are any, run the module again.
   returned: when the run came to its end
   type: int
   sample: 0
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass, pass_report
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.extracting import Limits
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.cut_lists import capped
-
-MOST_ANSWERS = 1000
-"""Answers that are told."""
-ROOM_ANSWERS = 2 << 20
-"""Bytes of these."""
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
 
 
 def main():
-    """Import, unless in check mode, and tell what was answered."""
-    limits = Limits()._asdict()
     module = AnsibleModule(
         argument_spec={
             "store": {"type": "path", "required": True},
             "boxes": {"type": "path", "default": one_pass.BOXES},
-            **{name: {"type": "int", "default": value} for name, value in limits.items()},
+            **{name: {"type": "int", "default": value} for name, value in Limits()._asdict().items()},
             "workers": {"type": "int", "default": 0},
         },
         supports_check_mode=True,
     )
-    params = module.params
-    options = one_pass.Options(
-        params["store"], params["boxes"], Limits(*(params[name] for name in limits)), params["workers"]
-    )
-    given = []
-    try:
-        result = one_pass.run(options, given.append, module.check_mode)
-    except Failure as failure:
-        module.fail_json(msg=str(failure), changed=bool(given) and not module.check_mode, **told(given))
-    for warning in result.warnings:
-        module.warn(warning)
-    module.exit_json(changed=bool(given or result.removed), removed=result.removed, left=result.left, **told(given))
-
-
-def told(given):
-    """The answers that are told, which guests can make only so many and so long, and how many more there are."""
-    kept = capped(given, MOST_ANSWERS, ROOM_ANSWERS, as_told)
-    return {"answers": kept, "answers_left_out": len(given) - len(kept)}
-
-
-def as_told(answer):
-    """An answer as it is returned."""
-    return {name: getattr(answer, name) for name in ("box", "digest", "status", "reason")}
+    answer(module, pass_report.run)
 
 
 if __name__ == "__main__":

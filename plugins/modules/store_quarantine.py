@@ -11,9 +11,10 @@ module: store_quarantine
 short_description: Move implementations of a Zero Install store aside, or back
 version_added: 0.1.0
 description:
-  - Moves implementations that M(zeroinstall.virtualbox.store_verify) found to be corrupt out of a store, so that nobody
-    runs them and Zero Install fetches them anew. It deletes nothing.
-  - Each is moved by a single rename, so it is in one place or in the other, also if the module is killed.
+  - Moves implementations that M(zeroinstall.virtualbox.store_verify) found to be corrupt out of a store. Then nobody
+    runs them, and Zero Install fetches them anew. The module deletes nothing.
+  - It moves each implementation by a single rename. So the implementation is in one place or in the other, even if the
+    module is killed.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -28,27 +29,28 @@ options:
     description:
       - Names of implementations, as RV(zeroinstall.virtualbox.store_verify#module:corrupt) has them. Each must begin
         as the name of an implementation does, but need not be a valid one.
-      - Two names in a store never have the same form there, so each is moved by its own.
-      - Each is moved or not by itself. What is not moved is in RV(not_moved), and is a failure.
+      - In that form, no two names in a store are the same. So each form names exactly one implementation.
+      - If the module cannot move one of them, it moves the others, lists this one in RV(not_moved), and fails.
     type: list
     elements: str
     required: true
   state:
     description:
       - V(quarantined) moves them from the store to O(folder). If a copy of that name is there already, the new one
-        gets C(.1), C(.2) and so on after its name. Where that is too long for a file system, it is moved to a folder
-        C(.1), C(.2) and so on in O(folder) under its own name.
-      - V(restored) moves the latest copy of each back to the store. One that the store has got in the meantime is not
-        moved.
+        gets C(.1), C(.2) and so on after its name. If such a name is too long for a file system, the copy goes to a
+        folder C(.1), C(.2) and so on in O(folder), under its own name.
+      - V(restored) moves the latest copy of each back to the store. If the store has got that implementation in the
+        meantime, the module does not move it.
     type: str
     choices: [quarantined, restored]
     default: quarantined
   folder:
     description:
-      - Where they are moved to, on the same file system as the store but not in it. It must be no symbolic link, belong
-        to root or to the user of the module, and be writable by nobody else. It is created with the mode 0700.
-      - A plain absolute path, which ends in a name and has no C(.), C(..) or C(//) in it.
-      - By default C(implementations.quarantine) beside the store.
+      - Folder for the moved implementations, on the same file system as the store but not in it. It must be no symbolic
+        link, belong to root or to the user of the module, and be writable by nobody else. The module creates it with
+        the mode 0700.
+      - It is a plain absolute path, which ends in a name and contains no C(.), C(..) or C(//).
+      - The default is C(implementations.quarantine) beside the store.
     type: path
 attributes:
   check_mode:
@@ -58,8 +60,8 @@ attributes:
   idempotent:
     support: partial
     details:
-      - Where several copies of a name were moved aside, restoring it a second time is refused, since the store then has
-        that name.
+      - If several copies of a name were moved aside, the module refuses to restore it a second time, because the store
+        then has that name.
 seealso:
   - module: zeroinstall.virtualbox.store_verify
 """
@@ -86,7 +88,8 @@ EXAMPLES = r"""
 RETURN = r"""
 moved:
   description:
-    - What was moved, at most the first 10000, and at most two megabytes as JSON. In check mode what would be.
+    - What the module moved, or would move in check mode. The list has at most the first 10000, and at most two
+      megabytes as JSON.
   returned: always
   type: list
   elements: dict
@@ -105,13 +108,13 @@ moved:
       description: Path where it is now.
       type: str
 moved_left_out:
-  description: How many more were moved.
+  description: The number of moved implementations that RV(moved) leaves out.
   returned: always
   type: int
   sample: 0
 not_moved:
   description:
-    - What was asked for and could not be moved, at most the first 10000, and at most one megabyte as JSON.
+    - What the module could not move. The list has at most the first 10000, and at most one megabyte as JSON.
   returned: always
   type: list
   elements: dict
@@ -121,39 +124,21 @@ not_moved:
       description: Name of the implementation.
       type: str
     reason:
-      description: Why, for people.
+      description: Why the module could not move it, for people.
       type: str
 not_moved_left_out:
-  description: How many more could not be moved.
+  description: The number of implementations that RV(not_moved) leaves out.
   returned: always
   type: int
   sample: 0
 """
 
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import quarantine
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.cut_lists import capped
-
-MOST = 10_000
-"""Entries of a list in the result."""
-ROOM_MOVED = 2 << 20
-"""Bytes of those of what was moved."""
-ROOM_LEFT = 1 << 20
-"""Bytes of those of what was not."""
-TOLD = 3
-"""Names that a message has."""
-
-
-def message(left):
-    """What was not moved, with the first names."""
-    told = ["{}: {}".format(*one) for one in left[:TOLD]]
-    more = [f"And {len(left) - TOLD} more, see not_moved."] if len(left) > TOLD else []
-    return f"{len(left)} of the names could not be moved: " + " ".join(told + more)
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import quarantine_report
 
 
 def main():
-    """Move, unless in check mode, and tell what was moved."""
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "path", "required": True},
@@ -163,32 +148,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    params = module.params
-    folder = params["folder"] or quarantine.default_folder(params["path"])
-    request = quarantine.Request(params["path"], params["names"], folder, params["state"] == "restored")
-    moved, left, failure = [], [], None
-    try:
-        left = quarantine.run(request, moved, module.check_mode)
-    except Failure as error:
-        failure = str(error)
-    result = answer(moved, left)
-    if failure or left:
-        module.fail_json(msg=failure or message(left), **result)
-    module.exit_json(**result)
-
-
-def answer(moved, left):
-    """The result, which names can make only so long."""
-    kept, kept_left = capped(moved, MOST, ROOM_MOVED), capped(left, MOST, ROOM_LEFT, lambda one: one._asdict())
-    ends = (("before", "from"), ("after", "to"))
-    return {
-        "changed": bool(moved),
-        "moved": kept,
-        "moved_left_out": len(moved) - len(kept),
-        "not_moved": kept_left,
-        "not_moved_left_out": len(left) - len(kept_left),
-        "diff": {key: "".join("%s\n" % move[end] for move in kept) for key, end in ends},
-    }
+    answer(module, quarantine_report.run)
 
 
 if __name__ == "__main__":

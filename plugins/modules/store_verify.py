@@ -10,16 +10,16 @@ module: store_verify
 short_description: Verify the digests of the implementations in Zero Install's stores
 version_added: 0.1.0
 description:
-  - Reads every implementation of a store, makes its manifest anew, and compares its digest with its name, as
-    C(0store audit) does, with all processors and stricter. It changes nothing.
-  - What cannot be read is reported, and the rest is verified all the same.
-  - It may run while somebody who is not trusted writes to the store. No link is followed, nothing that blocks is
-    opened, memory is bounded, and what changes while it is read is reported. What is on no disk, the holes of files,
-    is read up to O(max_holes).
-  - On file systems of this machine it also tells who else may change or abuse an implementation. Root and the owner of
-    the store may, and, where the store is writable by its group, the group's members.
-  - Lists in the result are cut, with their true number beside them. Whoever writes a store makes them as long as they
-    like.
+  - Reads every implementation of a store, makes its manifest anew, and compares its digest with its name. C(0store
+    audit) does that, too. This module uses all processors, and is stricter. It changes nothing.
+  - If the module cannot read something, it reports that and verifies the rest.
+  - It may run while somebody writes to the store whom you do not trust. It follows no link, opens nothing that blocks,
+    bounds its memory, and reports what changes while it reads. It reads holes of files, which are on no disk, up to
+    O(max_holes).
+  - On file systems of this machine, it also tells who else may change or abuse an implementation. Root and the owner of
+    the store may change it. The members of the store's group may, too, if the group may write the store.
+  - Somebody who writes a store can make lists in the result as long as they like. So the module cuts them, and gives
+    their true number beside them.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -27,52 +27,54 @@ extends_documentation_fragment:
   - zeroinstall.virtualbox.attributes.info
 options:
   path:
-    description: The stores, folders C(…/0install.net/implementations). None may be a symbolic link.
+    description: The stores, which are folders C(…/0install.net/implementations). None may be a symbolic link.
     type: list
     elements: path
     required: true
   names:
     description:
-      - Verify only these implementations, in each store that has them. One that no store has is a problem.
-      - An empty list verifies none. By default, all are verified.
+      - Verify only these implementations, in each store that has them. If no store has one, that is a problem.
+      - An empty list verifies none. By default the module verifies all.
     type: list
     elements: str
   workers:
-    description: Number of processes, V(0) for one for each processor that the module may use.
+    description: Number of processes. V(0) means one for each processor that the module may use.
     type: int
     default: 0
   mode:
     description:
       - V(full) reads everything.
-      - V(changed) passes over what was found sound before and has not changed since by what the kernel tells, see
-        O(record). It does not find what a disk damages by itself, nor what root on this machine hides. It must not be
-        used, and is not, on file systems whose times somebody else controls, such as vboxsf and NFS; there,
-        everything is read. Run V(full) from time to time.
+      - V(changed) passes over implementations that were found sound before, if the kernel tells that they have not
+        changed since. See O(record). It does not find damage by the disk itself, nor what root on this machine hides.
+        On file systems whose times somebody else controls, such as vboxsf and NFS, the module reads everything
+        instead. Run V(full) from time to time.
     type: str
     choices: [full, changed]
     default: full
   record:
     description:
-      - Folder for what was found sound, with O(mode=changed). It belongs to the user who runs the module, and only that
-        user can read or write it. It must not be in a store, nor in anything that is shared.
-      - A record that is damaged, of somebody else, of another store or from before the last boot is not used.
-      - In check mode, it is used but not written.
+      - Folder for the records of what was found sound, with O(mode=changed). It belongs to the user who runs the
+        module, and only that user can read or write it. It must not be in a store, nor in anything that is shared.
+      - The module does not use a record that is damaged, of somebody else, of another store or from before the last
+        boot.
+      - Check mode uses a record, but does not write one.
     type: path
     default: /var/lib/zeroinstall.virtualbox/verified
   fail_on_problem:
-    description: Whether a problem is a failure.
+    description: Whether the module fails if there is a problem.
     type: bool
     default: true
   max_details:
-    description: At most so many changed lines of a manifest are told for each problem.
+    description: Largest number of changed lines of a manifest in the result of each problem.
     type: int
     default: 10
   max_holes:
     description:
-      - Bytes of holes that a run reads at most, over all files. A hole is a part of a file that was never written, and
-        that takes no room on disk. By default 4 GiB.
-      - An implementation whose C(.manifest) shows that a file with large holes is wrong is V(corrupt), and not read.
-        One that could be right, but has more holes than are left to read, is V(error).
+      - Most bytes of holes that a run reads, over all files. A hole is a part of a file that was never written, and
+        takes no room on disk. The default is 4 GiB.
+      - If C(.manifest) shows that a file with large holes is wrong, the implementation is V(corrupt), and the module
+        does not read it. If the file could be right, but has more holes than are left to read, the implementation is
+        V(error).
     type: int
     default: 4294967296
   return_names:
@@ -83,15 +85,15 @@ options:
     description:
       - Seconds between two lines that tell how far a long run is.
       - They appear in the output of C(ansible-playbook). With a callback that prints JSON, use V(0).
-      - V(0) tells nothing, and saves running the module in the background, which needs a writable
+      - V(0) shows no such lines. Then the module need not run in the background, which needs a writable
         C(ansible_async_dir).
     type: float
     default: 10
   progress_file:
     description:
-      - A file that is replaced about once a second, and at the end, with a JSON object of how far the run is.
-        Whoever removes it meanwhile ends the run.
-      - By default, with O(progress), one in C(ansible_async_dir) that is removed at the end.
+      - A file with a JSON object that says how far the run is. The module replaces it about once a second, and at the
+        end. If you remove the file meanwhile, the run ends.
+      - With O(progress), the default is a file in C(ansible_async_dir), which is removed at the end.
     type: path
 attributes:
   action:
@@ -101,9 +103,9 @@ attributes:
   async:
     description: Supports being used with the C(async) keyword.
     support: full
-    details: Then no progress is told.
+    details: Then the module shows no progress.
 notes:
-  - Run as a user who can read all of the store. Its owner and root can.
+  - Run it as a user who can read all of the store. Its owner and root can.
 seealso:
   - module: zeroinstall.virtualbox.store_quarantine
   - name: Manifests
@@ -135,31 +137,31 @@ summary:
   type: dict
   contains:
     implementations:
-      description: Implementations that were looked at.
+      description: Implementations that the module looked at.
       type: int
       sample: 200
     ok:
-      description: Those that are sound.
+      description: Sound implementations.
       type: int
       sample: 198
     corrupt:
-      description: Those that are not.
+      description: Corrupt implementations.
       type: int
       sample: 1
     exposed:
-      description: Those whose contents are right, and which others may change or abuse.
+      description: Implementations whose contents are right, but which others may change or abuse.
       type: int
       sample: 0
     problems:
-      description: Those that are not sound, also where RV(problems) is cut.
+      description: Implementations that are not sound, including those that RV(problems) leaves out.
       type: int
       sample: 2
     error:
-      description: Those of which nothing is known, because they could not be read, changed meanwhile, or are missing.
+      description: Implementations that could not be read, changed meanwhile, or are missing. Nothing is known of them.
       type: int
       sample: 1
     skipped:
-      description: Names in the stores that are none of implementations, also where RV(skipped_names) is cut.
+      description: Other names in the stores, including those that RV(skipped_names) leaves out.
       type: int
       sample: 0
     unchanged:
@@ -180,16 +182,16 @@ summary:
       sample: 0.9
 problems:
   description:
-    - What is not sound, in byte order of the names. At most 1000, and at most two megabytes as JSON, those with the
-      names of implementations first. RV(summary.problems) is their number.
+    - What is not sound, in byte order of the names. The list has at most 1000, and at most two megabytes as JSON, those
+      with the names of implementations first. RV(summary.problems) is the number of all.
   returned: when the stores could be opened
   type: list
   elements: dict
   contains:
     name:
       description: >-
-        The name in the store. Here and below, bytes that are no UTF-8 and characters that cannot be printed appear as
-        backslash escapes.
+        The name in the store. Here and in all other results, bytes that are not UTF-8 and characters that cannot be
+        printed appear as backslash escapes.
       type: str
       sample: sha256=1b4d1473a71135ece93d26cd38665330f27374307898125f2beaed45342be6b8
     path:
@@ -197,8 +199,8 @@ problems:
       type: str
     status:
       description:
-        - V(corrupt) if it is not what its name says, V(error) if that could not be found out.
-        - V(exposed) if it is what its name says, but others may change or abuse it.
+        - V(corrupt) if it does not match its name, V(error) if the module could not find that out.
+        - V(exposed) if it matches its name, but others may change or abuse it.
       type: str
       sample: corrupt
     reason:
@@ -206,15 +208,15 @@ problems:
         - V(contents) - the contents do not match the name, but C(.manifest) does.
         - V(manifest) - C(.manifest) does not match the name, but the contents do.
         - V(renamed) - contents and C(.manifest) match each other, but not the name.
-        - V(contents_and_manifest) - neither matches the name, nor the other.
+        - V(contents_and_manifest) - neither matches the name, and they do not match each other.
         - V(no_manifest) - the contents do not match the name, and there is no C(.manifest).
         - V(manifest_type) - C(.manifest) is no regular file.
-        - V(file_type) - it has something that is no file, directory or symbolic link.
-        - V(file_name) - it has a name with a newline, or one that is not UTF-8.
-        - V(mode_bits) - it has a setuid or setgid bit.
-        - V(size) - it has a file with large holes of which its C(.manifest) does not tell. Such a file is not read.
-        - V(path_length) - it has a path of more than 262144 bytes.
-        - V(writable) - its contents are right, but others may change them by its modes or ACLs.
+        - V(file_type) - it contains something that is no file, directory or symbolic link.
+        - V(file_name) - it contains a name with a newline, or one that is not UTF-8.
+        - V(mode_bits) - something in it has a setuid or setgid bit.
+        - V(size) - a file has large holes that C(.manifest) does not mention. The module does not read such a file.
+        - V(path_length) - it contains a path of more than 262144 bytes.
+        - V(writable) - its contents are right, but others may change them, by its modes or ACLs.
         - V(owner) - its contents are right, but something in it belongs to a user who may not write the store.
         - V(capabilities) - its contents are right, but a file in it gives capabilities to whoever runs it.
         - V(sparse) - it has more holes than O(max_holes) allows, and was not read.
@@ -231,7 +233,7 @@ problems:
       description: The reason for people, with the place in the implementation.
       type: str
     expected:
-      description: What its digest should be, its name.
+      description: The digest that it should have, which is its name.
       type: str
     actual:
       description: The name that its contents would have, or null if that is not known.
@@ -241,23 +243,23 @@ problems:
       type: str
     changes:
       description: >-
-        Lines of the manifest that differ, V(-) before those that only the recorded one has and V(+) before those of
-        the contents.
+        Lines of the manifest that differ. V(-) marks lines that only the recorded manifest has, and V(+) marks lines
+        of the contents.
       type: list
       elements: str
       sample:
         - -F 0a4d55a8d778e5022fab701977c5d840bbc486d0 30 11 Hello
         - +F 430ce34d020724ed75a196dfc2ad67c77772d169 30 12 Hello
     changes_left_out:
-      description: How many more lines differ.
+      description: The number of differing lines that RV(problems[].changes) leaves out.
       type: int
       sample: 0
 corrupt:
   description:
-    - The names of what is corrupt, for each store that has any, as M(zeroinstall.virtualbox.store_quarantine) takes
-      them. Stores have the paths of O(path), expanded and without a slash at their end.
-    - At most 50000, and at most four megabytes as JSON, those with the names of implementations first.
-      RV(summary.corrupt) is their number.
+    - The names of corrupt implementations, for each store that has any, as M(zeroinstall.virtualbox.store_quarantine)
+      takes them. The keys are the paths of O(path), expanded and without a slash at their end.
+    - The lists have at most 50000 names, and at most four megabytes as JSON, those with the names of implementations
+      first. RV(summary.corrupt) is the number of all.
   returned: when the stores could be opened
   type: dict
   sample:
@@ -265,8 +267,9 @@ corrupt:
       - sha256=1b4d1473a71135ece93d26cd38665330f27374307898125f2beaed45342be6b8
 skipped_names:
   description:
-    - Names in the stores that are none of implementations. At most 1000, and at most 256 kilobytes as JSON.
-    - Not C(skipped), by which Ansible would take the whole task for skipped.
+    - Names in the stores that are no names of implementations. The list has at most 1000, and at most 256 kilobytes as
+      JSON.
+    - This result is not called C(skipped), because Ansible would then take the whole task for skipped.
   returned: when the stores could be opened
   type: list
   elements: dict
@@ -279,7 +282,7 @@ skipped_names:
       description: Its path.
       type: str
     reason:
-      description: Why it is passed over.
+      description: Why the module passes over it.
       type: str
       sample: a temporary name of Zero Install's own tools
 names_digest:
@@ -292,131 +295,18 @@ names:
   type: list
   elements: str
 names_left_out:
-  description: How many more names there are.
+  description: The number of names that RV(names) leaves out.
   returned: with O(return_names=true)
   type: int
   sample: 0
 """
 
-import contextlib
-import json
-import os
-
 from ansible.module_utils.basic import AnsibleModule
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import judging, verifying
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.cut_lists import capped
-
-TOLD = 3
-"""Problems that a message names."""
-
-# How many entries of a list are in the result, and of how many bytes.
-MOST = verifying.IN_FULL
-ROOM = 2 << 20
-MOST_SKIPPED = 1000
-ROOM_SKIPPED = 1 << 18
-MOST_CORRUPT = 50_000
-ROOM_CORRUPT = 4 << 20
-MOST_NAMES = 100_000
-
-
-def in_full(store, name, verdict):
-    """A problem as it is returned."""
-    return {
-        "name": judging.shown(name),
-        "path": judging.shown(os.path.join(store, name)),
-        "status": verdict.status,
-        "reason": verdict.reason,
-        "detail": verdict.detail,
-        "expected": verdict.expected,
-        "actual": verdict.actual,
-        "recorded": verdict.recorded,
-        "changes": list(verdict.changes),
-        "changes_left_out": verdict.changes_left_out,
-    }
-
-
-def without_changes(problem):
-    """A problem of which less is told."""
-    return dict(problem, changes=[], changes_left_out=problem["changes_left_out"] + len(problem["changes"]))
-
-
-def by_store(problems):
-    """The names of what is corrupt, for each store, as the quarantine takes them."""
-    corrupt = [(path, name) for path, name, verdict in problems if verdict.status == "corrupt"]
-    found = {}
-    for path, name in capped(corrupt, MOST_CORRUPT, ROOM_CORRUPT, lambda one: (one[0], judging.shown(one[1]))):
-        found.setdefault(path.rstrip("/") or "/", []).append(name)
-    return found
-
-
-def passed_over(skipped):
-    """A name that is none of an implementation, as it is returned."""
-    store, name, reason = skipped
-    return {"name": judging.shown(name), "path": judging.shown(os.path.join(store, name)), "reason": reason}
-
-
-def lists(report):
-    """What is listed in the result, cut where whoever writes the store has made it long."""
-    problems = sorted(report.problems, key=lambda problem: verifying.first_by_weight(problem[1]))
-    kept = capped(problems, MOST, ROOM, lambda problem: in_full(*problem), without_changes)
-    in_order = sorted(zip(problems, kept), key=lambda pair: (os.fsencode(pair[0][1]), pair[0][0]))
-    return {
-        "problems": [problem for _found, problem in in_order],
-        "corrupt": by_store(problems),
-        "skipped_names": capped(report.skipped, MOST_SKIPPED, ROOM_SKIPPED, passed_over),
-    }
-
-
-def message(problems, total):
-    """What is wrong, with the first problems."""
-    told = ["{path}: {detail}".format(**problem) for problem in problems[:TOLD]]
-    more = total - len(told)
-    return "{} {} not sound: {}{}".format(
-        total,
-        "implementation is" if total == 1 else "implementations are",
-        " ".join(told),
-        f" And {more} more, see problems." if more > 0 else "",
-    )
-
-
-def refusal(options):
-    """Why options are not such as can be worked with, empty if they are."""
-    for name in ("workers", "max_details", "max_holes", "progress"):
-        if options[name] < 0:
-            return f"{name} is {options[name]}: it cannot be less than 0."
-    return "" if options["path"] else "path is empty: name at least one store."
-
-
-def chosen(options, keep):
-    """How to verify, by the module's options."""
-    return verifying.Options(
-        names=options["names"],
-        workers=options["workers"],
-        records=options["record"] if options["mode"] == "changed" else "",
-        keep=keep,
-        most=options["max_details"],
-        progress=teller(options["progress_file"]),
-        holes=options["max_holes"],
-    )
-
-
-def answer(report, return_names):
-    """The result."""
-    names = report.names[:MOST_NAMES]
-    listed = {"names": names, "names_left_out": len(report.names) - len(names)} if return_names else {}
-    return {
-        "changed": False,
-        "summary": report.summary,
-        **lists(report),
-        "names_digest": report.names_digest,
-        **listed,
-    }
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import verify_report
 
 
 def main():
-    """Verify."""
     module = AnsibleModule(
         argument_spec={
             "path": {"type": "list", "elements": "path", "required": True},
@@ -433,35 +323,7 @@ def main():
         },
         supports_check_mode=True,
     )
-    options = module.params
-    refused = refusal(options)
-    if refused:
-        module.fail_json(msg=refused)
-    try:
-        report = verifying.verify(options["path"], chosen(options, not module.check_mode))
-    except Failure as error:
-        module.fail_json(msg=str(error))
-    for warning in report.warnings:
-        module.warn(warning)
-    result = answer(report, options["return_names"])
-    if report.problems and options["fail_on_problem"]:
-        module.fail_json(msg=message(result["problems"], len(report.problems)), **result)
-    module.exit_json(**result)
-
-
-def teller(path):
-    """What writes a run's progress to a file. That it cannot be written does not stop the run, its removal does."""
-    written = False
-
-    def tell(progress):
-        nonlocal written
-        if written and not os.path.lexists(path):
-            raise Failure(f"{path} was removed, so the run was ended. Run again to verify.")
-        with contextlib.suppress(Failure):
-            replacing.replace(path, json.dumps(progress._asdict()) + "\n", 0o600)
-            written = True
-
-    return tell if path else lambda progress: None
+    answer(module, verify_report.run)
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ _TYPES: dict[str, t.Any] = {
 
 
 class Kind(t.NamedTuple):
-    """The C(type) of a return value and, of a list, that of its C(elements), in the words of the documentation."""
+    """The ``type`` of a return value and, of a list, that of its ``elements``, in the words of the documentation."""
 
     type: str
     elements: str = ""
@@ -61,6 +61,20 @@ class Odd(ValueError):
 def number(value: t.Any, where: str) -> float:
     """A count, bytes or seconds in an answer. Odd, naming the place, for what is none of these."""
     if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < MOST:
+        raise Odd(where)
+    return value
+
+
+def items(value: t.Any, where: str) -> list[t.Any]:
+    """A list of an answer."""
+    if not isinstance(value, (list, tuple)):
+        raise Odd(where)
+    return list(value)
+
+
+def mapping(value: t.Any, where: str) -> t.Mapping[str, t.Any]:
+    """A dictionary of an answer."""
+    if not isinstance(value, t.Mapping):
         raise Odd(where)
     return value
 
@@ -106,7 +120,8 @@ def trimmed(text: str, values: t.Iterable[str]) -> str:
 def cleaned(answer: t.Mapping[str, t.Any], values: t.Mapping[str, Kind]) -> dict[str, t.Any]:
     """The part of an answer that a module with these return values may give.
 
-    Odd if it is too large or too deep, or if a value is not of its type. Its text is plain already (see `plain_json`).
+    Odd if it is too large or too deep, or if a value is not of its type. Its text is plain already (see
+    ``plain_json``).
     """
     known = {*values, *STANDARD, *FROM_ANSIBLE}
     found = {key: value for key, value in answer.items() if key in known or key.startswith("_ansible_")}
@@ -158,7 +173,9 @@ class _Counter:
 
 def _warnings(value: t.Any) -> list[str]:
     texts = [_warning(each)[:LONGEST_WARNING] for each in value[: MOST_WARNINGS + 1]] if isinstance(value, list) else []
-    return texts[:MOST_WARNINGS] + ["and more warnings, which are left out"] * (len(texts) > MOST_WARNINGS)
+    if len(texts) > MOST_WARNINGS:
+        return [*texts[:MOST_WARNINGS], "and more warnings, which are left out"]
+    return texts
 
 
 def _warning(value: t.Any) -> str:

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What differs between versions of ansible-core. Importing this fails on one that is too old.
 
-C(requires_ansible) in C(meta/runtime.yml) makes Ansible warn, and go on.
+``requires_ansible`` in ``meta/runtime.yml`` makes Ansible warn, and go on.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from ansible.utils.unsafe_proxy import wrap_var
 T = t.TypeVar("T")
 
 OLDEST = (2, 16)
-"""As in C(requires_ansible)."""
+"""As in ``requires_ansible``."""
 
 
 def check(version: str) -> None:

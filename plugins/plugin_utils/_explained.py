@@ -23,7 +23,7 @@ def harmless(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 
 
 def explained(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
-    """The same filter, harmless, with the option C(explain): it then returns its message as C(problem).
+    """The same filter, harmless, with the option ``explain``: it then returns its message as ``problem``.
 
     What a filter raises, Ansible would wrap into what it was about to do.
     """

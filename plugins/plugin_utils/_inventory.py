@@ -3,12 +3,12 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """What the inventory says of a machine, whatever the machine says of itself.
 
-Whatever module runs in a guest, its answer may carry facts. Ansible prefers facts to the variables of the inventory, in
-this run and, from a cache, in later ones. So C(hostvars[guest]) is in part the guest's own word.
+Whatever module runs in a guest, its answer may carry facts. Ansible prefers facts to the variables of the inventory,
+in this run and, from a cache, in later ones. So ``hostvars[guest]`` is in part the guest's own word.
 
-Ansible has no public way to ask without them. C(HostVars.raw_get) gives the variables as they are written, with the
-facts among them and the names of all facts in C(ansible_facts). What the inventory has under these names, a
-C(VariableManager) tells whose cache of facts is empty. Seen with ansible-core 2.16 to 2.21.
+Ansible has no public way to ask without them. ``HostVars.raw_get`` gives the variables as they are written, with the
+facts among them and the names of all facts in ``ansible_facts``. What the inventory has under these names, a
+``VariableManager`` tells whose cache of facts is empty. Seen with ansible-core 2.16 to 2.21.
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ _HAS_NO_VALUE = "{variable} cannot be read from the inventory: {error}. Correct 
 
 
 class Said(t.NamedTuple):
-    """What is said of a machine: C(values) of variables, by the inventory alone; C(refused), the reasons for which a
-    variable is not only the inventory's word; C(claimed), the values that those have with all that is said.
+    """What is said of a machine: ``values`` of variables, by the inventory alone; ``refused``, the reasons for which
+    a variable is not only the inventory's word; ``claimed``, the values that those have with all that is said.
     """
 
     values: dict[str, t.Any]
@@ -44,7 +44,7 @@ class Said(t.NamedTuple):
 
 
 class _Written(t.NamedTuple):
-    """Variables as they are written: those of the C(inventory), and C(all), whoever said them."""
+    """Variables as they are written: those of the ``inventory``, and ``all``, whoever said them."""
 
     inventory: dict[str, t.Any]
     all: dict[str, t.Any]
@@ -52,7 +52,7 @@ class _Written(t.NamedTuple):
 
 
 class _Answer(t.NamedTuple):
-    """The C(value) of a variable, or the C(problem) that it has none."""
+    """The ``value`` of a variable, or the ``problem`` that it has none."""
 
     value: t.Any = None
     problem: str = ""
@@ -72,7 +72,7 @@ def _fact_names(variables: dict[str, t.Any]) -> frozenset[str]:
 
 
 class Inventory:
-    """The inventory of a run, by its C(hostvars)."""
+    """The inventory of a run, by its ``hostvars``."""
 
     def __init__(self, hostvars: t.Any) -> None:
         self._hostvars = hostvars
@@ -93,8 +93,14 @@ class Inventory:
         facts = _fact_names(everything)
         return {name: everything[name] for name in variables if name in everything and name not in facts}
 
+    def names(self, machine: str) -> set[str]:
+        """The names of a machine's variables, without its facts and without what tasks of this run set."""
+        everything = self._hostvars.raw_get(machine)
+        by_tasks = self._hostvars._variable_manager._nonpersistent_fact_cache.get(machine, {})
+        return set(everything) - set(by_tasks) - _fact_names(everything)
+
     def has(self, name: str) -> bool:
-        """Whether it has a machine of this name. Ansible itself adds C(localhost) where it has none."""
+        """Whether it has a machine of this name. Ansible itself adds ``localhost`` where it has none."""
         return name in self._hostvars._inventory.hosts
 
     def _written(self, name: str) -> _Written:

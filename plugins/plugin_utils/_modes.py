@@ -6,7 +6,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import re
 import typing as t
 
@@ -16,10 +15,10 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 if t.TYPE_CHECKING:
     from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
-SYSTEM_STORE = "/var/cache" + _names.STORE
+SYSTEM_STORE = _names.SYSTEM_STORE
 BESIDE = "/var/cache/0install.net/host-implementations"
 BOX = "/var/lib/zeroinstall.virtualbox/box"
-OWNER = "zeroinst"
+OWNER = _names.STORE_OWNER
 
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _LONGEST_NAME = 255
@@ -29,8 +28,8 @@ _HIDDEN = ("/home/", "/root/", "/run/", "/tmp/", "/var/tmp/")
 class Host(t.NamedTuple):
     """What a host shares.
 
-    C(store): its store's path; C(kind): C(system) or C(user), as C(cache_host_store) has it; C(groups), C(boxes): where
-    the stores of groups and the guests' boxes are; C(user): who registered the machines.
+    ``store``: its store's path; ``kind``: ``system`` or ``user``, as ``cache_host_store`` has it; ``groups``,
+    ``boxes``: where the stores of groups and the guests' boxes are; ``user``: who registered the machines.
     """
 
     store: str
@@ -43,7 +42,7 @@ class Host(t.NamedTuple):
 class Part(t.NamedTuple):
     """One share of a guest, and where the guest mounts it.
 
-    C(folder): on the host; C(path): in the guest, where a store's may be elsewhere; C(options): of the mount.
+    ``folder``: on the host; ``path``: in the guest, where a store's may be elsewhere; ``options``: of the mount.
     """
 
     name: str
@@ -56,10 +55,10 @@ class Part(t.NamedTuple):
 
 
 class Mode(t.NamedTuple):
-    """C(parts) of a mode; C(host_store): the C(cache_host_store) that it needs, if it needs one.
+    """``parts`` of a mode; ``host_store``: the ``cache_host_store`` that it needs, if it needs one.
 
-    C(helper): how the guest's users add packages. C(own): to the guest's own store. C(box): by the guest's box.
-    C(wished): to its own store, if the guest wants it so. C(movable): whether C(cache_guest_path) may be set.
+    ``helper``: how the guest's users add packages. ``own``: to the guest's own store. ``box``: by the guest's box.
+    ``wished``: to its own store, if the guest wants it so. ``movable``: whether ``cache_guest_path`` may be set.
     """
 
     parts: tuple[Part, ...]
@@ -193,11 +192,9 @@ def check_store(path: str) -> str:
 
 def check_folder(path: str, variable: str) -> None:
     """ValueError unless this is a folder that stores or boxes can be in."""
-    if not path.startswith("/") or os.path.normpath(path) != path or path == "/":
-        raise ValueError(
-            f"'{path}' cannot be a folder for shares: write an absolute path without '..', '.', doubled or"
-            f" trailing slashes. Correct {variable}."
-        )
+    problem = _names.folder_problem(path)
+    if problem:
+        raise ValueError(f"{variable} '{path}' {problem}.")
 
 
 def mode_of(name: str, guest: dict[str, t.Any]) -> Mode:
@@ -253,7 +250,7 @@ def share_name(part: Part, guest: dict[str, t.Any]) -> str:
 
 
 def share(part: Part, name: str, guest: dict[str, t.Any], host: Host) -> dict[str, t.Any]:
-    """A share of a guest as the module C(shares) takes it."""
+    """A share of a guest as the module ``shares`` takes it."""
     found: dict[str, t.Any] = {"name": share_name(part, guest), "path": part.folder(name, guest, host)}
     if part.writable:
         found["writable"] = True
@@ -278,7 +275,7 @@ def _machine(name: str, guest: dict[str, t.Any], entries: dict[str, str]) -> str
 
 
 def machines(guests: dict[str, dict[str, t.Any]], host: Host, host_name: str = "") -> list[dict[str, t.Any]]:
-    """The option C(machines) of the module C(shares) for these guests (inventory name to variables) of one host.
+    """The option ``machines`` of the module ``shares`` for these guests (inventory name to variables) of one host.
 
     ValueError names the guest whose variables are wrong.
     """
@@ -308,7 +305,7 @@ def machines(guests: dict[str, dict[str, t.Any]], host: Host, host_name: str = "
 
 
 def folders(guests: dict[str, dict[str, t.Any]]) -> dict[str, list[str]]:
-    """The C(groups) and the C(boxes), by name, that these guests need on their host."""
+    """The ``groups`` and the ``boxes``, by name, that these guests need on their host."""
     modes = {name: mode_of(name, guest) for name, guest in guests.items()}
     return {
         "groups": sorted(
@@ -330,8 +327,8 @@ def possible_boxes(names: t.Iterable[str]) -> list[str]:
 def arrangement(name: str, guest: dict[str, t.Any], sharing: bool, options: t.Sequence[str] = ()) -> dict[str, t.Any]:
     """What a guest has of its mode.
 
-    C(path): where it has its host's store; C(mounts): the option of the module C(mounts); C(helper): C(none), C(own) or
-    C(box). C(options) are mount options of the user's, for stores.
+    ``path``: where it has its host's store; ``mounts``: the option of the module ``mounts``; ``helper``: ``none``,
+    ``own`` or ``box``. ``options`` are mount options of the user's, for stores.
     """
     mode = mode_of(name, guest)
     helper = mode.helper if mode.helper != "wished" else "own" if sharing else "none"

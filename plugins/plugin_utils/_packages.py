@@ -11,10 +11,10 @@ import typing as t
 class Distribution(t.NamedTuple):
     """What a distribution has for VirtualBox guests.
 
-    ``tools`` have the programs of the Guest Additions, for shared folders the helper C(mount.vboxsf); ``driver`` says
-    whether they bring kernel modules, too. ``build`` is what Oracle's installer needs, with C({kernel}) for the release
-    of the running kernel; nothing where it cannot work. ``where`` tells the repository, ``kernel`` the kernel that has
-    the drivers.
+    ``tools`` have the programs of the Guest Additions, for shared folders the helper ``mount.vboxsf``; ``driver``
+    says whether they bring kernel modules, too. ``build`` is what Oracle's installer needs, with ``{kernel}`` for
+    the release of the running kernel; nothing where it cannot work. ``where`` tells the repository, ``kernel`` the
+    kernel that has the drivers.
     """
 
     name: str
@@ -57,6 +57,7 @@ DISTRIBUTIONS = {
     ),
 }
 
+_KERNEL_TOO_OLD = "Headers are there for current kernels only: upgrade the kernel and restart the guest."
 _UNINSTALL = "Remove them with 'vbox-uninstall-guest-additions' and restart the guest"
 
 
@@ -85,8 +86,9 @@ def is_good(guest: t.Mapping[str, t.Any]) -> bool:
 def plan(guest: t.Mapping[str, t.Any], source: str) -> dict[str, t.Any]:
     """What is to be done in a guest, which is as guest_info tells it.
 
-    C(source) is what is to be used: C(none), C(distribution) or C(iso). C(packages) are what it needs installed, and
-    C(where) is the repository that has them. C(problem) says why nothing can be done and what to do, or is None.
+    ``source`` is what is to be used: ``none``, ``distribution`` or ``iso``. ``packages`` are what it needs
+    installed, and ``where`` is the repository that has them. ``by_apt`` says whether apt installs them, and ``hint``
+    what to do where they cannot be installed. ``problem`` says why nothing can be done and what to do, or is None.
     """
     if source not in SOURCES:
         raise ValueError(f"unknown source '{source}': set guest_additions_source to one of {', '.join(SOURCES)}.")
@@ -96,7 +98,15 @@ def plan(guest: t.Mapping[str, t.Any], source: str) -> dict[str, t.Any]:
     except Refused as refusal:
         chosen, problem = "none", str(refusal)
     packages = {"distribution": list(known.tools), "iso": build_packages(guest["system"])}.get(chosen, [])
-    return {"source": chosen, "packages": packages, "where": known.where, "problem": problem}
+    return {
+        "source": chosen,
+        "packages": packages,
+        "named": ", ".join(packages),
+        "where": known.where,
+        "by_apt": "debian" in (guest["system"]["id"], *guest["system"]["like"]),
+        "hint": _KERNEL_TOO_OLD if chosen == "iso" else f"They are in {known.where}: enable it.",
+        "problem": problem,
+    }
 
 
 def _auto(guest: t.Mapping[str, t.Any], known: Distribution) -> str:

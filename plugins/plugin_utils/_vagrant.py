@@ -3,8 +3,8 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """The Zero Install part of a Vagrantfile: settings in, Ruby out. Every name and path is a literal, never code. Pure.
 
-Before each boot Vagrant removes all shares of a machine and adds its synced folders anew, always writable. Then it runs
-the customisations of the event C(pre-boot), and after the machine has started those of C(post-boot).
+Before each boot Vagrant removes all shares of a machine and adds its synced folders anew, always writable. Then it
+runs the customisations of the event ``pre-boot``, and after the machine has started those of ``post-boot``.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class Code(str):
 
 
 class Settings(t.NamedTuple):
-    """What is wanted; the fields are the role's variables without C(vagrantfile_)."""
+    """What is wanted; the fields are the role's variables without ``vagrantfile_``."""
 
     placement: str
     generation: str
@@ -44,6 +44,11 @@ class Settings(t.NamedTuple):
     cache_share: str
     cache_guest_path: str
     symlink_policy: str
+
+    @classmethod
+    def of(cls, given: t.Mapping[str, t.Any]) -> Settings:
+        """Those that a user has written, who may have taken the generation for a number."""
+        return cls(**{**given, "generation": str(given["generation"])})
 
 
 # --- checking -----------------------------------------------------------------------------------------------------
@@ -121,8 +126,9 @@ def _check_host_path(field: str, path: str) -> None:
             f"is not a store of implementations: write an absolute path, or one from '~/' on, that ends in "
             f"'{_names.STORE}'. What lies beside a store would let a guest run code on the host",
         )
-    if posixpath.normpath(absolute) != absolute or absolute.startswith("//"):
-        raise _refusal(field, path, "is not normalised: leave out '.', '..' and doubled slashes")
+    problem = _names.path_problem(absolute)
+    if problem:
+        raise _refusal(field, path, problem)
 
 
 def _check_share(field: str, name: str, mounted: bool) -> None:
@@ -192,7 +198,7 @@ ID = Code(":id")
 
 
 class Home(str):
-    """A path on the host; one from C(~/) on is in the home folder of whoever runs Vagrant."""
+    """A path on the host; one from ``~/`` on is in the home folder of whoever runs Vagrant."""
 
 
 def _add(name: str, path: str, *options: str) -> list[object]:
@@ -317,7 +323,7 @@ class _Writer:
 
 
 def knows_policies(version: str) -> bool:
-    """Whether a VirtualBox knows symlink policies, by what C(VBoxManage --version) prints, maybe after warnings."""
+    """Whether a VirtualBox knows symlink policies, by what ``VBoxManage --version`` prints, maybe after warnings."""
     found = re.search(r"^(\d+)\.(\d+)\.\d", version, re.MULTILINE)
     return found is not None and (int(found[1]), int(found[2])) >= MODIFY_VERSION
 
@@ -365,14 +371,15 @@ def _has(machine: t.Mapping[str, t.Any], writer: _Writer, home: str) -> str:
 
 
 def missing(settings: Settings, found: t.Mapping[str, t.Any], version: str = "") -> list[str]:
-    """What machines lack of what is written, by what Vagrant has: C(home), and C(machines) with folders and calls."""
+    """What machines lack of what is written, by what Vagrant has: ``home``, and ``machines`` with folders and calls."""
     writer = _written(settings, version)
     machines = found["machines"]
-    lacks = ["there is no machine"] * (not machines)
+    lacks = [] if machines else ["there is no machine"]
     lacks += [f"machine {name!r} is not there" for name in settings.machines if name not in machines]
     for name in settings.machines or machines:
         lack = _has(machines[name], writer, found["home"]) if name in machines else ""
-        lacks += [f"machine {name!r} has {lack}"] * bool(lack)
+        if lack:
+            lacks.append(f"machine {name!r} has {lack}")
     return lacks
 
 

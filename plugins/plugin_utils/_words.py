@@ -29,8 +29,8 @@ _ROLES: dict[str, tuple[tuple[str, str], ...]] = {
     "cache_host": _HOST,
     "cache_verify": _HOST,
     "cache_guest": (
-        (r"^(?=option '[^']*' of a vboxsf mount)", "{cache_guest_mount_options}: "),
-        (r"^(?=path \S+: )", "{cache_guest_path}: "),
+        (r"^mounts\[\d+\]\.options\b", "{cache_guest_mount_options}"),
+        (r"^mounts\[\d+\]\.path\b", "{cache_guest_path}: path"),
     ),
 }
 # What sudo, su, runuser, doas and chown say of a user who is not there.

@@ -71,7 +71,7 @@ def generate(folder: Path, packages: int) -> dict[str, Path]:
 
 def fill(boxes: Path, packages: dict[str, Path], count: int) -> None:
     """Have the packages packed into the boxes as the guests' program does."""
-    sys.path.insert(0, str(REPOSITORY / "roles/cache_guest/files"))
+    sys.path.insert(0, str(REPOSITORY / "plugins/module_utils/_guest"))
     import secure_add
 
     for number, (name, path) in enumerate(packages.items()):
@@ -85,14 +85,11 @@ def fill(boxes: Path, packages: dict[str, Path], count: int) -> None:
 
 def program(folder: Path) -> Path:
     """The service's program, as the role installs it."""
-    import yaml
+    from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _programs
 
-    listed = yaml.safe_load((REPOSITORY / "roles/cache_import/vars/main.yml").read_text(encoding="utf-8"))
-    package = folder / listed["cache_import_package"]
-    package.mkdir(parents=True)
-    for name in listed["cache_import_module_utils"]:
-        shutil.copy(REPOSITORY / "plugins/module_utils" / name, package)
-    return Path(shutil.copy(REPOSITORY / "roles/cache_import/files/store_import.py", folder))
+    archive = folder / "store_import.pyz"
+    archive.write_bytes(_programs.service())
+    return archive
 
 
 def children(pid: int) -> list[int]:

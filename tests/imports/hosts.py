@@ -30,7 +30,7 @@ from zero import File, Folder, Link
 SERVICE, GUEST = 64001, 64002
 PYTHON = "/usr/bin/python3"
 """One that every user of this machine can run."""
-SECURE_ADD = REPOSITORY / "roles/cache_guest/files/secure_add.py"
+SECURE_ADD = REPOSITORY / "plugins/module_utils/_guest/secure_add.py"
 SECOND = 10**9
 LIMITS = Limits(
     max_size=1 << 26, max_entries=1000, max_depth=20, max_seconds=int(HANG), keep_free=0, keep_free_inodes=0

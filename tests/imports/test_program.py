@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import tempfile
 import threading
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ import pytest
 import yaml
 import zero
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.extracting import Limits
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _programs
 from hosts import PYTHON, SERVICE, TREE, Host, digest, named, pack
 from labkit.waiting import HANG
 from setup import REPOSITORY
@@ -30,13 +32,10 @@ BOXES, PACKAGES = 8, 80
 
 @pytest.fixture
 def program(folder: Path) -> Path:
-    """The program, of the files that the role lists."""
-    listed = yaml.safe_load((ROLE / "vars/main.yml").read_text(encoding="utf-8"))
-    package = folder / "program" / listed["cache_import_package"]
-    package.mkdir(parents=True)
-    for name in listed["cache_import_module_utils"]:
-        shutil.copy(REPOSITORY / "plugins/module_utils" / name, package)
-    return Path(shutil.copy(ROLE / "files/store_import.py", folder / "program"))
+    """The program as the role installs it."""
+    archive = folder / "store_import.pyz"
+    archive.write_bytes(_programs.service())
+    return archive
 
 
 @pytest.fixture(scope="module")
@@ -62,7 +61,7 @@ def run(program: Path, host: Host, *options: str, python: str = PYTHON) -> subpr
     )
 
 
-def test_it_needs_no_more_and_no_less_than_the_role_installs(program: Path) -> None:
+def test_it_has_no_more_and_no_less_than_it_needs(program: Path) -> None:
     code = (
         "import runpy, sys\n"
         "sys.argv = ['x', '--store', '/x']\n"
@@ -73,8 +72,9 @@ def test_it_needs_no_more_and_no_less_than_the_role_installs(program: Path) -> N
     done = subprocess.run(
         [PYTHON, "-IS", "-c", code, program], capture_output=True, text=True, timeout=HANG, check=True, cwd="/"
     )
-    installed = {str(path) for path in program.parent.rglob("*.py")} - {str(program)}
-    assert set(done.stdout.splitlines()[-1].split()) == installed
+    with zipfile.ZipFile(program) as archive:
+        packed = {f"{program}/{name}" for name in archive.namelist()} - {f"{program}/__main__.py"}
+    assert set(done.stdout.splitlines()[-1].split()) == packed
 
 
 def test_its_limits_are_those_of_role_and_unit() -> None:
@@ -85,7 +85,8 @@ def test_its_limits_are_those_of_role_and_unit() -> None:
     for entry in specs.values():
         assert {name: option["default"] for name, option in entry["options"].items()} == defaults
     unit = (ROLE / "templates/import.service.j2").read_text(encoding="utf-8")
-    assert all(f"'{name}'" in unit for name in Limits._fields)
+    for name in Limits._fields:
+        assert f"--{name.replace('_', '-')} {{{{ cache_import_{name} }}}}" in unit
 
 
 @pytest.mark.parametrize("version", PYTHONS)
@@ -160,7 +161,7 @@ def test_where_something_is_wrong_it_ends_after_a_pause(program: Path, host: Hos
     host.staging.chmod(0o755)
     done = run(program, host)
     assert done.returncode == 1 and "have the mode 0700" in done.stderr and "Traceback" not in done.stderr
-    assert "time.sleep(PAUSE)" in program.read_text()
+    assert b"time.sleep(PAUSE)" in program.read_bytes()
 
 
 def ansible(folder: Path, host: Host, *options: str, **arguments: Any) -> dict[str, Any]:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _programs
 from fleet import alone_with
 from labkit.waiting import HANG
 from programs import check
@@ -28,6 +29,7 @@ RUN = run_name("imports")
 STORE = "/var/cache/0install.net/implementations"
 BOXES = "/var/lib/zeroinstall.virtualbox/boxes"
 PROGRAM = "/usr/local/lib/zeroinstall.virtualbox/import"
+ARCHIVE = f"{PROGRAM}/store_import.pyz"
 VARIABLES = {"cache_import_group": "games", "cache_import_boxes": ["good", "evil", "with%20space"]}
 ANSIBLE = {"ANSIBLE_NOCOLOR": "1", "ANSIBLE_CONFIG": str(CONTAINERS / "ansible.cfg")}
 SENT = 30
@@ -107,7 +109,10 @@ def container(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Container]:
             made.run("touch", "/home/user/public")
             made.run("chmod", "777", "/srv/everybody")
             made.run("chown", "zeroinst:", STORE)
-            made.copy(REPOSITORY / "roles/cache_guest/files/secure_add.py", "/srv/secure-add")
+            secure_add = made.folder / "secure-add"
+            secure_add.write_text(_programs.secure_add(_programs.PYTHON), encoding="utf-8")
+            secure_add.chmod(0o755)
+            made.copy(secure_add, "/srv/secure-add")
             for name in ("contained.py", "probe.py"):
                 made.copy(HERE / name, f"/srv/{name}")
             yield made
@@ -133,7 +138,7 @@ def served(container: Container) -> Iterator[Container]:
 
 def test_nothing_outside_the_box_is_read_or_written(served: Container) -> None:
     """Links, hard links, renames and swaps under way, while another guest sends packages, all of which are added."""
-    command = ["python3", "-S", "/srv/contained.py", PROGRAM, "/srv/secure-add", STORE, BOXES, "games"]
+    command = ["python3", "-S", "/srv/contained.py", ARCHIVE, "/srv/secure-add", STORE, BOXES, "games"]
     report = json.loads(served.run(*command, str(SENT), str(HANG)).splitlines()[-1])
     print(report)
     assert report.pop("sent") > SENT
@@ -188,14 +193,25 @@ def test_systemd_finds_little_exposed(served: Container) -> None:
 
 
 def test_what_drifted_is_put_right(served: Container) -> None:
-    """Boxes: one with another owner, one too many, one missing. Files of the program: one changed, one too many, one in
-    the way of its folder. A unit that is stopped."""
+    """Boxes: one with another owner, one too many, one missing. The program: changed, with a file beside it. A unit
+    that is stopped."""
     before = served.files()
     served.run("chmod", "777", f"{BOXES}/good")
     served.run("mkdir", f"{BOXES}/old")
     served.run("rmdir", f"{BOXES}/with%20space")
-    in_the_way = "rm -r ansible_collections; touch ansible_collections"
-    served.run("sh", "-c", f"cd {PROGRAM}; echo >>store_import.py; touch more.py; {in_the_way}")
+    served.run("sh", "-c", f"cd {PROGRAM}; echo >>store_import.pyz; touch more.py")
     served.run("systemctl", "stop", "zeroinstall-import.path")
     assert served.role()["changed"] == 4
     assert served.files() == before
+
+
+def test_the_program_takes_the_place_of_the_many_files_that_it_was_before(served: Container) -> None:
+    before = served.files()
+    package = "ansible_collections/zeroinstall/virtualbox/plugins/module_utils"
+    served.run("sh", "-c", f"cd {PROGRAM}; rm *; mkdir -p {package}; touch store_import.py {package}/_import.py")
+    old = served.files()
+    assert served.role("--check")["changed"] == 2
+    assert served.files() == old
+    assert served.role()["changed"] == 2
+    assert served.files() == before
+    assert served.role()["changed"] == 0

@@ -179,7 +179,7 @@ def test_other_guest_additions_are_refused_by_the_module_and_by_the_role(play: P
     problem, *more = checked["problems"]
     assert all(word in problem for word in words), problem
     assert [text.partition("Install")[0] for text in more] == TOO_FAR[number]
-    failed = [result for result in results(play, "Refuse Guest Additions that break packages") if result.get("failed")]
+    failed = [result for result in results(play, "Refuse a guest that cannot be set up") if result.get("failed")]
     assert failed[number]["msg"] == problem
     assert not play.results("g1", MOUNTS)
 

@@ -269,7 +269,8 @@ GUEST = {
     "additions": {"problem": None},
     "zero_install": {"0install": "/usr/bin/0install", "0store": None, "package": "0install-core"},
     "fstab": {"entries": []},
-    "sharing": {"sudo": True},
+    "sharing": {"sudo": True, "ours": False},
+    "paths": {"/usr/local/lib/zeroinstall.virtualbox/secure-add": None},
 }
 """Enough of what guest_info answers for the role to go on to the next module."""
 

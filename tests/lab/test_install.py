@@ -24,7 +24,8 @@ from labkit import oracle, recipes, runs
 from labkit.agent import LOGIN
 from labkit.cache import Cache
 from labkit.console import run
-from setup import run_name
+from pages import block
+from setup import REPOSITORY, run_name
 
 pytestmark = pytest.mark.thorough
 
@@ -305,6 +306,16 @@ def test_the_guest_is_restarted_where_that_is_needed_and_allowed(guest: Root) ->
     assert again != started
     right(guest.role(source="iso", reboot=True), 2)
     assert guest.path("/run/boot_id").read_text() == again
+
+
+def test_the_printed_play_finds_that_right(guest: Root) -> None:
+    image = guest.image(oracle.NEW)
+    shutil.copy(guest.path(image["image"]), guest.path("/var/tmp/VBoxGuestAdditions.iso"))
+    play, more = guest.folder / "printed.yml", guest.folder / "more.json"
+    play.write_text(block(REPOSITORY / "docs" / "guest-additions.md", "yaml"), encoding="utf-8")
+    variables = {"additions_sha256": image["sha256"], "ansible_become": False}
+    more.write_text(json.dumps({"zeroinstall_guests": {"hosts": {"guest": variables}}}), encoding="utf-8")
+    right(guest.play(str(play), "-i", str(more)), 2)
 
 
 def test_programs_of_the_distribution_are_not_taken_to_pieces(guest: Root) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import shlex
 import shutil
 import subprocess
 import threading
@@ -18,6 +19,8 @@ from collections.abc import Iterator
 import pytest
 from fleet import Fleet, Play
 from labkit.waiting import HANG
+from pages import block
+from setup import REPOSITORY
 
 SHARE, VERIFY = "zeroinstall.virtualbox.share", "zeroinstall.virtualbox.verify"
 STORE = "/var/cache/0install.net/implementations"
@@ -25,7 +28,8 @@ BESIDE = "/var/cache/0install.net/host-implementations"
 OWN = "/root/.cache/0install.net/implementations"
 GROUP = "/root/.local/share/zeroinstall.virtualbox/groups/default/0install.net/implementations"
 BOXES = "/var/lib/zeroinstall.virtualbox/boxes"
-PROGRAM = "/usr/local/lib/zeroinstall.virtualbox/import/store_import.py"
+PRINTED = block(REPOSITORY / "docs" / "verified.md", "console", "python3 ")
+"""The command for a host without systemd."""
 USER = "somebody"
 PAUSE = 0.2  # seconds between two looks into the boxes
 
@@ -110,7 +114,7 @@ def verify_and_move_aside(fleet: Fleet, store: str, changed: str, forged: str, *
 
 @contextlib.contextmanager
 def importing(fleet: Fleet, *options: str) -> Iterator[list[str]]:
-    """What the service does on a host with systemd: the program as the service's user, when there is a request.
+    """What the service does on a host with systemd: the command of docs/verified.md, when there is a request.
 
     What it says is collected.
     """
@@ -121,8 +125,7 @@ def importing(fleet: Fleet, *options: str) -> Iterator[list[str]]:
         boxes = fleet.root / BOXES.lstrip("/")
         while not ended.wait(PAUSE):
             if list(boxes.glob("*/*.tar")):
-                command = ("/usr/bin/python3", "-IS", PROGRAM, "--store", STORE, "--boxes", BOXES, *options)
-                done = fleet.host(*command, user="zeroinst", check=False)
+                done = fleet.host(*shlex.split(PRINTED), *options, user="zeroinst", check=False)
                 said.append(done.stdout + done.stderr)
 
     thread = threading.Thread(target=serve)

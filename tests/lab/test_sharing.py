@@ -384,7 +384,8 @@ def test_the_role_sharing_creates_its_user_where_there_is_no_store_too(tmp_path:
 def test_the_inventory_of_local_virtualbox_machines_works_as_input(
     fleet: Fleet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """docs/examples/local.virtualbox.yml, with the lab's VBoxManage in PATH and the lab's host as localhost."""
+    """docs/examples/local.*.yml, with the lab's VBoxManage in PATH and the lab's host as localhost."""
+    examples = REPOSITORY / "docs" / "examples"
     manage = tmp_path / "VBoxManage"
     manage.write_text(
         f'#!/bin/sh\nexec {fleet.folder}/enter {fleet.root} /usr/lib/virtualbox/VBoxManage "$@"\n', encoding="utf-8"
@@ -396,6 +397,8 @@ def test_the_inventory_of_local_virtualbox_machines_works_as_input(
     path.write_text(json.dumps({"zeroinstall_hosts": {"hosts": {"localhost": host}}}), encoding="utf-8")
     options = (
         "-i",
+        str(examples / "local.hosts.yml"),
+        "-i",
         str(path),
         "--limit",
         "zeroinstall_hosts",
@@ -404,7 +407,7 @@ def test_the_inventory_of_local_virtualbox_machines_works_as_input(
         "-e",
         "cache_guest_share=fromplugin",
     )
-    play = fleet.play(SHARE, *options, inventory=REPOSITORY / "docs" / "examples" / "local.virtualbox.yml")
+    play = fleet.play(SHARE, *options, inventory=examples / "local.virtualbox.yml")
     assert play.status == 0, play.output
     shown = diff_of(play.results("localhost", SHARES)[-1:])
     assert shown.count(f"fromplugin: {STORE}, read-only") == len(fleet.guests), shown

@@ -24,7 +24,12 @@ COMMENT = re.compile(r"^\s*(?:#|//|- name:)")
 PLACE = "It is the place that installs"
 ROOT = "It works in a root of its own"
 NAMED = "It names the program, and does not run it"
+FORGE = "It runs on a machine of the forge, before the tests or without them"
 KNOWN = {
+    ".github/dependabot.yml": (1, NAMED),
+    ".github/workflows/release.yml": (2, FORGE),
+    ".github/workflows/tests.yml": (2, FORGE),
+    ".github/workflows/weekly.yml": (2, FORGE),
     "tests/tools/installing.py": (3, PLACE),
     "tests/tools/environments.py": (5, PLACE),
     "extensions/molecule/containers/side_effect.yml": (1, ROOT),
@@ -36,6 +41,7 @@ KNOWN = {
     "tests/quality/test_steps.py": (3, ROOT),
     "tests/switches/test_guest_switches.py": (2, ROOT),
     "tests/tools/fresh.py": (3, ROOT),
+    "tests/quality/test_forge.py": (1, NAMED),
     "tests/quality/test_fresh.py": (1, NAMED),
     "tests/quality/test_setup.py": (1, NAMED),
     "tests/tools/parts.py": (1, NAMED),
@@ -80,7 +86,7 @@ def test_such_a_line_is_found(tmp_path: Path, name: str, text: str, number: int)
 
 def test_only_the_set_up_installs_on_the_machine() -> None:
     listed = subprocess.run(
-        ["git", "ls-files", "-z", "-co", "--exclude-standard", "tests", "extensions", "Makefile", ".ci"],
+        ["git", "ls-files", "-z", "-co", "--exclude-standard", "tests", "extensions", "Makefile", ".ci", ".github"],
         cwd=REPOSITORY, capture_output=True, text=True, check=True,
     ).stdout.split("\0")  # fmt: skip
     named = {path: found(REPOSITORY / path) for path in listed if path and (REPOSITORY / path).is_file()}

@@ -33,6 +33,9 @@ from labkit.cache import default_folder  # noqa: E402
 from labkit.runs import NO_SERVER  # noqa: E402
 from labkit.waiting import HANG, until  # noqa: E402
 
+KEEP = "ZEROINSTALL_VIRTUALBOX_KEEP_LAB"
+"""The environment variable that has a run stay up after its tests. The next run of its name takes it down."""
+
 
 class FleetError(Exception):
     """What was run, and what it printed."""
@@ -112,7 +115,10 @@ class Fleet:
 
     @contextlib.contextmanager
     def running(self, quiet: bool = False) -> Iterator[Fleet]:
-        """Up as long as the block; whatever ends it, the run is taken down. Another of this name is waited for."""
+        """Up as long as the block; whatever ends it, the run is taken down, unless `KEEP` is set.
+
+        Another of this name is waited for.
+        """
         with alone_with(self.name):
             try:
                 self.lab("up", "--guests", ",".join(self.guests), quiet=quiet)
@@ -120,7 +126,10 @@ class Fleet:
                 self.folder = self.inventory.parent
                 yield self
             finally:
-                self.lab("down", check=False, quiet=quiet)
+                if os.environ.get(KEEP):
+                    print(f"The lab is kept: python3 {LAB} --run {self.name} …", flush=True)
+                else:
+                    self.lab("down", check=False, quiet=quiet)
 
     @property
     def root(self) -> Path:

@@ -65,9 +65,11 @@ class Need:
 
 ANSIBLE_TEST = frozenset({"sanity", "pylint", "units"})
 """Needs that are environments of ansible-test."""
+TOOLS = frozenset({"docs"})
+"""Needs that are an environment with what the file of that name in tests/requirements says."""
 
 NEEDS: Mapping[str, Need] = {
-    **{name: Need() for name in sorted(ANSIBLE_TEST)},
+    **{name: Need() for name in sorted(ANSIBLE_TEST | TOOLS)},
     "gates": Need(("git", "shellcheck")),
     "zero-install": Need(("0install-core", "acl", "attr", "e2fsprogs", "libcap2-bin", "locales", "util-linux")),
     # The package of dropbear has no service that would start by itself.
@@ -111,6 +113,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/lab/test_oracle.py": ("oracle",),
     "tests/switches": ("gates", "host", "containers"),
     "tests/lab/test_systemd.py": ("guests",),
+    "tests/lab/test_printed.py": ("guests",),
     "tests/containers": ("containers",),
     "tests/store": ("zero-install", "ssh"),
     "tests/lab/test_vagrant.py": ("guests", "vagrant"),
@@ -125,9 +128,13 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/lab/test_install.py": ("additions",),
     "tests/quality/test_pylint.py": ("gates", "pylint"),
     "tests/quality/test_gates.py": ("gates",),
+    "tests/quality/test_forge.py": ("gates",),
+    "tests/quality/test_docs_site.py": ("docs",),
     "tests/quality/test_installers.py": ("gates",),
     "tests/quality/test_waiting.py": (),
+    "tests/quality/test_dialect.py": (),
     "tests/quality/test_layers.py": (),
+    "tests/quality/test_docs.py": ("gates",),
     "tests/quality/test_side_by_side.py": ("container",),
     "tests/lab/test_molecule.py": ("guests",),
     "tests/lab/test_lab.py": ("guests",),

@@ -13,6 +13,7 @@ repository, ``$ZEROINSTALL_VIRTUALBOX_CACHE`` or else ``~/.cache/zeroinstall.vir
     envs/core-X-KEY/       with --all: the same with each other ansible-core that is tested (pythons.py)
     envs/target-3.X-KEY/   for the oldest and the newest Python that managed machines may have, with --all for each
                            found: the unit tests run in it
+    envs/docs-KEY/         what builds the documentation site
     envs/unit-KEY/         what the unit tests need, for the Python at hand (tests/tools/unit.py)
     collections-KEY/       ansible_collections/ with this work tree and the collections it depends on
     home/                  the home directory for ansible-test, which has environments of its own there
@@ -73,7 +74,8 @@ class Setup:
     ``environments`` maps ``oldest``, and with that the names of the other versions of ansible-core (pythons.py), to
     virtual environments, and ``targets`` the versions of target Pythons ("3.8"), as far as they were asked for and a
     Python was found; ``pythons`` maps all versions found to the interpreters themselves. ``broken`` maps needs that
-    could not be met to the reason, and ``left_out`` says what this machine cannot test.
+    could not be met to the reason, and ``left_out`` says what this machine cannot test. ``tools`` maps needs such as
+    ``docs`` to environments of their own.
     """
 
     cache: str
@@ -84,6 +86,7 @@ class Setup:
     home: str
     broken: dict[str, str] = dataclasses.field(default_factory=dict)
     left_out: list[str] = dataclasses.field(default_factory=list)
+    tools: dict[str, str] = dataclasses.field(default_factory=dict)
 
 
 def cache_directory(environment: Mapping[str, str]) -> Path:
@@ -219,6 +222,15 @@ def targets_for(pythons: Mapping[Version, str], cache: Path, everything: bool, m
     return targets
 
 
+def tools_for(needs: Collection[str], python: str, cache: Path) -> dict[str, Environment]:
+    """The environments of needs that are an environment of their own, by the need."""
+    files = {need: REQUIREMENTS / f"{need}.txt" for need in sorted(parts.TOOLS & set(needs))}
+    return {
+        need: Environment(python, cache / "envs" / f"{need}-{key(python, requirements_text(file))}", file)
+        for need, file in files.items()
+    }
+
+
 def not_tested(chosen: Collection[str]) -> list[str]:
     """What is said of each ansible-core for which there is no Python."""
     return [
@@ -301,6 +313,7 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
     commands = frozenset(needs & parts.ANSIBLE_TEST)
     targets = targets_for(pythons, cache, everything, str(oldest)) if "units" in commands else {}
     paths = {version: one.path for version, one in targets.items()}
+    tools = tools_for(needs, environments["oldest"].python, cache)
     folders = tuple(dict.fromkeys(os.path.dirname(python) for python in pythons.values()))
     versions = tuple(".".join(map(str, version)) for version in pythons)
     used = tuple(one.path for one in environments.values())
@@ -311,7 +324,7 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
     untested = commands and (absent or not tester.marker.exists())
     missing = Missing(
         installing.missing_packages(packages),
-        absent,
+        [*absent, *(one for one in tools.values() if not one.marker.exists())],
         tester if untested else None,
         [one for one in images if not one.there],
     )
@@ -338,6 +351,7 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
         home=str(cache / "home"),
         broken=failed,
         left_out=left_out,
+        tools={name: str(one.path) for name, one in tools.items()},
     )
 
 

@@ -7,7 +7,6 @@ from __future__ import annotations
 import itertools
 import json
 import os
-import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -19,6 +18,7 @@ import pytest
 import vagrants
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _vagrant
 from fleet import Fleet
+from pages import block
 from programs import check
 from setup import REPOSITORY
 from vagrants import SHARED, STORE, Vagrant, project
@@ -29,6 +29,7 @@ pytestmark = pytest.mark.thorough
 
 HERE = Path(__file__).resolve().parent
 EXAMPLES = REPOSITORY / "docs" / "examples" / "vagrant"
+PAGE = REPOSITORY / "docs" / "vagrant.md"
 SYMLINKS = "VBoxInternal2/SharedFoldersEnableSymlinksCreate/"
 DEFAULTS = {
     "placement": "block",
@@ -130,13 +131,11 @@ def test_vagrant_reads_every_variant(vagrant: Vagrant) -> None:
 
 
 def test_the_recipe_to_copy_is_what_the_role_writes(vagrant: Vagrant) -> None:
-    """Of README.md and docs/vagrant.md, for who has no Ansible."""
-    pages = [(REPOSITORY / page).read_text(encoding="utf-8") for page in ("README.md", "docs/vagrant.md")]
-    recipes = re.findall(r"^```ruby\n(Vagrant\.configure.*?)^```$", "".join(pages), re.MULTILINE | re.DOTALL)
-    assert len(recipes) == 2
-    folders = [project(vagrant.folder / str(number), part) for number, part in enumerate([text(), *recipes])]
-    role, *copied = vagrant.read(*folders).values()
-    assert copied == [role, role]
+    """The one in docs/vagrant.md, for a user without Ansible."""
+    parts = [text(), block(PAGE, "ruby", "Vagrant.configure")]
+    folders = [project(vagrant.folder / str(number), part) for number, part in enumerate(parts)]
+    role, copied = vagrant.read(*folders).values()
+    assert copied == role
 
 
 def test_other_providers_see_nothing_of_it(vagrant: Vagrant) -> None:
@@ -334,7 +333,7 @@ def test_file_that_one_line_loads(role: Role) -> None:
     assert role.changed(**variables) == 1
     assert role.changed(**variables) == 0
     project(folder, line)
-    assert (REPOSITORY / "docs/vagrant.md").read_text(encoding="utf-8").count(line.strip()) == 1
+    assert block(PAGE, "ruby", "load ") == line
     assert STORE in role.vagrant.read(folder)[str(folder)]["default"]["folders"]
     assert "Take the line that loads it out first" in role.message(entry="absent", **variables)
     assert len(files(folder)) == 2
@@ -634,6 +633,15 @@ def test_without_the_role_vagrant_shares_it_writable(host: Fleet, vagrant: Vagra
 # --- the examples -------------------------------------------------------------------------------------------------
 
 
+def test_the_printed_play_writes_the_vagrantfile(role: Role) -> None:
+    (role.folder / "play.yml").write_text(block(PAGE, "yaml"), encoding="utf-8")
+    path = project(role.folder / "p") / "Vagrantfile"
+    variables = {"vagrantfile_path": str(path), "ansible_python_interpreter": "/usr/bin/python3"}
+    command = ["ansible-playbook", "-i", "workstation,", "-c", "local", "play.yml", "-e", json.dumps(variables)]
+    check(command, cwd=role.folder, environment=role.vagrant.environment)
+    assert STORE in role.vagrant.read(path.parent)[str(path.parent)]["default"]["folders"]
+
+
 def test_the_examples_are_read_by_vagrant(vagrant: Vagrant) -> None:
     folder = vagrant.folder / "vagrant"
     shutil.copytree(EXAMPLES, folder)
@@ -707,5 +715,5 @@ def test_ansible_local_installs_the_collection_and_calls_the_guests_role(vagrant
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
     printed = done.stdout + done.stderr
     assert "was installed successfully" in printed, printed
-    assert "zeroinstall.virtualbox.cache_guest : Refuse a system that is no VirtualBox guest" in printed, printed
+    assert "zeroinstall.virtualbox.cache_guest : Refuse a guest that cannot be set up" in printed, printed
     assert "default is no VirtualBox guest" in printed, printed

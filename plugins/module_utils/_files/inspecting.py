@@ -12,6 +12,10 @@ import pwd
 import stat
 from typing import Any
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
+
 
 def user_name(uid: int) -> str:
     """The name of a user, or the number where there is none."""
@@ -30,10 +34,11 @@ def group_name(gid: int) -> str:
 
 
 def look(path: str) -> dict[str, Any] | None:
-    """`kind` (`file`, `directory`, `link`, `other`), `owner`, `group`, `mode` (as in "0644"), and a file's `sha256`.
+    """``kind`` (``file``, ``directory``, ``link``, ``other``), ``owner``, ``group``, ``mode`` (as in "0644"), and a
+    file's ``sha256``.
 
-    None where nothing is. `sha256` is None for what is no file, and for a file that cannot be read. OSError: the path
-    cannot be reached.
+    None where nothing is. ``sha256`` is None for what is no file, and for a file that cannot be read. OSError: the
+    path cannot be reached.
     """
     try:
         status = os.lstat(path)
@@ -59,3 +64,17 @@ def _sha256(path: str) -> str | None:
     except OSError:
         return None
     return digest.hexdigest()
+
+
+def run(asked: Asked) -> dict[str, Any]:
+    """Look at each path. Failure: one is not absolute, or cannot be reached."""
+    return {"changed": False, "paths": {path: _looked_at(path) for path in asked.params["paths"]}}
+
+
+def _looked_at(path: str) -> dict[str, Any] | None:
+    if not _names.is_absolute(path):
+        raise Failure(f"path {path!r} is not absolute: write it from '/' on.")
+    try:
+        return look(path)
+    except OSError as error:
+        raise Failure(f"{path} cannot be reached: {error.strerror}.") from error

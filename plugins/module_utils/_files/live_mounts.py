@@ -13,9 +13,9 @@ _ESCAPED = re.compile(rb"\\([0-3][0-7]{2})")
 
 
 class Live(NamedTuple):
-    """A mount as the kernel has it: at `path`, the folder `root` of the file system that is on `device`.
+    """A mount as the kernel has it: at ``path``, the folder ``root`` of the file system that is on ``device``.
 
-    `flags` are those of the mount, `details` those of the file system.
+    ``flags`` are those of the mount, ``details`` those of the file system.
     """
 
     id: int
@@ -35,7 +35,7 @@ class Live(NamedTuple):
 
 
 def unescape(text: str) -> str:
-    """The reverse of `escape`, for every octal escape of three digits, as in `/proc/self/mountinfo`."""
+    """The reverse of ``escape``, for every octal escape of three digits, as in ``/proc/self/mountinfo``."""
     if "\\" not in text:
         return text
     raw = text.encode("utf-8", "surrogateescape")
@@ -44,7 +44,7 @@ def unescape(text: str) -> str:
 
 
 def parse_mountinfo(text: str) -> list[Live]:
-    """The mounts of `/proc/self/mountinfo`, in its order. A line that is no such line is left out."""
+    """The mounts of ``/proc/self/mountinfo``, in its order. A line that is no such line is left out."""
     mounts = []
     for line in text.split("\n"):
         before, separator, after = line.partition(" - ")

@@ -13,11 +13,12 @@ import pwd
 import re
 from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting, replacing
 
 SHOWN = 100 * 1024
-"""Bytes of a file beyond which a diff does not show it."""
+"""Bytes of a file beyond which a diff shows its digest instead."""
 
 CREATED, REMOVED = "created", "removed"
 """What is told of a path at which nothing was, or will be."""
@@ -27,10 +28,12 @@ _KINDS = {"file": "a file", "directory": "a directory", "link": "a symbolic link
 
 
 class Wanted(NamedTuple):
-    """What is to be at a path: `state` is `file`, with this `content`, `directory` or `absent`.
+    """What is to be at a path: ``state`` is ``file``, with this ``content``, ``directory`` or ``absent``.
 
-    `owner`, `group` and `mode` (as in "0644") that are None stay as they are. `validate`: a program with arguments,
-    which gets the path of the new file as the last one. A file without this `mark` in it is kept when it is replaced.
+    Bytes of ``content`` that are no UTF-8 are surrogates, as ``replacing.read`` has them.
+    ``owner``, ``group`` and ``mode`` (as in "0644") that are None stay as they are. ``validate``: a program with
+    arguments, which gets the path of the new file as the last one. A file without this ``mark`` in it is kept when
+    it is replaced. ``where`` is its place in the user's lists, with a dot, as messages name it.
     """
 
     path: str
@@ -41,12 +44,13 @@ class Wanted(NamedTuple):
     mode: str | None = None
     validate: tuple[str, ...] = ()
     mark: str = ""
+    where: str = ""
 
 
 class Change(NamedTuple):
-    """What is to be changed at a path: `CREATED`, `REMOVED`, or which of content, owner, group and mode.
+    """What is to be changed at a path: ``CREATED``, ``REMOVED``, or which of content, owner, group and mode.
 
-    `found` is what `_paths.look` tells. `owner`: numbers of user and group, -1 where they stay as they are.
+    ``found`` is what ``inspecting.look`` tells. ``owner``: numbers of user and group, -1 where they stay as they are.
     """
 
     wanted: Wanted
@@ -73,7 +77,7 @@ class Change(NamedTuple):
 
 
 def differences(found: dict[str, Any] | None, wanted: Wanted) -> list[str]:
-    """The words of a `Change`; none where all is right. Failure: something else is in the way."""
+    """The words of a ``Change``; none where all is right. Failure: something else is in the way."""
     if wanted.state == "absent":
         return [REMOVED] if found else []
     if found is None:
@@ -98,7 +102,7 @@ def plan(wanted: Iterable[Wanted], check_mode: bool = False) -> list[Change]:
     seen: set[str] = set()
     for item in map(_normal, wanted):
         if item.path in seen:
-            raise Failure(f"path {item.path} is named twice. Name it once.")
+            raise Failure(f"{item.where}path {item.path} is named twice. Name it once.")
         seen.add(item.path)
         change = _change(item, check_mode)
         if not change.words or _stays(change, changes):
@@ -128,11 +132,14 @@ def _stays(change: Change, changes: Mapping[str, Change]) -> bool:
 
 
 def _normal(item: Wanted) -> Wanted:
-    """The same with names for numbers, and four digits for a mode, as `_paths.look` tells them."""
-    if not item.path.startswith("/") or "\0" in item.path or os.path.normpath(item.path) != item.path:
-        raise Failure(f"path {item.path!r}: write it from '/' on, without '..', '.', double or closing '/'.")
+    """The same with names for numbers, and four digits for a mode, as ``inspecting.look`` tells them."""
+    problem = _names.path_problem(item.path)
+    if problem:
+        raise Failure(f"{item.where}path {item.path!r} {problem}.")
     if item.mode is not None and not _MODE.fullmatch(item.mode):
-        raise Failure(f"mode {item.mode!r} of {item.path}: write three or four octal digits in quotes, as in '0644'.")
+        raise Failure(
+            f"{item.where}mode {item.mode!r} of {item.path}: write three or four octal digits in quotes, as in '0644'."
+        )
     owner = inspecting.user_name(int(item.owner)) if item.owner and item.owner.isdecimal() else item.owner
     group = inspecting.group_name(int(item.group)) if item.group and item.group.isdecimal() else item.group
     return item._replace(owner=owner, group=group, mode=item.mode and item.mode.zfill(4))
@@ -167,7 +174,7 @@ def _number(name: str | None, look_up: Callable[[str], int], what: str, path: st
 
 
 def difference(change: Change) -> dict[str, Any]:
-    """A change as Ansible shows it with `--diff`."""
+    """A change as Ansible shows it with ``--diff``."""
     before, after = _text_before(change), _text_after(change)
     return {"before_header": change.wanted.path, "after_header": change.wanted.path, "before": before, "after": after}
 
@@ -196,7 +203,9 @@ def _text_after(change: Change) -> str:
 
 def _shown(text: str) -> str:
     raw = text.encode("utf-8", "surrogateescape")
-    return raw.decode("utf-8", "replace") if len(raw) <= SHOWN else f"({len(raw)} bytes)\n"
+    if len(raw) > SHOWN or b"\0" in raw:
+        return f"({len(raw)} bytes, SHA-256 {hashlib.sha256(raw).hexdigest()})\n"
+    return raw.decode("utf-8", "replace")
 
 
 def carry_out(
@@ -204,8 +213,8 @@ def carry_out(
 ) -> list[str]:
     """Make the changes; the paths of the copies of others' files.
 
-    `run` runs a program: exit status, stdout, stderr. `keep` makes a copy of a file beside it. Failure while new files
-    are written or validated: nothing was changed.
+    ``run`` runs a program: exit status, stdout, stderr. ``keep`` makes a copy of a file beside it. Failure while new
+    files are written or validated: nothing was changed.
     """
     with contextlib.ExitStack() as undo:
         new = [change for change in changes if change.wanted.state == "directory" and change.found is None]

@@ -20,7 +20,7 @@ NO_REPLACE = 1
 
 
 def read(path: str) -> str | None:
-    """A file's text, or None where there is none. Bytes that are no UTF-8 survive until `Replacement` writes them."""
+    """A file's text, or None where there is none. Bytes that are no UTF-8 survive until ``Replacement`` writes them."""
     try:
         with open(path, encoding="utf-8", errors="surrogateescape", newline="") as file:
             return file.read()
@@ -90,9 +90,10 @@ def check_writable(path: str) -> None:
 class Replacement:
     """New text for a file, or a link: made beside it first, then put in its place by one rename.
 
-    Owner, mode and extended attributes of a file stay, `mode` being that of a new one; with an `owner` (numbers of user
-    and group, -1 as it is), both are set. A `Replacement` that was made has changed nothing yet, and what would make it
-    fail has failed: `commit` puts it in place, `discard` drops it. Until then it is at `temporary`.
+    Owner, mode and extended attributes of a file stay, ``mode`` being that of a new one; with an ``owner`` (numbers
+    of user and group, -1 as it is), both are set. A ``Replacement`` that was made has changed nothing yet, and what
+    would make it fail has failed: ``commit`` puts it in place, ``discard`` drops it. Until then it is at
+    ``temporary``.
     """
 
     def __init__(self, path: str, text: str | Link, mode: int = 0o644, owner: tuple[int, int] | None = None) -> None:
@@ -148,14 +149,14 @@ class Replacement:
                 os.close(folder)
 
     def discard(self) -> None:
-        """Drop the new text. After `commit` it does nothing."""
+        """Drop the new text. After ``commit`` it does nothing."""
         if self.temporary:
             with contextlib.suppress(FileNotFoundError):
                 os.unlink(self.temporary)
 
 
 def replace(path: str, text: str | Link, mode: int = 0o644) -> None:
-    """Replace a file or a link at once and whole, `mode` being that of a new file. Failure: nothing was changed."""
+    """Replace a file or a link at once and whole, ``mode`` being that of a new file. Failure: nothing was changed."""
     Replacement(path, text, mode).commit()
 
 
@@ -165,7 +166,7 @@ def replace_within(folder: int, path: str, text: str, mode: int) -> None:
     Failure: nothing was changed.
     """
     name = os.path.basename(path)
-    temporary = ".%s.%s" % (name, os.urandom(8).hex())
+    temporary = f".{name}.{os.urandom(8).hex()}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     try:
         descriptor = os.open(temporary, flags, mode, dir_fd=folder)
@@ -196,11 +197,11 @@ def locked(
     held: str = "Wait until it ends, and run again.",
     within: int | None = None,
 ) -> Iterator[None]:
-    """Hold a lock (flock), so that two runs side by side take turns. `patience`: seconds to wait for the other.
+    """Hold a lock (flock), so that two runs side by side take turns. ``patience``: seconds to wait for the other.
 
-    The lock is a file, made if it is missing, or a `folder` that is there. `what` names it in messages; `unopened` and
-    `held` say what to do where it cannot be opened, and where another run goes on holding it. `within`: the open folder
-    in which the file is made, wherever the path leads by now.
+    The lock is a file, made if it is missing, or a ``folder`` that is there. ``what`` names it in messages;
+    ``unopened`` and ``held`` say what to do where it cannot be opened, and where another run goes on holding it.
+    ``within``: the open folder in which the file is made, wherever the path leads by now.
     """
     flags = os.O_RDONLY | os.O_DIRECTORY if folder else os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW
     try:

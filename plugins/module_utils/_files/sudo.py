@@ -36,7 +36,8 @@ _PATIENCE = 60
 
 
 class Rule(NamedTuple):
-    """What a drop-in is there for: every user may run `program` as `user`, without a password. `file`: the drop-in."""
+    """What a drop-in is there for: every user may run ``program`` as ``user``, without a password. ``file``: the
+    drop-in."""
 
     program: str
     user: str
@@ -82,9 +83,10 @@ def _is_of(command: str, program: str) -> bool:
 
 
 def listed(text: str, program: str, names: Collection[str]) -> str | None:
-    """What the list of `sudo -l` says of a program: `ALLOWED`, with a `PASSWORD`, or `REFUSED`. The last match counts.
+    """What the list of ``sudo -l`` says of a program: ``ALLOWED``, with a ``PASSWORD``, or ``REFUSED``. The last
+    match counts.
 
-    None: no known rule names the program. `names`: those of the user that runs it.
+    None: no known rule names the program. ``names``: those of the user that runs it.
     """
     found = None
     always_free = _NO_PASSWORDS.search(text) is not None
@@ -108,7 +110,8 @@ def listed(text: str, program: str, names: Collection[str]) -> str | None:
 
 
 def verdict(said: Said, program: str, names: Collection[str]) -> str:
-    """`ALLOWED`, with a `PASSWORD`, or `REFUSED`. The list counts where sudo does not tell, and for the password."""
+    """``ALLOWED``, with a ``PASSWORD``, or ``REFUSED``. The list counts where sudo does not tell, and for the
+    password."""
     found = listed(said.listed, program, names)
     if said.allowed is None:
         return found or REFUSED
@@ -118,7 +121,7 @@ def verdict(said: Said, program: str, names: Collection[str]) -> str:
 
 
 def cause(rule: Rule, asked: str, said: str, sudoers: str | None) -> str:
-    """Why the drop-in does not work, and what to do. `said`: the verdict, `sudoers`: the text of sudo's own file."""
+    """Why the drop-in does not work, and what to do. ``said``: the verdict, ``sudoers``: the text of sudo's file."""
     folder, name = os.path.split(rule.file)
     start = f"sudo does not let user {asked} run {rule.program} as {rule.user}"
     if "." in name or name.endswith("~"):

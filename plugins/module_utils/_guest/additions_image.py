@@ -31,7 +31,7 @@ class Extent(NamedTuple):
 
 
 class Image:
-    """An image, read by `read(offset, size)`. ValueError: it is none, or damaged."""
+    """An image, read by ``read(offset, size)``. ValueError: it is none, or damaged."""
 
     def __init__(self, read: Read) -> None:
         self._read = read

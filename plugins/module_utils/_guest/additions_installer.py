@@ -78,7 +78,7 @@ def look(guest: reading.Guest) -> Situation:
 
 
 def operation(wanted: additions_versions.Version, found: Situation) -> str:
-    """What is to be done: `nothing`, `setup` (build the drivers for the running kernel) or `install`."""
+    """What is to be done: ``nothing``, ``setup`` (build the drivers for the running kernel) or ``install``."""
     if found.record != wanted.text:
         return INSTALL
     return NOTHING if _is_installed(wanted, found) else SETUP

@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Guest Additions: reading a version, and what is known to be wrong with one.
 
-Pure. The forms of a version are those of `VBoxService --version`, of /sys/module/vboxguest/version and of the guest
+Pure. The forms of a version are those of ``VBoxService --version``, of /sys/module/vboxguest/version and of the guest
 property /VirtualBox/GuestAdd/Version.
 """
 
@@ -11,6 +11,8 @@ from __future__ import annotations
 
 import re
 from typing import Iterable, NamedTuple
+
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
 ORACLE = "oracle"
 DISTRIBUTION = "distribution"
@@ -33,7 +35,7 @@ _BROKEN = (
 
 
 class Version(NamedTuple):
-    """A version of the Guest Additions, such as `7.2.22_Debianr175245`."""
+    """A version of the Guest Additions, such as ``7.2.22_Debianr175245``."""
 
     full: str
     numbers: tuple[int, ...]
@@ -42,7 +44,7 @@ class Version(NamedTuple):
 
     @property
     def text(self) -> str:
-        """The bare number, such as `7.2.22`."""
+        """The bare number, such as ``7.2.22``."""
         return ".".join(map(str, self.numbers))
 
     @property
@@ -52,7 +54,7 @@ class Version(NamedTuple):
 
     @property
     def origin(self) -> str:
-        """`oracle` for Oracle's own build, `distribution` where a distribution put its name behind the number."""
+        """``oracle`` for Oracle's own build, ``distribution`` where a distribution put its name behind the number."""
         named = [suffix for suffix in self.suffixes if not _PRERELEASE.fullmatch(suffix)]
         return DISTRIBUTION if named else ORACLE
 
@@ -106,16 +108,16 @@ class Range(NamedTuple):
 
 
 def parse_range(text: str) -> Range:
-    """A version, such as `6.1.0`, or a range of them, such as `6.1.0-6.1.8`.
+    """A version, such as ``6.1.0``, or a range of them, such as ``6.1.0-6.1.8``.
 
-    ValueError: it is neither.
+    Failure: it is neither.
     """
     found = re.fullmatch(r"\s*(\d+\.\d+\.\d+)\s*(?:-\s*(\d+\.\d+\.\d+)\s*)?", text)
     if not found:
-        raise ValueError(f"bad_versions: '{text}' is no version or range of versions. Write 6.1.0 or 6.1.0-6.1.8.")
+        raise Failure(f"bad_versions: '{text}' is no version or range of versions. Write 6.1.0 or 6.1.0-6.1.8.")
     first, last = (tuple(map(int, part.split("."))) for part in (found[1], found[2] or found[1]))
     if first > last:
-        raise ValueError(f"bad_versions: '{text}' ends before it begins. Write the lower version first.")
+        raise Failure(f"bad_versions: '{text}' ends before it begins. Write the lower version first.")
     return Range(first, last)
 
 
@@ -129,18 +131,18 @@ class Limits(NamedTuple):
 def required(text: str, option: str) -> Version:
     """The version that a text is.
 
-    ValueError: it is none; named as that option.
+    Failure: it is none; named as that option.
     """
     version = parse(text)
     if version is None or version.full != text:
-        raise ValueError(f"{option} '{text}' is no version. Write it as 4.2.0.")
+        raise Failure(f"{option} '{text}' is no version. Write it as 4.2.0.")
     return version
 
 
 def limits(minimum: str, bad: Iterable[str] = ()) -> Limits:
     """What a user's options refuse.
 
-    ValueError: one of them is no version.
+    Failure: one of them is no version.
     """
     return Limits(required(minimum, "minimum_version"), tuple(map(parse_range, bad)))
 
@@ -149,7 +151,7 @@ def problem(version: Version | None, origin: str | None, refused: Limits) -> str
     """What is wrong with these Guest Additions and what to do, or None.
 
     The driver of the Linux kernel itself calls itself 6.0.0 for ever, and no version of it is known to be bad: with
-    origin `mainline` the version is not judged.
+    origin ``mainline`` the version is not judged.
     """
     if origin is None:
         return "No Guest Additions were found. Install them, or a kernel that has the drivers vboxguest and vboxsf."

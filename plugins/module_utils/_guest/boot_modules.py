@@ -5,14 +5,16 @@
 
 from __future__ import annotations
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+
 MODULES_LOAD = "/etc/modules-load.d/zeroinstall.virtualbox.conf"
-MODULES_LOAD_TEXT = "# VirtualBox shared folders. Written by the Ansible collection zeroinstall.virtualbox.\nvboxsf\n"
+MODULES_LOAD_TEXT = f"# VirtualBox shared folders. Written by the Ansible collection {_names.MARK}.\nvboxsf\n"
 
 
 def modules(text: str, whole_lines: bool) -> list[str]:
     """The modules that a file of modules-load.d(5), or /etc/modules, has loaded at boot.
 
-    systemd takes a whole line for a name; with `whole_lines` false, options may follow it, as other inits have it.
+    systemd takes a whole line for a name; with ``whole_lines`` false, options may follow it, as other inits have it.
     """
     lines = [line.strip() for line in text.split("\n")]
     names = [line for line in lines if line and line[0] not in "#;"]

@@ -35,9 +35,9 @@ def effective(
 ) -> tuple[str, ...]:
     """The options of a live mount that matter here, in one form that can be compared and shown.
 
-    Oracle's driver shows its own options, always with `uid=`. That of the Linux kernel shows none of them: there
-    `made_with`, the fstab entry that the mount was most likely made with, speaks for the modes, and `owner`, user and
-    group of the mounted folder, for the owner.
+    Oracle's driver shows its own options, always with ``uid=``. That of the Linux kernel shows none of them: there
+    ``made_with``, the fstab entry that the mount was most likely made with, speaks for the modes, and ``owner``,
+    user and group of the mounted folder, for the owner.
     """
     shown = live.details
     if "uid" not in _values(shown):

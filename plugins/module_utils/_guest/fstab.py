@@ -3,7 +3,7 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """fstab text and live mounts of a guest: what is there, what is wanted, and how they differ. Pure.
 
-Formats: fstab(5), and proc_pid_mountinfo(5) for `/proc/self/mountinfo`.
+Formats: fstab(5), and proc_pid_mountinfo(5) for ``/proc/self/mountinfo``.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Line(NamedTuple):
 
 
 def escape(text: str) -> str:
-    r"""A field for fstab: space, tab, newline and backslash as `\040`, `\011`, `\012` and `\134`."""
+    r"""A field for fstab: space, tab, newline and backslash as ``\040``, ``\011``, ``\012`` and ``\134``."""
     return _SPECIAL.sub(lambda found: f"\\{ord(found.group()):03o}", text)
 
 
@@ -61,11 +61,12 @@ def escape(text: str) -> str:
 def entry(mount: wanted_mounts.Mount, systemd: bool) -> Entry:
     """The fstab entry for a mount.
 
-    No boot waits for it or fails by it. systemd mounts it at the first access (`automount_text`). Elsewhere the boot
-    scripts mount it with the local file systems, after they have loaded the driver, and go on where that fails. Not
-    with those of the network (`_netdev`): Debian mounts those when ifupdown brings up an interface, OpenRC only if
-    netmount is in a runlevel. `nofail` would be the usual way, and mount.vboxsf of Oracle's Guest Additions refuses it.
-    Without it, the boot would fail by what `x-systemd.automount` makes, so that is not an option either.
+    No boot waits for it or fails by it. systemd mounts it at the first access (``automount_text``). Elsewhere the
+    boot scripts mount it with the local file systems, after they have loaded the driver, and go on where that fails.
+    Not with those of the network (``_netdev``): Debian mounts those when ifupdown brings up an interface, OpenRC
+    only if netmount is in a runlevel. ``nofail`` would be the usual way, and mount.vboxsf of Oracle's Guest
+    Additions refuses it. Without it, the boot would fail by what ``x-systemd.automount`` makes, so that is not an
+    option either.
     """
     late = ("noauto",) if systemd else ()
     return Entry(mount.share, mount.path, TYPE, wanted_mounts.mount_options(mount) + late + (wanted_mounts.MARK,))
@@ -103,7 +104,7 @@ def parse_fstab(text: str) -> list[Line]:
 
 _BLOCK_WORDS = (("begin", ("end",)), ("start", ("end", "stop")), ("open", ("close",)), (">>>", ("<<<",)))
 _IN_CAPITALS = re.compile(
-    "(?<![A-Za-z0-9])(?:%s)(?![A-Za-z0-9])" % "|".join(opening.upper() for opening, _closings in _BLOCK_WORDS)
+    "(?<![A-Za-z0-9])(?:{})(?![A-Za-z0-9])".format("|".join(opening.upper() for opening, _closings in _BLOCK_WORDS))
 )
 
 
@@ -117,15 +118,17 @@ def _marks(line: Line) -> tuple[list[str], list[str], bool]:
     for opening, closings in _BLOCK_WORDS:
         for word, found in [(opening, opens), *((closing, closes) for closing in closings)]:
             name, count = re.subn(f"(?<![A-Za-z0-9]){word}(?![A-Za-z0-9])", opening + " …", text, flags=re.IGNORECASE)
-            found += [name.lower()] * (count == 1)
+            if count == 1:
+                found.append(name.lower())
     return ([], [], False) if opens and closes else (opens, closes, bool(_IN_CAPITALS.search(text)))
 
 
 def blocks(lines: Sequence[Line]) -> list[tuple[int, int]]:
     """The blocks of others, as Vagrant and Ansible mark theirs: positions of the first line and behind the last one.
 
-    Their owners replace or remove them with all that is in them. One that is never closed goes on beyond the file, and
-    begins at an end of its name before it, if there is one: as far as `sed '/BEGIN/,/END/d'` and `blockinfile` reach.
+    Their owners replace or remove them with all that is in them. One that is never closed goes on beyond the file,
+    and begins at an end of its name before it, if there is one: as far as ``sed '/BEGIN/,/END/d'`` and
+    ``blockinfile`` reach.
     """
     found: list[tuple[int, int]] = []
     opened: dict[str, tuple[int, bool]] = {}
@@ -172,7 +175,7 @@ def _unwanted(
 
 
 class FstabChange(NamedTuple):
-    """New text of fstab. `changes`: path to `added`, `changed`, `removed`; `ours`: a line of ours is left."""
+    """New text of fstab. ``changes``: path to ``added``, ``changed``, ``removed``; ``ours``: a line of ours is left."""
 
     text: str
     changed: bool

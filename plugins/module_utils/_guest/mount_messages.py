@@ -39,7 +39,7 @@ _BAD_OPTION = re.compile(r"Unknown parameter|Bad value for|bad option|Invalid ar
 
 
 def mount_failure(mount: wanted_mounts.Mount, output: str, virtualbox: bool) -> str:
-    """What a failed `mount` means for its user: what is wrong and what to do."""
+    """What a failed ``mount`` means for its user: what is wrong and what to do."""
     said = " ".join(output.split())
     start = f"share {mount.share} cannot be mounted at {mount.path}: "
     if _NO_DRIVER.search(said):

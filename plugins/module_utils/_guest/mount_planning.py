@@ -1,13 +1,15 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Making a guest's mounts as they are wanted: `survey` looks and decides, a `Run` acts, and undoes what half worked."""
+"""Making a guest's mounts as they are wanted: ``survey`` looks and decides, a ``Run`` acts, and undoes what half
+worked."""
 
 from __future__ import annotations
 
 import os
 from typing import Any, NamedTuple, Sequence
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts, replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
@@ -51,7 +53,7 @@ class FileChange(NamedTuple):
 class Unmounting(NamedTuple):
     """What has to go from a path: its vboxsf mounts with their options, the visible one first.
 
-    `silent`: the visible one does not answer. `stop`: systemd is to wait for no more accesses.
+    ``silent``: the visible one does not answer. ``stop``: systemd is to wait for no more accesses.
     """
 
     layers: list[tuple[live_mounts.Live, tuple[str, ...]]]
@@ -62,7 +64,7 @@ class Unmounting(NamedTuple):
 class Plan(NamedTuple):
     """What a run does, and what it reports.
 
-    `systemd`: it mounts, at the first access. `reports`: path to share, state, changes and reasons.
+    ``systemd``: it mounts, at the first access. ``reports``: path to share, state, changes and reasons.
     """
 
     systemd: bool
@@ -106,7 +108,7 @@ class Plan(NamedTuple):
 
 
 class _Survey:
-    """One look at a guest; `plan` says what has to be done for a request."""
+    """One look at a guest; ``plan`` says what has to be done for a request."""
 
     def __init__(self, guest: Guest, request: Request) -> None:
         self.guest = guest
@@ -277,7 +279,7 @@ class _Survey:
             if not missing and not layers and not above:
                 mount_points.check_empty(mount.path)
             self.make += [folder for folder in missing if folder not in self.make]
-            report["changes"] += ["folder created"] * bool(missing) + ["mounted"]
+            report["changes"] += ["folder created", "mounted"] if missing else ["mounted"]
             report["reasons"].append("it is not mounted")
         else:
             has = effective_options.effective(
@@ -285,12 +287,15 @@ class _Survey:
             )
             wish = effective_options.wanted_options(mount)
             error = silence(mount.path)
-            report["reasons"] += [f"share {ours[-1].source} is mounted"] * (ours[-1].source != mount.share)
-            report["reasons"] += ["its options are " + ",".join(has)] * (has != wish)
-            report["reasons"] += [f"it does not answer: {error}"] * bool(error)
-            report["reasons"] += [f"{len(ours)} shares are mounted over one another"] * (len(ours) > 1)
-            report["reasons"] += ["systemd does not wait for its first access"] * (not waits)
-            report["reasons"] += ["the share that it is mounted in is unmounted"] * above
+            reasons = [
+                (f"share {ours[-1].source} is mounted", ours[-1].source != mount.share),
+                ("its options are " + ",".join(has), has != wish),
+                (f"it does not answer: {error}", error),
+                (f"{len(ours)} shares are mounted over one another", len(ours) > 1),
+                ("systemd does not wait for its first access", not waits),
+                ("the share that it is mounted in is unmounted", above),
+            ]
+            report["reasons"] += [reason for reason, holds in reasons if holds]
             if not report["reasons"]:
                 return
             if foreign:
@@ -303,7 +308,8 @@ class _Survey:
             report["changes"] += ["unmounted", "mounted"]
             waits = waits and not stop
         self.to_mount.append(mount)
-        self.waiting_after += [systemd_units.unit(mount.path, "automount") + "\n"] * (not waits)
+        if not waits:
+            self.waiting_after.append(systemd_units.unit(mount.path, "automount") + "\n")
         self.live_after.append(
             effective_options.line_of(mount.share, mount.path, effective_options.wanted_options(mount))
         )
@@ -371,10 +377,10 @@ class _Survey:
         self.unmount[path] = Unmounting(found, silent, stop)
 
     def _store_list(self) -> list[str]:
-        before = replacing.read(store_list.STORE_LIST)
+        before = replacing.read(_names.STORE_LIST)
         after, stores = store_list.change_store_list(before or "", self.request.wanted, self._stale_stores())
         if after != (before or ""):
-            self._file(store_list.STORE_LIST, after or None)
+            self._file(_names.STORE_LIST, after or None)
         return stores + [path for path in self.record.stores if path not in stores and path not in self._stale_stores()]
 
     def _stale_stores(self) -> list[str]:

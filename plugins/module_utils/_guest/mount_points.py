@@ -49,7 +49,7 @@ def check_empty(path: str) -> None:
     except OSError as error:
         raise Failure(f"path {path} cannot be listed: {error.strerror}.") from error
     if names:
-        some = ", ".join(map(repr, names[:SHOWN_ENTRIES])) + ", …" * bool(names[SHOWN_ENTRIES:])
+        some = ", ".join([*map(repr, names[:SHOWN_ENTRIES]), *(["…"] if names[SHOWN_ENTRIES:] else [])])
         raise Failure(
             f"path {path} is not empty: a mount would hide its {len(names)} entries ({some}). Move them away, or "
             "choose another path. If they are Zero Install packages of the guest's own, they can stay with "

@@ -29,7 +29,7 @@ NAMES = ("Ünïcode ☃", "A\u030a", "with space", "-dash", "quote'")
 class Finding(NamedTuple):
     """What was tried: where, a code of the documented set, whether it was kept, and if not, what is wrong.
 
-    `required`: a mount that does not keep it is not fit for packages.
+    ``required``: a mount that does not keep it is not fit for packages.
     """
 
     path: str
@@ -45,7 +45,7 @@ class Broken(Exception):
 
 def _links(folder: str) -> None:
     for number, target in enumerate(TARGETS):
-        path = os.path.join(folder, "link%d" % number)
+        path = os.path.join(folder, f"link{number}")
         try:
             os.symlink(target, path)
             found = os.readlink(path)
@@ -53,8 +53,7 @@ def _links(folder: str) -> None:
             raise Broken(_why_no_link(error)) from error
         if found != target or not stat.S_ISLNK(os.lstat(path).st_mode):
             raise Broken(
-                "A symbolic link to '%s' became one to '%s'. Install Guest Additions of the host's version."
-                % (target, found)
+                f"A symbolic link to '{target}' became one to '{found}'. Install Guest Additions of the host's version."
             )
 
 
@@ -66,7 +65,7 @@ def _why_no_link(error: OSError) -> str:
         )
     if error.errno == errno.EPROTO:
         return "Symbolic links fail with 'Protocol error', as with Guest Additions 5.0.0 to 5.0.4. Install later ones."
-    return "Symbolic links fail: %s." % error.strerror
+    return f"Symbolic links fail: {error.strerror}."
 
 
 def _executable(folder: str) -> None:
@@ -78,8 +77,8 @@ def _executable(folder: str) -> None:
         found = os.stat(path).st_mode
         if bool(found & 0o111) != bool(mode & 0o111):
             raise Broken(
-                "A file set to mode %04o has mode %04o, and whether it is executable is part of a digest."
-                " Mount without fmode and dmode, and with masks that keep the x bit." % (mode, stat.S_IMODE(found))
+                f"A file set to mode {mode:04o} has mode {stat.S_IMODE(found):04o}, and whether it is executable is"
+                " part of a digest. Mount without fmode and dmode, and with masks that keep the x bit."
             )
     os.chmod(path, 0o600)
 
@@ -87,15 +86,15 @@ def _executable(folder: str) -> None:
 def _times(folder: str) -> None:
     lost = _lost_time(folder, TIMES)
     if lost:
-        raise Broken("%s. Keep the store on a file system with times of a second or finer." % lost)
+        raise Broken(f"{lost}. Keep the store on a file system with times of a second or finer.")
 
 
 def _early_times(folder: str) -> None:
     lost = _lost_time(folder, EARLY_TIMES)
     if lost:
         raise Broken(
-            "%s. Shared folders are known not to keep a time in the first second of 1970, nor fractions before it."
-            " Zero Install refuses a package that has one as corrupted where it unpacks it on this mount." % lost
+            f"{lost}. Shared folders are known not to keep a time in the first second of 1970, nor fractions before it."
+            " Zero Install refuses a package that has one as corrupted where it unpacks it on this mount."
         )
 
 
@@ -108,13 +107,14 @@ def _lost_time(folder: str, times: tuple[int, ...]) -> str | None:
         os.utime(path, ns=(time, time))
         found = os.stat(path).st_mtime_ns
         if manifests.seconds(found) != manifests.seconds(time):
-            return "The time %s s became %s s" % (_in_seconds(time), _in_seconds(found))
+            return f"The time {_in_seconds(time)} s became {_in_seconds(found)} s"
     return None
 
 
 def _in_seconds(nanoseconds: int) -> str:
     whole, rest = divmod(abs(nanoseconds), 10**9)
-    return "%s%d.%09d" % ("-" * (nanoseconds < 0), whole, rest)
+    sign = "-" if nanoseconds < 0 else ""
+    return f"{sign}{whole}.{rest:09d}"
 
 
 def _rename(folder: str) -> None:
@@ -137,7 +137,7 @@ def _names(folder: str) -> None:
     found = set(os.listdir(inner))
     if found != set(NAMES):
         lost = sorted(set(NAMES) - found)
-        raise Broken("Names do not stay as they are: %s. Mount with iocharset=utf8 (nls=utf8)." % ", ".join(lost))
+        raise Broken("Names do not stay as they are: {}. Mount with iocharset=utf8 (nls=utf8).".format(", ".join(lost)))
 
 
 CHECKS: dict[str, Callable[[str], None]] = {
@@ -178,5 +178,5 @@ def _try(function: Callable[[str], None], folder: str) -> str | None:
     except Broken as broken:
         return str(broken)
     except OSError as error:
-        return "%s failed: %s." % (os.path.relpath(error.filename or folder, folder), error.strerror)
+        return f"{os.path.relpath(error.filename or folder, folder)} failed: {error.strerror}."
     return None

@@ -32,7 +32,7 @@ _PATIENCE = 120.0
 class Run:
     """Carries out a plan, step by step, and undoes the steps that were done when one fails.
 
-    `commands` gets the programs that were run.
+    ``commands`` gets the programs that were run.
     """
 
     def __init__(self, guest: Guest, plan: mount_planning.Plan, commands: list[list[str]]) -> None:

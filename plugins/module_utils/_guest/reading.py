@@ -26,15 +26,13 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest impo
     effective_options,
     fstab,
     mount_messages,
-    wanted_mounts,
 )
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
 HELPER = "0store-secure-add-helper"
-MARK = "zeroinstall.virtualbox"
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _VIRTUALBOX_DEVICE = ("0x80ee", "0xcafe")
-_IMPLEMENTATION_DIRS = "/etc/xdg/0install.net/injector/implementation-dirs"
 # Fedora gave its package up, and Arch, Alpine and openSUSE have none in their own repositories.
 _PACKAGE = "0install-core"
 _FAMILIES_WITH_PACKAGE = {"debian", "ubuntu"}
@@ -45,7 +43,7 @@ _ASSIGNED = re.compile("[A-Z0-9_]+")
 
 
 class Guest:
-    """The guest as its files show it. `root`: where its root folder is, for a guest that is looked at from outside."""
+    """The guest as its files show it. ``root``: its root folder, for a guest that is looked at from outside."""
 
     def __init__(self, root: str = "/") -> None:
         self.root = root.rstrip("/")
@@ -80,7 +78,7 @@ class Guest:
     # --- VirtualBox and its drivers
 
     def virtualbox(self) -> dict[str, Any]:
-        """`guest`: whether this is a VirtualBox guest; `product`: the machine's name for itself."""
+        """``guest``: whether this is a VirtualBox guest; ``product``: the machine's name for itself."""
         product = self.word("/sys/class/dmi/id/product_name")
         devices = (
             tuple(self.word(f"/sys/bus/pci/devices/{device}/{part}") for part in ("vendor", "device"))
@@ -112,7 +110,8 @@ class Guest:
         return next((folder for folder in folders if release and self.is_there(folder)), None)
 
     def module_file(self, module: str) -> str | None:
-        """A kernel module's file, relative to the running kernel's folder, or None: from `modules.dep`, `.builtin`."""
+        """A kernel module's file, relative to the running kernel's folder, or None: from ``modules.dep``,
+        ``.builtin``."""
         folder = self.modules_folder()
         for index in ("modules.dep", "modules.builtin"):
             file = indexed(self.text(f"{folder}/{index}") or "", module) if folder else None
@@ -135,7 +134,7 @@ class Guest:
         ]
 
     def driver(self) -> dict[str, Any]:
-        """`loaded`, `loadable` and `at_boot` of vboxsf."""
+        """``loaded``, ``loadable`` and ``at_boot`` of vboxsf."""
         loaded = self.driver_loaded()
         return {
             "loaded": loaded,
@@ -153,7 +152,7 @@ class Guest:
         )
 
     def installed_driver(self, programs: bool = True) -> additions_versions.Driver | None:
-        """The vboxguest that the running kernel would load now; without `programs`, its version is not read."""
+        """The vboxguest that the running kernel would load now; without ``programs``, its version is not read."""
         file = self.module_file("vboxguest")
         if file is None:
             return None
@@ -163,7 +162,7 @@ class Guest:
         return _driver(additions_versions.parse(answer(*command) or "") if programs else None)
 
     def origin(self) -> str | None:
-        """Whose vboxguest this is: `oracle`, `distribution`, `mainline`, or None where there is none."""
+        """Whose vboxguest this is: ``oracle``, ``distribution``, ``mainline``, or None where there is none."""
         driver = self.loaded_driver() or self.installed_driver(programs=False)
         return driver.origin if driver else None
 
@@ -263,8 +262,8 @@ class Guest:
     # --- Zero Install
 
     def implementation_dirs(self) -> list[str]:
-        """The lines that Zero Install reads in the system's `implementation-dirs`."""
-        lines = (self.text(_IMPLEMENTATION_DIRS) or "").split("\n")
+        """The lines that Zero Install reads in the system's ``implementation-dirs``."""
+        lines = (self.text(_names.STORE_LIST) or "").split("\n")
         return [line for line in lines if line and not line.startswith("#")]
 
     def stores(self) -> list[dict[str, Any]]:
@@ -277,7 +276,7 @@ class Guest:
         return [dict(self.store(path), kind=kind) for kind, path in places]
 
     def store(self, path: str) -> dict[str, Any]:
-        """One store: `path`, `exists`, `owner`, `mode`, `empty`, and `error` where it cannot be read."""
+        """One store: ``path``, ``exists``, ``owner``, ``mode``, ``empty``, and ``error`` where it cannot be read."""
         found: dict[str, Any] = {
             "path": path,
             "exists": False,
@@ -309,18 +308,18 @@ class Guest:
     def sharing(self, sudoers: str, ask: bool = True) -> dict[str, Any]:
         """Whether the users of this guest share one store, as Zero Install's documentation describes it.
 
-        `ask`: whether to ask sudo for what the helper does.
+        ``ask``: whether to ask sudo for what the helper does.
         """
-        user = _user("zeroinst")
-        store = self.store(wanted_mounts.SYSTEM_STORE)
+        user = _user(_names.STORE_OWNER)
+        store = self.store(_names.SYSTEM_STORE)
         helper = self.program(HELPER)
         found = {
             "sudo": self.program("visudo") is not None,
             "user": user is not None,
             "helper": helper,
-            "ours": any(MARK in (self.text(path) or "") for path in (helper, sudoers) if path),
+            "ours": any(_names.MARK in (self.text(path) or "") for path in (helper, sudoers) if path),
             "sudoers": self.is_there(sudoers),
-            "store": user is not None and store["owner"] == "zeroinst" and store["mode"] == "0755",
+            "store": user is not None and store["owner"] == _names.STORE_OWNER and store["mode"] == "0755",
         }
         called = _CALLED.search(self.text(helper) or "") if helper else None
         found["problem"] = None
@@ -331,11 +330,11 @@ class Guest:
         return found
 
     def paths(self, paths: Iterable[str]) -> dict[str, dict[str, Any] | None]:
-        """What is at each of these paths, as `_paths.look` tells it."""
+        """What is at each of these paths, as ``inspecting.look`` tells it."""
         return {path: inspecting.look(self.at(path)) for path in paths}
 
     def zero_install(self) -> dict[str, str | None]:
-        """Paths of `0install` and `0store`, and the name of the distribution's `package` of them."""
+        """Paths of ``0install`` and ``0store``, and the name of the distribution's ``package`` of them."""
         found = {name: self.program(name) for name in ("0install", "0store")}
         families = {self.release.get("ID"), *self.release.get("ID_LIKE", "").split()}
         return {**found, "package": _PACKAGE if families & _FAMILIES_WITH_PACKAGE else None}
@@ -349,7 +348,7 @@ class Guest:
         return None
 
     def init(self) -> str:
-        """The init system: `systemd`, `openrc`, `sysvinit` or `other`."""
+        """The init system: ``systemd``, ``openrc``, ``sysvinit`` or ``other``."""
         if os.path.isdir(self.at("/run/systemd/system")):
             return "systemd"
         if os.path.isdir(self.at("/run/openrc")):
@@ -361,7 +360,7 @@ class Guest:
     def everything(
         self, refused: additions_versions.Limits, fstab_path: str, sudoers: str, tools: bool, paths: Iterable[str] = ()
     ) -> dict[str, Any]:
-        """All of it. A part that cannot be read is None, and `errors` says why; the others stay."""
+        """All of it. A part that cannot be read is None, and ``errors`` says why; the others stay."""
         parts: dict[str, Callable[[], Any]] = {
             "virtualbox": self.virtualbox,
             "additions": lambda: self.additions(refused, tools),
@@ -388,6 +387,17 @@ class Guest:
         return found
 
 
+def run(asked: Asked) -> dict[str, Any]:
+    """Read the guest. Failure: an option is no version."""
+    options = asked.params
+    refused = additions_versions.limits(options["minimum_version"], options["bad_versions"])
+    guest = Guest().everything(refused, options["fstab"], options["sudoers"], options["tools"], options["paths"])
+    restart = (guest["additions"] or {}).get("restart")
+    if restart:
+        asked.warn(restart)
+    return {"changed": False, "guest": guest}
+
+
 def silence(path: str) -> str | None:
     """Why a mounted folder does not answer, or None where it does. No right to list it is an answer."""
     try:
@@ -402,7 +412,7 @@ def silence(path: str) -> str | None:
 
 
 def indexed(text: str, module: str) -> str | None:
-    """The file of a module in a text of the form of `modules.dep` or `modules.builtin`."""
+    """The file of a module in a text of the form of ``modules.dep`` or ``modules.builtin``."""
     for found in re.finditer(re.escape(module) + r"\.ko[^:\s]*", text):
         start = text.rfind("\n", 0, found.start()) + 1
         before = text[start : found.start()]

@@ -7,19 +7,18 @@ from __future__ import annotations
 
 from typing import Sequence
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import wanted_mounts
-
-STORE_LIST = "/etc/xdg/0install.net/injector/implementation-dirs"
 
 
 def change_store_list(
     text: str, wanted: Sequence[wanted_mounts.Mount], remembered_lines: Sequence[str]
 ) -> tuple[str, list[str]]:
-    """New text of Zero Install's `implementation-dirs`, and which of its lines are ours after it.
+    """New text of Zero Install's ``implementation-dirs``, and which of its lines are ours after it.
 
-    A store where Zero Install looks anyway needs no line. `remembered_lines`: those that were ours before.
+    A store where Zero Install looks anyway needs no line. ``remembered_lines``: those that were ours before.
     """
-    needed = [mount.path for mount in wanted if mount.store and mount.path != wanted_mounts.SYSTEM_STORE]
+    needed = [mount.path for mount in wanted if mount.store and mount.path != _names.SYSTEM_STORE]
     kept = [line for line in text.split("\n") if line in needed or line not in remembered_lines]
     new = "\n".join(kept)
     missing = [path for path in needed if path not in kept]

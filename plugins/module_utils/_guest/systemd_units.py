@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import string
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+
 UNITS = "/etc/systemd/system"
 RUNTIME_UNITS = "/run/systemd/system"
 _PLAIN = frozenset((string.ascii_letters + string.digits + ":_.").encode())
-_WRITTEN = "# Written by the Ansible collection zeroinstall.virtualbox.\n"
+_WRITTEN = f"# Written by the Ansible collection {_names.MARK}.\n"
 
 
 def unit(path: str, kind: str) -> str:
-    """The name of systemd's unit for a path, as `systemd-escape --path --suffix=KIND` gives it."""
+    """The name of systemd's unit for a path, as ``systemd-escape --path --suffix=KIND`` gives it."""
     raw = path.strip("/").encode("utf-8", "surrogateescape")
     name = "".join(
         "-" if byte == 0x2F else chr(byte) if byte in _PLAIN and (byte != 0x2E or index) else f"\\x{byte:02x}"

@@ -5,15 +5,13 @@
 
 from __future__ import annotations
 
-import posixpath
 import re
 from typing import NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
-MARK = "comment=zeroinstall.virtualbox"
-SYSTEM_STORE = "/var/cache" + _names.STORE
+MARK = "comment=" + _names.MARK
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
 _NUMBER = re.compile(r"[+-]?\d+", re.ASCII)
 _COUNT = re.compile(r"0|[1-9]\d{0,9}", re.ASCII)  # the kernel takes 010 for 8, mount.vboxsf for 10
@@ -61,47 +59,47 @@ _OF_THE_OWNER = 0o700
 
 
 class Mount(NamedTuple):
-    """A mount as it is wanted: a share's name, an absolute path, further options of vboxsf, whether it is a store."""
+    """A mount as it is wanted: a share's name, an absolute path, further options of vboxsf, whether it is a store.
+
+    ``where`` is its place in the user's list, with a dot, as messages name it.
+    """
 
     share: str
     path: str
     writable: bool = False
     options: tuple[str, ...] = ()
     store: bool = False
+    where: str = ""
 
 
 class Gone(NamedTuple):
-    """A mount that is not wanted: its path, and its share's name where the user gave it."""
+    """A mount that is not wanted: its path, its share's name where the user gave it, and its place as in Mount."""
 
     path: str
     share: str | None = None
+    where: str = ""
 
 
-def check_path(path: str) -> None:
+def check_path(path: str, option: str = "path") -> None:
     """Failure unless a path can be a mount point. Whether it is there, and what is in it, is not looked at."""
-    if not path.startswith("/"):
-        raise Failure(f"path {path!r}: a mount point is an absolute path, beginning with '/'.")
+    problem = _names.folder_problem(path)
     if _CONTROL.search(path):
-        raise Failure(f"path {path!r}: a mount point has no newlines and no other control characters.")
-    if path == "/" or path.startswith("//"):
-        raise Failure(f"path {path!r}: a share cannot be mounted there. Choose a folder of its own.")
-    if posixpath.normpath(path) != path:
-        raise Failure(
-            f"path {path!r}: write it without '..', '.', double or closing '/': {posixpath.normpath(path)!r}."
-        )
+        problem = "has newlines or other control characters in it: choose another"
+    if problem:
+        raise Failure(f"{option} {path!r} {problem}.")
 
 
 def _takes(pattern: re.Pattern[str], value: str) -> bool:
     return pattern.fullmatch(value) is not None and not (pattern is _COUNT and int(value) > _MOST)
 
 
-def check_options(options: Sequence[str], mainline: bool = False, store: bool = True) -> None:
-    """Failure unless both drivers take these options and the x bit survives; `mainline`: only that driver counts.
+def check_options(mount: Mount, mainline: bool = False) -> None:
+    """Failure unless both drivers take its options and the x bit survives; ``mainline``: only that driver counts.
 
-    What is no `store` may be kept from everybody but its owner.
+    What is no store may be kept from everybody but its owner.
     """
     seen = set()
-    for option in options:
+    for option in mount.options:
         name, equals, value = option.partition("=")
         known = dict(_BOTH_DRIVERS, **_ORACLE_ONLY)
         reason = _REFUSED.get(name)
@@ -117,7 +115,7 @@ def check_options(options: Sequence[str], mainline: bool = False, store: bool = 
                 ", ".join(sorted(_FLAGS) + sorted(key + "=" for key in known))
             )
         elif name in ("fmask", "dmask", "umask") and int(value, 8) & _READ_AND_EXECUTE & (
-            0o777 if store else _OF_THE_OWNER
+            0o777 if mount.store else _OF_THE_OWNER
         ):
             reason = "it takes away the right to read or to execute. Use a mask that only takes away writing, as 022"
         elif mainline and name in _ORACLE_ONLY:
@@ -127,19 +125,19 @@ def check_options(options: Sequence[str], mainline: bool = False, store: bool = 
             reason = "it is there twice, or contradicts another one"
         seen.add(bare)
         if reason:
-            raise Failure(f"option {option!r} of a vboxsf mount is refused: {reason}.")
+            raise Failure(f"{mount.where}options: {option!r} is refused: {reason}.")
 
 
 def check(wanted: Sequence[Mount], gone: Sequence[Gone], mainline: bool = False) -> None:
     """Failure on the first thing that is wrong with what the user asks for."""
     paths: list[str] = []
     for mount in wanted:
-        _names.check_share_name(mount.share)
-        check_path(mount.path)
-        check_options(mount.options, mainline, mount.store)
+        _names.check_share_name(mount.share, mount.where + "share")
+        check_path(mount.path, mount.where + "path")
+        check_options(mount, mainline)
         paths.append(mount.path)
     for absent in gone:
-        check_path(absent.path)
+        check_path(absent.path, absent.where + "path")
         paths.append(absent.path)
     for path in paths:
         if paths.count(path) > 1:

@@ -73,7 +73,7 @@ class Archive:
     def members(self) -> Iterator[Member]:
         """The entries. What is in a file is to be had by ``pieces`` before the next one.
 
-        `Refused`: the archive has something that no implementation needs, or is damaged.
+        ``Refused``: the archive has something that no implementation needs, or is damaged.
         """
         while True:
             header = self._header()
@@ -121,7 +121,7 @@ class Archive:
 
     def _extended(self, size: int) -> bytes:
         if size > LONGEST_HEADER:
-            raise Refused("The archive has an extended header of more than %d bytes." % LONGEST_HEADER)
+            raise Refused(f"The archive has an extended header of more than {LONGEST_HEADER} bytes.")
         return self._read(size + -size % BLOCK)[:size]
 
 
@@ -147,7 +147,7 @@ def _extensions(text: bytes) -> dict[bytes, bytes]:
             raise Refused("The archive has an extended header that is damaged.")
         name, equals, value = text[match.end() : end - 1].partition(b"=")
         if not equals or name not in _EXTENSIONS or name in found:
-            raise Refused("The archive has an extended header with %s." % readable(name or b"nothing"))
+            raise Refused("The archive has an extended header with {}.".format(readable(name or b"nothing")))
         found[name] = value
         at = end
     return found
@@ -160,8 +160,9 @@ def _member(header: bytes, extensions: dict[bytes, bytes]) -> Member:
     kind = _KINDS.get(flag)
     if kind is None:
         raise Refused(
-            "%s is %s: only files, directories and symbolic links are taken."
-            % (readable(path) or "An entry", _OTHER_KINDS.get(flag, "of a kind that no implementation has"))
+            "{} is {}: only files, directories and symbolic links are taken.".format(
+                readable(path) or "An entry", _OTHER_KINDS.get(flag, "of a kind that no implementation has")
+            )
         )
     if kind == b"d" and path.endswith(b"/"):
         path = path[:-1]
@@ -174,7 +175,7 @@ def _member(header: bytes, extensions: dict[bytes, bytes]) -> Member:
         extensions.get(b"linkpath", _text(header, 157, 100)) if kind == b"l" else b"",
     )
     if kind != b"f" and member.size:
-        raise Refused("%s has contents, and is no file." % member.shown)
+        raise Refused(f"{member.shown} has contents, and is no file.")
     if kind == b"l":
         _check_target(member)
     return member
@@ -193,26 +194,26 @@ def _names(path: bytes) -> tuple[bytes, ...]:
     names = tuple(path.split(b"/"))
     if not {b"", b".", b".."}.isdisjoint(names):
         raise Refused(
-            "'%s' is no path of its own in the implementation: '..', '.', '//' and '/' are refused." % shown(path)
+            f"'{shown(path)}' is no path of its own in the implementation: '..', '.', '//' and '/' are refused."
         )
     if len(path) > LONGEST_PATH:
         raise Refused(
-            "%s has a path of more than %d bytes, which Zero Install could not read in every store."
-            % (shown(path), LONGEST_PATH)
+            f"{shown(path)} has a path of more than {LONGEST_PATH} bytes, which Zero Install could not read in"
+            " every store."
         )
     if b"\n" in path or b"\0" in path:
-        raise Refused("%s has a newline or a NUL in its name." % shown(path))
+        raise Refused(f"{shown(path)} has a newline or a NUL in its name.")
     try:
         path.decode()
     except UnicodeDecodeError:
-        raise Refused("%s has a name that is not UTF-8." % shown(path)) from None
+        raise Refused(f"{shown(path)} has a name that is not UTF-8.") from None
     if names == (MANIFEST,):
         raise Refused("The archive has a .manifest: the host makes its own.")
     return names
 
 
 def _check_target(member: Member) -> None:
-    """`Refused` unless a link leads to somewhere in the implementation, whatever other links there are.
+    """``Refused`` unless a link leads to somewhere in the implementation, whatever other links there are.
 
     A ``..`` after a name could lead out, if that name is a link itself; so it may only stand at the beginning.
     """
@@ -229,4 +230,4 @@ def _check_target(member: Member) -> None:
     elif b".." in names[ups:]:
         what = "with '..' after a name in its target"
     if what:
-        raise Refused("%s is a symbolic link %s: %s." % (member.shown, what, shown(target)))
+        raise Refused(f"{member.shown} is a symbolic link {what}: {shown(target)}.")

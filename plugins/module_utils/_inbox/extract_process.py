@@ -39,7 +39,7 @@ _SORTED_NAMES = 1 << 18
 
 def trouble(error: BaseException) -> str:
     """Why a request is refused whose handling failed in a way that nobody foresaw, without control characters."""
-    return "The host cannot handle it: %s: %s." % (type(error).__name__, ascii(str(error)[:300]))
+    return f"The host cannot handle it: {type(error).__name__}: {str(error)[:300]!a}."
 
 
 class Unpacking:
@@ -161,7 +161,7 @@ class Unpacking:
             os._exit(1)
 
     def _step(self) -> None:
-        """Before something is written: end if the pass was killed. `Refused`: there is no room for it."""
+        """Before something is written: end if the pass was killed. ``Refused``: there is no room for it."""
         self._alive()
         self._room.step()
 

@@ -45,16 +45,17 @@ class Limits(NamedTuple):
 def unpack(file: Any, root: int, limits: Limits, tick: Callable[[], None] = lambda: None) -> None:
     """Unpack an archive into an open, empty directory. ``tick`` is called before each entry and piece of a file.
 
-    `Refused`: it has something that no implementation may have, or too much of it. What was unpacked is there still.
+    ``Refused``: it has something that no implementation may have, or too much of it. What was unpacked is there
+    still.
     """
     archive = Archive(file)
     with contextlib.closing(_Folders(root)) as folders:
         for count, member in enumerate(archive.members(), 1):
             tick()
             if count > limits.max_entries:
-                raise Refused("It has more than %d files, directories and links." % limits.max_entries)
+                raise Refused(f"It has more than {limits.max_entries} files, directories and links.")
             if len(member.path) > limits.max_depth:
-                raise Refused("%s is more than %d directories deep." % (member.shown, limits.max_depth))
+                raise Refused(f"{member.shown} is more than {limits.max_depth} directories deep.")
             try:
                 _make(member, archive, folders, tick)
             except (OSError, OverflowError) as error:
@@ -65,10 +66,10 @@ def unpack(file: Any, root: int, limits: Limits, tick: Callable[[], None] = lamb
 def _why(member: Member, error: Exception) -> str:
     number = getattr(error, "errno", None)
     if number == errno.EEXIST:
-        return "%s is in the archive twice." % member.shown
+        return f"{member.shown} is in the archive twice."
     if number in _NO_ROOM:
         return "The host's disk has no room for it."
-    return "%s cannot be unpacked: %s." % (member.shown, getattr(error, "strerror", None) or error)
+    return "{} cannot be unpacked: {}.".format(member.shown, getattr(error, "strerror", None) or error)
 
 
 class _Folders:
@@ -150,7 +151,7 @@ def write(fd: int, text: bytes) -> None:
 def make_manifest(root: int, algorithm: Algorithm, tick: Callable[[], None] = lambda: None) -> str:
     """Write the manifest of an unpacked tree into it; the implementation's name. ``tick`` is called often.
 
-    `Problem`: as in ``_tree.lines``.
+    ``Problem``: as in ``_tree.lines``.
     """
     hash_ = algorithm.hash()
     untold = 0

@@ -52,7 +52,7 @@ class Room:
         return self.lack(2 * size + self._workers * STEP, self._workers * INODES)
 
     def step(self) -> None:
-        """`Refused` unless every process can write one step more."""
+        """``Refused`` unless every process can write one step more."""
         reason = self.lack(self._workers * STEP, self._workers * INODES)
         if reason:
             raise Refused(reason)

@@ -65,13 +65,13 @@ class Request(NamedTuple):
     def algorithm(self) -> manifests.Algorithm:
         """How to digest it.
 
-        `Refused`: it is not named by a digest that is taken.
+        ``Refused``: it is not named by a digest that is taken.
         """
         if not self.id:
             raise Refused("Its name is none of a request: 32 hexadecimal digits, the digest, and .tar.")
         algorithm = manifests.algorithm_of(self.digest)
         if algorithm is None:
-            raise Refused("'%s' is not the name of an implementation." % judging.shown(self.digest[:100]))
+            raise Refused(f"'{judging.shown(self.digest[:100])}' is not the name of an implementation.")
         if algorithm.name == "sha1":
             raise Refused("Digests of the algorithm sha1 are refused, as Zero Install does.")
         return algorithm
@@ -86,7 +86,7 @@ def open_boxes(path: str, warnings: list[str]) -> list[Box]:
         folder = os.open(path, trees.DIRECTORY)
     except OSError as error:
         raise Failure(
-            "The boxes' folder %s cannot be opened: %s. Correct boxes, or set the host up." % (path, error.strerror)
+            f"The boxes' folder {path} cannot be opened: {error.strerror}. Correct boxes, or set the host up."
         ) from error
     boxes = []
     try:
@@ -95,7 +95,7 @@ def open_boxes(path: str, warnings: list[str]) -> list[Box]:
                 boxes.append(Box(name, _open_box(name, folder)))
             except OSError as error:
                 warnings.append(
-                    "%s/%s is passed over, for it is no box: %s." % (path, judging.shown(name), error.strerror or error)
+                    f"{path}/{judging.shown(name)} is passed over, for it is no box: {error.strerror or error}."
                 )
     finally:
         os.close(folder)
@@ -107,7 +107,7 @@ def _open_box(name: str, folder: int) -> int:
     owner = os.fstat(fd).st_uid
     if owner != os.geteuid():
         os.close(fd)
-        raise OSError(0, "it belongs to user %d, not to user %d" % (owner, os.geteuid()))
+        raise OSError(0, f"it belongs to user {owner}, not to user {os.geteuid()}")
     return fd
 
 
@@ -144,7 +144,7 @@ def sweep(box: Box) -> Sweep:
 def open_request(request: Request, limits: extracting.Limits) -> int:
     """A file descriptor of the archive of a request.
 
-    `Refused`: it is not a file of the guest's, too large, or has holes. OSError: it is gone, or cannot be opened.
+    ``Refused``: it is not a file of the guest's, too large, or has holes. OSError: it is gone, or cannot be opened.
     """
     fd = os.open(request.name, _FILE, dir_fd=request.box.fd)
     try:
@@ -156,9 +156,7 @@ def open_request(request: Request, limits: extracting.Limits) -> int:
         if status.st_uid == os.geteuid() != 0:
             raise Refused("It belongs to the host's own user, so it is not from a guest.")
         if status.st_size > limits.max_size:
-            raise Refused(
-                "Its archive has %d bytes, more than the %d that are allowed." % (status.st_size, limits.max_size)
-            )
+            raise Refused(f"Its archive has {status.st_size} bytes, more than the {limits.max_size} that are allowed.")
         check_holes(fd, 0, status.st_size)
     except BaseException:
         os.close(fd)
@@ -167,10 +165,10 @@ def open_request(request: Request, limits: extracting.Limits) -> int:
 
 
 def check_holes(fd: int, start: int, end: int) -> None:
-    """`Refused` where a part of an open file has a hole, which costs its sender nothing, and the host real room.
+    """``Refused`` where a part of an open file has a hole, which costs its sender nothing, and the host real room.
 
-    It is not read for that. What a file system saves by compression is no hole, but for ZFS, which stores long runs of
-    zeros as holes.
+    It is not read for that. What a file system saves by compression is no hole, but for ZFS, which stores long runs
+    of zeros as holes.
     """
     if start >= end:
         return
@@ -190,7 +188,7 @@ def answer(request: Request, status: str, reason: str) -> None:
     if not request.id:
         return
     text = json.dumps({"status": status, "reason": reason}) + "\n"
-    temporary = ".%s%s" % (secrets.token_hex(16), ANSWER)
+    temporary = f".{secrets.token_hex(16)}{ANSWER}"
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
     with contextlib.suppress(OSError):
         fd = os.open(temporary, flags, 0o600, dir_fd=request.box.fd)

@@ -97,8 +97,8 @@ def staging_folder(store: str) -> str:
 def check(options: Options) -> None:
     """Failure unless the options are such as can be worked with. Nothing is looked at."""
     _names.check_store_path(options.store, "store")
-    if not options.boxes.startswith("/"):
-        raise Failure(f"'{options.boxes}' is not an absolute path. Correct boxes.")
+    if not _names.is_absolute(options.boxes):
+        raise Failure(f"boxes '{options.boxes}' is not absolute: write it from '/' on.")
     if options.workers < 0:
         raise Failure(f"workers is {options.workers}: it cannot be less than 0.")
     for name, value in options.limits._asdict().items():

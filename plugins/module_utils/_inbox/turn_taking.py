@@ -3,9 +3,9 @@
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
 """Whose request comes next: guests take turns, also from one pass to the next.
 
-A turn is one request. One that is large costs its sender so many more turns as it has pieces of the size `TURN`, and
-others come first meanwhile. Of those who owe as much, whoever was served last comes last. Nobody who waits alone is
-kept waiting, and nobody saves up turns.
+A turn is one request. One that is large costs its sender so many more turns as it has pieces of the size ``TURN``,
+and others come first meanwhile. Of those who owe as much, whoever was served last comes last. Nobody who waits alone
+is kept waiting, and nobody saves up turns.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ class Turns:
         return name
 
     def charge(self, name: str, size: int) -> Place:
-        """Have a box pay for a request of so many bytes; what `give_back` takes."""
+        """Have a box pay for a request of so many bytes; what ``give_back`` takes."""
         before = self._place(name)
         self._served += 1
         self._places[name] = Place(before.turn + min(cost(size), self._most), self._served)

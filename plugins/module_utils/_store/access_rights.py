@@ -47,14 +47,14 @@ class Access(NamedTuple):
         """What is wrong with the owner, the mode and the extended attributes of a file or directory."""
         mode = stat.S_IMODE(status.st_mode)
         if mode & stat.S_IWOTH:
-            return Finding("writable", "can be written by everybody (mode %04o)" % mode, "chmod -R o-w %s")
+            return Finding("writable", f"can be written by everybody (mode {mode:04o})", "chmod -R o-w %s")
         if mode & stat.S_IWGRP and (status.st_gid not in self.groups or ACL in attributes):
-            who = "users or groups in its ACL" if ACL in attributes else "group %d" % status.st_gid
+            who = "users or groups in its ACL" if ACL in attributes else f"group {status.st_gid}"
             # In a file with an ACL, it is the mask that loses the bit.
-            return Finding("writable", "can be written by %s (mode %04o)" % (who, mode), "chmod -R g-w %s")
+            return Finding("writable", f"can be written by {who} (mode {mode:04o})", "chmod -R g-w %s")
         if status.st_uid not in self.owners:
-            what = "belongs to user %d, who can change it" % status.st_uid
-            return Finding("owner", what, "chown -hR %d %%s" % self.owner)
+            what = f"belongs to user {status.st_uid}, who can change it"
+            return Finding("owner", what, f"chown -hR {self.owner} %s")
         if CAPABILITY in attributes:
             remedy = "find %s -type f -execdir setcap -q -r {} ';'"
             return Finding("capabilities", "gives capabilities to whoever runs it", remedy)

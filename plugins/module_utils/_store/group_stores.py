@@ -8,17 +8,19 @@ from __future__ import annotations
 import contextlib
 import os
 import stat
-from typing import NamedTuple, Sequence
+from typing import Any, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
 OURS = "zeroinstall.virtualbox"
 _OTHERS_WRITE = 0o022
 
 
 class Store(NamedTuple):
-    """The store of a group. `empty`: nothing is in it, nor beside it."""
+    """The store of a group. ``empty``: nothing is in it, nor beside it."""
 
     group: str
     path: str
@@ -26,7 +28,8 @@ class Store(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """`make`: folders to make, the outermost first, each with its mode. `remove`: those to remove, innermost first."""
+    """``make``: folders to make, the outermost first, each with its mode. ``remove``: those to remove, innermost
+    first."""
 
     stores: list[Store]
     make: list[tuple[str, int]]
@@ -124,3 +127,26 @@ def carry_out(plan: Plan) -> None:
     for folder in plan.remove:
         with contextlib.suppress(OSError):  # a guest has put something there meanwhile
             os.rmdir(folder)
+
+
+def run(asked: Asked) -> dict[str, Any]:
+    """Look, decide, and unless in check mode act. Failure: the path is wrong, or something is in the way."""
+    path = asked.params["path"]
+    problem = _names.folder_problem(path)
+    if problem:
+        raise Failure(f"path '{path}' {problem}.")
+    plan = survey(path, asked.params["names"], asked.params["exclusive"])
+    if not asked.check_mode:
+        carry_out(plan)
+    return {
+        "changed": bool(plan.make or plan.remove),
+        "path": path,
+        "stores": [store._asdict() for store in plan.stores],
+        "user_group": inspecting.group_name(os.getegid()),
+        "diff": {
+            "before": "".join(f"{folder}\n" for folder in sorted(plan.remove)),
+            "after": "".join(f"{folder}\n" for folder, _mode in plan.make),
+            "before_header": "folders",
+            "after_header": "folders",
+        },
+    }

@@ -74,7 +74,7 @@ class Hashing:
                     if shared:
                         shared.take(task, result)
                 elif isinstance(result, Died):
-                    yield task, Verdict("error", "worker", "Not verified: %s." % result.reason, task.name)
+                    yield task, Verdict("error", "worker", f"Not verified: {result.reason}.", task.name)
                 else:
                     yield task, result
                 self._settle()

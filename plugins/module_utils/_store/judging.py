@@ -83,18 +83,16 @@ def open_store(path: str) -> Open:
     try:
         fd = os.open(path, trees.DIRECTORY)
     except FileNotFoundError:
-        raise Failure("The store %s does not exist. Correct the path, or create it." % path) from None
+        raise Failure(f"The store {path} does not exist. Correct the path, or create it.") from None
     except OSError as error:
         if os.path.islink(path):
             raise Failure(
-                "The store %s is a symbolic link, which is not followed. Give the path of the store itself, %s."
-                % (path, os.path.realpath(path))
+                f"The store {path} is a symbolic link, which is not followed. Give the path of the store itself,"
+                f" {os.path.realpath(path)}."
             ) from None
         if not os.path.isdir(path):
-            raise Failure("The store %s is not a directory. Correct the path." % path) from None
-        raise Failure(
-            "The store %s cannot be read: %s. Run as root, or as its owner." % (path, error.strerror)
-        ) from error
+            raise Failure(f"The store {path} is not a directory. Correct the path.") from None
+        raise Failure(f"The store {path} cannot be read: {error.strerror}. Run as root, or as its owner.") from error
     return Open(path, fd)
 
 
@@ -113,7 +111,7 @@ def sort_names(fd: int) -> tuple[list[str], list[tuple[str, str]]]:
 
 
 def shown(name: str) -> str:
-    """A name in a store, for people, and for `_store.quarantine` to know it by: no two names are shown alike.
+    """A name in a store, for people, and for ``_store.quarantine`` to know it by: no two names are shown alike.
 
     What is no UTF-8 or cannot be printed appears as its bytes, ``\\xNN``, but for a newline and its like; a backslash
     is doubled.
@@ -126,7 +124,7 @@ def shown(name: str) -> str:
 def _shown(char: str) -> str:
     if char == "\\" or char in "\n\r\t":
         return char.encode("unicode_escape").decode()
-    return char if char.isprintable() else "".join("\\x%02x" % byte for byte in os.fsencode(char))
+    return char if char.isprintable() else "".join(f"\\x{byte:02x}" for byte in os.fsencode(char))
 
 
 def misnamed() -> Problem:
@@ -137,7 +135,7 @@ def misnamed() -> Problem:
 def open_implementation(store: Open, name: str) -> int:
     """A file descriptor of an implementation.
 
-    `Problem`: it is none, or cannot be read.
+    ``Problem``: it is none, or cannot be read.
     """
     if not manifests.is_name(name):
         raise misnamed()
@@ -183,7 +181,7 @@ class Recorded:
 def recorded_manifest(root: int) -> Iterator[Recorded]:
     """The recorded manifest of an implementation, open for reading.
 
-    `Problem`: there is none, it has holes, or it cannot be read. That is looked at each time it is opened: whoever
+    ``Problem``: there is none, it has holes, or it cannot be read. That is looked at each time it is opened: whoever
     writes the store may have put another there.
     """
     try:
@@ -213,7 +211,7 @@ def _reason(name: str, actual: str, recorded: str | None) -> tuple[str, str]:
 def recorded_digest(root: int, algorithm: Algorithm, reader: trees.Reader, stamp: Stamp | None) -> str | None:
     """The name that an implementation would have by its recorded manifest; None if it has none.
 
-    `Problem`: it cannot be read.
+    ``Problem``: it cannot be read.
     """
     try:
         os.stat(trees.MANIFEST, dir_fd=root, follow_symlinks=False)
@@ -226,7 +224,7 @@ def recorded_digest(root: int, algorithm: Algorithm, reader: trees.Reader, stamp
 
 
 def check_manifest(file: int, status: os.stat_result) -> None:
-    """`Problem` where a recorded manifest, which is open, has holes: no name can have the zeros of one in it."""
+    """``Problem`` where a recorded manifest, which is open, has holes: no name can have the zeros of one in it."""
     if sparse_files.holes(file, status):
         raise Problem("corrupt", "manifest", "Its .manifest has holes, which no manifest has. It was not read.")
 
@@ -243,7 +241,7 @@ class Look:
         self.exposed: tuple[bytes, Finding] | None = None
 
     def __call__(self, fd: int, status: os.stat_result, path: bytes, leaf: bytes) -> None:
-        """`Problem`: it is not to be read."""
+        """``Problem``: it is not to be read."""
         if self._access and not self.exposed:
             finding = self._access.finding(status, access_rights.attributes_of(fd))
             if finding:
@@ -264,13 +262,13 @@ class Look:
         return Problem(
             "error",
             "sparse",
-            "%s has holes of %d bytes, and was not read: a run reads as many bytes of holes as max_holes says (in the"
-            " role cache_verify: cache_verify_max_holes), which was not enough. Set that higher to verify it."
-            % (trees.place(path), count),
+            f"{trees.place(path)} has holes of {count} bytes, and was not read: a run reads as many bytes of holes as"
+            " max_holes says (in the role cache_verify: cache_verify_max_holes), which was not enough. Set that higher"
+            " to verify it.",
         )
 
     def _check_size(self, path: bytes, size: int, count: int) -> None:
-        """`Problem` where a file with so many bytes of holes cannot be right."""
+        """``Problem`` where a file with so many bytes of holes cannot be right."""
 
 
 class _Batch(Look):
@@ -321,8 +319,9 @@ class _Whole(Look):
 
 
 def _cannot_be_sound(path: bytes, size: int, count: int, why: str) -> Problem:
-    what = "%s has holes of %d bytes" % (trees.place(path), count)
-    return Problem("corrupt", "size", "%s%s, and %s. It was not read." % (what, " in %d" % size if size else "", why))
+    in_all = f" in {size}" if size else ""
+    detail = f"{trees.place(path)} has holes of {count} bytes{in_all}, and {why}. It was not read."
+    return Problem("corrupt", "size", detail)
 
 
 class Judge:
@@ -399,7 +398,7 @@ class Judge:
         except (Problem, OSError):
             return verdict
         if found is None:
-            return verdict._replace(detail="%s Its manifests are too long to be compared." % verdict.detail)
+            return verdict._replace(detail=f"{verdict.detail} Its manifests are too long to be compared.")
         lines = [line if len(line) <= SHOWN else line[:SHOWN] + "…" for line in found.lines]
         return verdict._replace(changes=lines, changes_left_out=found.left_out)
 
@@ -407,9 +406,9 @@ class Judge:
 def _exposed(sound: Verdict, path: str, place: bytes, finding: Finding) -> Verdict:
     remedy = finding.remedy % shlex.quote(path if path.isprintable() else shown(path))
     detail = (
-        "Its contents are right now, but %s %s. Take that away with `%s`, or move it aside with the module"
-        " store_quarantine, so that Zero Install fetches it anew. cache_verify_quarantine leaves it where it is."
-        % (trees.place(place), finding.what, remedy)
+        f"Its contents are right now, but {trees.place(place)} {finding.what}. Take that away with"
+        f" `{remedy}`, or move it aside with the module store_quarantine, so that Zero Install fetches it anew."
+        " cache_verify_quarantine leaves it where it is."
     )
     return sound._replace(status="exposed", reason=finding.reason, detail=detail)
 

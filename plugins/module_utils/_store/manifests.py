@@ -88,7 +88,7 @@ def required_algorithm(name: str) -> Algorithm:
     """
     algorithm = algorithm_of(name)
     if algorithm is None:
-        raise ValueError("%r is not the name of an implementation" % name)
+        raise ValueError(f"{name!r} is not the name of an implementation")
     return algorithm
 
 
@@ -154,10 +154,10 @@ def parse_line(line: bytes, algorithm: Algorithm) -> Line:
     """
     match = _form(algorithm.hash().digest_size * 2, algorithm.one_pass).match(line)
     if not match:
-        raise ValueError("%r is no line of a manifest of %s" % (line, algorithm.name))
+        raise ValueError(f"{line!r} is no line of a manifest of {algorithm.name}")
     file, size, link, length, leaf, directory, path = match.groups()
     if not {b".", b".."}.isdisjoint((path or leaf).split(b"/")):
-        raise ValueError("%r has a name that no file can have" % line)
+        raise ValueError(f"{line!r} has a name that no file can have")
     if directory:
         return Line(directory, 0, path)
     return Line(file or link, int(size or length), leaf)

@@ -98,13 +98,9 @@ def copies(listing: Iterable[str]) -> Copies:
 def check(request: Request) -> None:
     """Failure unless the paths and names are such as may be worked on. Nothing is looked at."""
     _names.check_store_path(request.store, "path")
-    if not request.folder.startswith("/"):
-        raise Failure(f"'{request.folder}' is not an absolute path. Correct folder.")
-    if request.folder != default_folder(request.store) and not _is_plain(request.folder):
-        raise Failure(
-            f"'{request.folder}' is no plain path of a folder: it must end in a name, and have no '.', '..' or '//' in"
-            " it. Correct folder."
-        )
+    problem = _names.folder_problem(request.folder.rstrip("/") or "/")
+    if problem and request.folder != default_folder(request.store):
+        raise Failure(f"folder '{request.folder}' {problem}.")
     for name in request.names:
         if "/" in name or "\0" in name or not manifests.claims_to_be_name(name):
             raise Failure(
@@ -114,11 +110,6 @@ def check(request: Request) -> None:
     inner, outer = os.path.realpath(request.folder), os.path.realpath(request.store)
     if (inner + "/").startswith(outer + "/"):
         raise _in_the_store(request.folder)
-
-
-def _is_plain(path: str) -> bool:
-    """Whether an absolute path leads down from the root by names alone."""
-    return {"", ".", ".."}.isdisjoint(path.rstrip("/").split("/")[1:] or [""])
 
 
 def _in_the_store(folder: str) -> Failure:

@@ -33,7 +33,7 @@ class Batch(NamedTuple):
 def hash_batch(stores: list[Open], batch: Batch, judge: Judge) -> Iterator[tuple[os.stat_result, bytes]]:
     """States and hashes of a batch's files.
 
-    `Problem`: one of them has one, or others may change it.
+    ``Problem``: one of them has one, or others may change it.
     """
     reader, look = judge.part_reader(stores[batch.store])
     algorithm = manifests.required_algorithm(batch.name)
@@ -78,7 +78,7 @@ class _Part:
     def add(self, item: trees.Item, algorithm: Algorithm) -> None:
         """Take in the next item of a tree.
 
-        `Problem`: it cannot be shared out.
+        ``Problem``: it cannot be shared out.
         """
         kind, fd, path, leaf, status = item
         if kind == b"d" and status:

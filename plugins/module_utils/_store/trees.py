@@ -52,25 +52,25 @@ class Problem(Exception):
 def place(path: bytes) -> str:
     """A path in an implementation for people, cut in its middle where it is very long."""
     if len(path) > SHOWN_START + SHOWN_END:
-        return "%s…%s" % (readable(path[:SHOWN_START]), readable(path[-SHOWN_END:]))
+        return f"{readable(path[:SHOWN_START])}…{readable(path[-SHOWN_END:])}"
     return readable(path) or "/"
 
 
 def changed(path: bytes) -> Problem:
     """The problem of what changed while it was read."""
-    return Problem("error", "changed", "%s changed while it was read. Verify again." % place(path))
+    return Problem("error", "changed", f"{place(path)} changed while it was read. Verify again.")
 
 
 def unreadable(path: bytes, error: OSError) -> Problem:
     """The problem of what cannot be read: that it changed, where the error says that it is not what it was."""
     if error.errno in _NOT_WHAT_IT_WAS:
         return changed(path)
-    return Problem("error", "unreadable", "%s cannot be read: %s." % (place(path), error.strerror))
+    return Problem("error", "unreadable", f"{place(path)} cannot be read: {error.strerror}.")
 
 
 def _check_bits(path: bytes, mode: int) -> None:
     if mode & (stat.S_ISUID | stat.S_ISGID):
-        raise Problem("corrupt", "mode_bits", "%s has a setuid or setgid bit." % place(path))
+        raise Problem("corrupt", "mode_bits", f"{place(path)} has a setuid or setgid bit.")
 
 
 Item = Tuple[bytes, int, bytes, bytes, Optional[os.stat_result]]
@@ -99,7 +99,9 @@ def _encoded(fd: int, path: bytes, one_pass: bool) -> Iterator[bytes]:
             elif entry.is_symlink():
                 yield b"0" + name + b"\0l"
             else:
-                raise Problem("corrupt", "file_type", "%s is no file, directory or link." % place(path + b"/" + name))
+                raise Problem(
+                    "corrupt", "file_type", "{} is no file, directory or link.".format(place(path + b"/" + name))
+                )
 
 
 def _check_name(path: bytes, name: bytes) -> None:
@@ -110,7 +112,7 @@ def _check_name(path: bytes, name: bytes) -> None:
         what = "has a newline in its name"
     except UnicodeDecodeError:
         what = "has a name that is not UTF-8"
-    raise Problem("corrupt", "file_name", "%s %s." % (place(path + b"/" + name), what))
+    raise Problem("corrupt", "file_name", "{} {}.".format(place(path + b"/" + name), what))
 
 
 def _sorted(names: Iterator[bytes]) -> tuple[Iterator[bytes], int]:
@@ -176,7 +178,7 @@ class _Walk:
             raise Problem(
                 "corrupt",
                 "path_length",
-                "%s has a path of more than %d bytes, and nothing below was read." % (place(self.path), LONGEST_PATH),
+                f"{place(self.path)} has a path of more than {LONGEST_PATH} bytes, and nothing below was read.",
             )
         _check_bits(self.path, status.st_mode)
         names, held = _sorted(_encoded(fd, self.path, self._one_pass))
@@ -263,9 +265,10 @@ class _Walk:
 
 
 def walk(root: int, one_pass: bool) -> Generator[Item, None, None]:
-    """Everything in an open directory in the order of a manifest, itself first. ``.manifest`` at its root is left out.
+    """Everything in an open directory in the order of a manifest, itself first. ``.manifest`` at its root is left
+    out.
 
-    `Problem`: something is in it that no implementation may have, it cannot be read, or it changes meanwhile.
+    ``Problem``: something is in it that no implementation may have, it cannot be read, or it changes meanwhile.
     """
     directories = _Walk(one_pass)
     try:
@@ -279,14 +282,14 @@ def walk(root: int, one_pass: bool) -> Generator[Item, None, None]:
 Look = Callable[[int, os.stat_result, bytes, bytes], None]
 """Looks at a file or directory that is open, before it is read: its state, the path of its directory, and its leaf.
 
-`Problem`: it is not to be read.
+``Problem``: it is not to be read.
 """
 
 
 class Reader:
     """Reads files, with one buffer for all of them. ``tick`` is called with the bytes since the last time, often.
 
-    ``look`` is called for each file, and by `lines` for each directory.
+    ``look`` is called for each file, and by ``lines`` for each directory.
     """
 
     def __init__(self, tick: Callable[[int], None] = lambda count: None, look: Look | None = None) -> None:
@@ -299,7 +302,7 @@ class Reader:
     def digest(self, fd: int, leaf: bytes, path: bytes, new: Callable[..., Any]) -> tuple[os.stat_result, bytes]:
         """State and hash of the regular file ``leaf`` in the directory ``fd``, whose path is for messages.
 
-        `Problem`: it is no regular file, has forbidden bits, cannot be read or changes meanwhile.
+        ``Problem``: it is no regular file, has forbidden bits, cannot be read or changes meanwhile.
         """
         try:
             file = os.open(leaf, _FILE, dir_fd=fd)
@@ -340,7 +343,7 @@ class Reader:
 def read_link(fd: int, leaf: bytes, path: bytes) -> bytes:
     """The target of a link.
 
-    `Problem`: it is none, any more, or cannot be read.
+    ``Problem``: it is none, any more, or cannot be read.
     """
     try:
         return os.readlink(leaf, dir_fd=fd)
@@ -365,7 +368,7 @@ def lines(
 ) -> Iterator[bytes]:
     """The lines of the manifest of the tree in an open directory. ``seen`` gets the state of everything.
 
-    `Problem`: as `walk`.
+    ``Problem``: as ``walk``.
     """
     for kind, fd, path, leaf, status in walk(root, algorithm.one_pass):
         if status and reader.look:
@@ -389,7 +392,7 @@ def lines(
 def digest(path: str, algorithm: Algorithm) -> str:
     """The implementation's name for the tree at a path.
 
-    OSError: it is no directory; `Problem`: as `walk`.
+    OSError: it is no directory; ``Problem``: as ``walk``.
     """
     root = os.open(path, DIRECTORY)
     try:

@@ -114,7 +114,7 @@ def stamp_of(root: int) -> str | None:
 
 def file_system(fd: int) -> str:
     """The type of the file system of something open, or an empty string if the kernel does not tell."""
-    found = _MOUNT_ID.search(replacing.read("/proc/self/fdinfo/%d" % fd) or "")
+    found = _MOUNT_ID.search(replacing.read(f"/proc/self/fdinfo/{fd}") or "")
     mounts = live_mounts.parse_mountinfo(replacing.read("/proc/self/mountinfo") or "")
     return next((mount.type for mount in mounts if found and mount.id == int(found.group(1))), "")
 
@@ -204,7 +204,7 @@ class Record:
                 return {}
             except (OSError, ValueError) as error:
                 reason = error.strerror or str(error) if isinstance(error, OSError) else str(error)
-                self.warning = "the record %s is not used, and everything is verified: %s." % (self._path, reason)
+                self.warning = f"the record {self._path} is not used, and everything is verified: {reason}."
                 return {}
 
     def _read(self, folder: int) -> dict[str, Known]:
@@ -215,7 +215,7 @@ class Record:
             if not stat.S_ISREG(status.st_mode):
                 raise ValueError("it is no file")
             if status.st_uid != os.geteuid() or status.st_mode & 0o077:
-                raise ValueError("others than user %d can read or write it" % os.geteuid())
+                raise ValueError(f"others than user {os.geteuid()} can read or write it")
             if status.st_size > LARGEST:
                 raise ValueError("it is too large")
             return decode(file.read(LARGEST).decode("utf-8"), self._store, self._boot, self._access)
@@ -236,7 +236,7 @@ class Record:
                 raise
         if folder >= 0:
             os.close(folder)
-        raise ValueError("%s is no folder that only user %d can read or write" % (self._folder, os.geteuid()))
+        raise ValueError(f"{self._folder} is no folder that only user {os.geteuid()} can read or write")
 
     def write(self, known: dict[str, Known], forgotten: set[str]) -> None:
         """Add to the record what is known now, and drop what is not.
@@ -250,7 +250,7 @@ class Record:
                 os.makedirs(self._folder, mode=0o700, exist_ok=True)
                 folder = self._open_folder()
             except (OSError, ValueError) as error:
-                raise Failure("the record %s cannot be written: %s." % (self._path, error)) from error
+                raise Failure(f"the record {self._path} cannot be written: {error}.") from error
             stack.callback(os.close, folder)
             stack.enter_context(replacing.locked(os.path.join(self._folder, "lock"), within=folder))
             try:

@@ -53,8 +53,8 @@ class Options(NamedTuple):
 
     ``names`` are the only implementations to look at, None for all. ``workers`` is their number, 0 for one for each
     processor that this process may use. ``records`` is the folder of the records of what was verified before, empty
-    to hash everything; they are written only if ``keep``. At most ``most`` changed lines are told of each problem, and
-    none beyond the first `IN_FULL` problems. At most so many bytes of ``holes`` are read.
+    to hash everything; they are written only if ``keep``. At most ``most`` changed lines are told of each problem,
+    and none beyond the first ``IN_FULL`` problems. At most so many bytes of ``holes`` are read.
     """
 
     names: list[str] | None = None
@@ -144,8 +144,8 @@ class _Run:
             mode = stat.S_IMODE(os.fstat(store.fd).st_mode)
             if mode & stat.S_IWOTH and access_rights.access_of(store.fd):
                 self._warnings.append(
-                    "everybody may put anything into the store %s (mode %04o). Take that right away (chmod o-w)."
-                    % (store.path, mode)
+                    f"everybody may put anything into the store {store.path} (mode {mode:04o}). Take that right away"
+                    " (chmod o-w)."
                 )
 
     def _list(self) -> tuple[list[list[str]], list[tuple[str, str, str]]]:
@@ -164,8 +164,8 @@ class _Run:
         for name in sorted(set(self._options.names)):
             if not manifests.is_name(name):
                 raise Failure(
-                    "names: '%s' is not the name of an implementation, such as sha256new_ with 52 letters and digits."
-                    % judging.shown(name)
+                    f"names: '{judging.shown(name)}' is not the name of an implementation, such as sha256new_ with 52"
+                    " letters and digits."
                 )
             found = [Task(store, name) for store, names in enumerate(there) if name in names]
             tasks += found or [Task(0, name)]
@@ -185,8 +185,8 @@ class _Run:
                 self._records.append(None)
                 self._known_before.append({})
                 self._warnings.append(
-                    "%s is on a file system (%s) whose times do not prove that nothing changed: all of it is verified."
-                    % (store.path, kind or "of unknown type")
+                    f"{store.path} is on a file system ({kind or 'of unknown type'}) whose times do not prove that"
+                    " nothing changed: all of it is verified."
                 )
         known = [(task, self._known_before[task.store].get(task.name)) for task in tasks]
         return {task: entry for task, entry in known if entry}
@@ -236,7 +236,7 @@ class _Run:
             if record and not verified_before.write_back(self._stores[at].fd):
                 self._records[at] = None
                 self._warnings.append(
-                    "nothing is recorded of %s: its file system cannot be synchronised." % self._stores[at].path
+                    f"nothing is recorded of {self._stores[at].path}: its file system cannot be synchronised."
                 )
 
     def _record(self, listed: list[list[str]]) -> None:
@@ -259,7 +259,7 @@ class _Run:
                 try:
                     record.write(known, gone)
                 except Failure as error:
-                    self._warnings.append("what was verified is not recorded: %s" % error)
+                    self._warnings.append(f"what was verified is not recorded: {error}")
 
     def _tell(self, finished: bool = False) -> None:
         now = time.monotonic()

@@ -125,7 +125,7 @@ class Workers:
             result = worker.connection.recv()
         except (EOFError, OSError):
             worker.process.join()
-            died = Died("the process that did it ended (status %s)" % worker.process.exitcode)
+            died = Died(f"the process that did it ended (status {worker.process.exitcode})")
             worker.connection.close()
             at = self._workers.index(worker)
             self._workers[at] = self._start(at)

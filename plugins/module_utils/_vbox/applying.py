@@ -27,8 +27,8 @@ FIRST_WAIT, LONGEST_WAIT = 0.1, 2.0
 class Outcome:
     """What became of one machine.
 
-    C(done): the changes made; C(restart): those of them that take full effect when the machine is started the next
-    time; C(pending): those that are still to be made, each with the reason; C(error), if it failed.
+    ``done``: the changes made; ``restart``: those of them that take full effect when the machine is started the next
+    time; ``pending``: those that are still to be made, each with the reason; ``error``, if it failed.
     """
 
     done: list[planning.Change] = dataclasses.field(default_factory=list)
@@ -41,8 +41,8 @@ class Applier:
     """Brings machines to what is wanted.
 
     ``when_busy`` says what is done where a machine cannot be changed for good now, because it runs without a usable
-    API, is saved, or is locked for longer than C(lock_timeout) seconds: C(later) leaves the change to a later run,
-    C(transient) does too and gives a running machine a transient share meanwhile, C(fail) refuses.
+    API, is saved, or is locked for longer than ``lock_timeout`` seconds: ``later`` leaves the change to a later run,
+    ``transient`` does too and gives a running machine a transient share meanwhile, ``fail`` refuses.
     """
 
     def __init__(self, virtualbox: VBoxManage, when_busy: str, lock_timeout: float, check_mode: bool) -> None:
@@ -81,8 +81,8 @@ class Applier:
         if machine.state in planning.OFFLINE or change.extradata_only or change.transient:
             return ""
         if machine.state in planning.ONLINE:
-            return "" if self.live() else "the machine is %s, and %s" % (machine.state, self._no_live)
-        return "the machine is %s" % machine.state
+            return "" if self.live() else f"the machine is {machine.state}, and {self._no_live}"
+        return f"the machine is {machine.state}"
 
     def bring(self, machine: Machine, wanted: planning.Wanted) -> Outcome:
         """One machine to what is wanted, with lock errors and other clients' changes in between."""
@@ -110,7 +110,7 @@ class Applier:
                     again = False
                 machine = self._virtualbox.machine(machine.uuid)
         except Failure as error:
-            outcome.error = "machine %s: %s" % (machine.label, error)
+            outcome.error = f"machine {machine.label}: {error}"
         return outcome
 
     def _one(self, machine: Machine, change: planning.Change, outcome: Outcome) -> None:

@@ -30,10 +30,10 @@ ONLINE = ("running", "paused")
 
 @dataclasses.dataclass(frozen=True)
 class Wanted:
-    """The shares that one machine should have (C(present)) and should not have (C(absent): names).
+    """The shares that one machine should have (``present``) and should not have (``absent``: names).
 
-    ``exclusive``: what this collection once set up and is not C(present) goes too. C(folders) tell what that is where
-    it has no mark.
+    ``exclusive``: what this collection once set up and is not ``present`` goes too. ``folders`` tell what that is
+    where it has no mark.
     """
 
     present: tuple[Share, ...] = ()
@@ -51,7 +51,7 @@ class Wanted:
 
 @dataclasses.dataclass(frozen=True)
 class Change:
-    """One share that differs: C(before) is None for one that is missing, C(after) for one that is to go.
+    """One share that differs: ``before`` is None for one that is missing, ``after`` for one that is to go.
 
     Both are None where only extradata is left over from a share that is gone.
     """
@@ -62,7 +62,7 @@ class Change:
 
     @property
     def action(self) -> str:
-        """C(add), C(correct), C(remove) or C(forget)."""
+        """``add``, ``correct``, ``remove`` or ``forget``."""
         if self.after is None:
             return "remove" if self.before else "forget"
         return "correct" if self.before else "add"
@@ -87,19 +87,17 @@ class Change:
         return self.action == "forget" or self.fields == ["symlinks"]
 
 
-def check_share(share: Share) -> None:
-    """Refuses a share whose fields are wrong in themselves, whatever the host's file system holds."""
-    _names.check_share_name(share.name)
-    tidy = os.path.isabs(share.path) and os.path.normpath(share.path) == share.path and not share.path.startswith("//")
-    if not tidy or "\0" in share.path:
-        raise Failure(
-            "path '%s' of share '%s' is not absolute and normalised: write it from '/' on, without '..',"
-            " '.', doubled or trailing slashes." % (share.path, share.name)
-        )
+def check_share(share: Share, where: str = "") -> None:
+    """Refuses a share whose fields are wrong in themselves, whatever the host's file system holds.
+
+    ``where`` is its place in the user's lists, with a dot, as messages name it.
+    """
+    _names.check_share_name(share.name, where + "name")
+    problem = _names.path_problem(share.path)
+    if problem:
+        raise Failure(f"{where}path {share.path!r} {problem}.")
     if share.mount_point and not share.automount:
-        raise Failure(
-            "share '%s' has a mount_point and no automount: set automount, or leave mount_point out." % share.name
-        )
+        raise Failure(f"{where}mount_point is set without automount: set automount too, or leave mount_point out.")
 
 
 def check_folder(share: Share) -> None:
@@ -107,35 +105,36 @@ def check_folder(share: Share) -> None:
     real = os.path.realpath(share.path)
     if real != share.path:
         raise Failure(
-            "path '%s' of share '%s' is reached through a symlink, which VirtualBox does not follow safely:"
-            " name the directory itself, '%s'." % (share.path, share.name, real)
+            f"path '{share.path}' of share '{share.name}' is reached through a symlink, which VirtualBox does not"
+            f" follow safely: name the directory itself, '{real}'."
         )
     if not os.path.lexists(share.path):
-        raise FileNotFoundError("path '%s' of share '%s' does not exist on the host" % (share.path, share.name))
+        raise FileNotFoundError(f"path '{share.path}' of share '{share.name}' does not exist on the host")
     if not os.path.isdir(share.path):
-        raise Failure("path '%s' of share '%s' is not a directory." % (share.path, share.name))
+        raise Failure(f"path '{share.path}' of share '{share.name}' is not a directory.")
 
 
 def resolve(machines: Sequence[Machine], identifier: str) -> Machine:
     """The one machine of this name or UUID."""
     found = [m for m in machines if m.uuid == identifier.lower()] or [m for m in machines if m.name == identifier]
     if not found:
-        names = ", ".join(sorted("'%s'" % m.name for m in machines)) or "none"
+        names = ", ".join(sorted(f"'{m.name}'" for m in machines)) or "none"
         raise Failure(
-            "machine '%s' is not registered with VirtualBox for this user (registered: %s). Machines belong"
-            " to the user who registered them: correct the name, or set become_user to that user." % (identifier, names)
+            f"machine '{identifier}' is not registered with VirtualBox for this user (registered: {names}). Machines"
+            " belong to the user who registered them: correct the name, or set become_user to that user."
         )
     if len(found) > 1:
         raise Failure(
-            "machine name '%s' is not unique: name the machine by its UUID, one of %s."
-            % (identifier, ", ".join(m.uuid for m in found))
+            "machine name '{}' is not unique: name the machine by its UUID, one of {}.".format(
+                identifier, ", ".join(m.uuid for m in found)
+            )
         )
     return found[0]
 
 
 def inaccessible(machine: Machine) -> str:
     """The message that nothing can be done with a machine."""
-    return "machine %s is inaccessible: %s. Repair it or unregister it." % (machine.label, machine.problem)
+    return f"machine {machine.label} is inaccessible: {machine.problem}. Repair it or unregister it."
 
 
 def as_transient(share: Share) -> Share | None:
@@ -251,7 +250,7 @@ def _modify_call(uuid: str, before: Share, after: Share) -> list[str] | None:
         if getattr(before, field) != getattr(after, field):
             value = getattr(after, field)
             text = {"writable": "off" if value else "on", "automount": "on" if value else "off"}.get(field, value)
-            options.append("%s=%s" % (option, text))
+            options.append(f"{option}={text}")
     if before.path != after.path or "--symlink-policy=none" in options:
         return None
     return ["sharedfolder", "modify", uuid, "--name=" + after.name, *options]
@@ -307,19 +306,19 @@ def describe(share: Share) -> str:
     words += ["symlink policy " + share.symlink_policy] if share.symlink_policy != "none" else []
     words += ["symlinks allowed"] if share.symlinks else []
     words += [share.kind] if share.kind != "machine" else []
-    return "%s: %s" % (share.name, ", ".join(words))
+    return "{}: {}".format(share.name, ", ".join(words))
 
 
 def diff(changes_by_machine: Mapping[str, Iterable[Change]]) -> dict[str, str]:
-    """Ansible's diff of C({label: [Change]}): the shares concerned, before and after."""
+    """Ansible's diff of ``{label: [Change]}``: the shares concerned, before and after."""
     texts = {"before": "", "after": ""}
     for label, changes in changes_by_machine.items():
         for side in texts:
-            lines = ["  %s\n" % describe(getattr(change, side)) for change in changes if getattr(change, side)]
+            lines = [f"  {describe(getattr(change, side))}\n" for change in changes if getattr(change, side)]
             lines += [
-                "  %s: settings left over from a share that is gone\n" % change.name
+                f"  {change.name}: settings left over from a share that is gone\n"
                 for change in changes
                 if change.action == "forget" and side == "before"
             ]
-            texts[side] += "%s\n%s" % (label, "".join(lines)) if changes else ""
+            texts[side] += "{}\n{}".format(label, "".join(lines)) if changes else ""
     return {"before_header": "VirtualBox shares", "after_header": "VirtualBox shares", **texts}

@@ -33,7 +33,7 @@ OPTION = {
         "boxes": {"type": "str", "default": ""},
     },
 }
-"""The option C(folders) of modules."""
+"""The option ``folders`` of modules."""
 
 
 class Form(NamedTuple):
@@ -46,7 +46,7 @@ class Form(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Folders:
-    """What a host shares: its C(store), the C(groups) folder, the C(boxes) folder; and the names that users chose."""
+    """What a host shares: its ``store``, the folders ``groups`` and ``boxes``; and the names that users chose."""
 
     names: tuple[str, ...] = (DEFAULT_NAME,)
     store: str = ""
@@ -55,15 +55,15 @@ class Folders:
 
 
 def folders_of(option: Mapping[str, Any]) -> Folders:
-    """The Folders of the option C(folders)."""
+    """The Folders of the option ``folders``."""
     return Folders(**{**option, "names": tuple(option["names"])})
 
 
 @dataclasses.dataclass(frozen=True)
 class Other:
-    """A share that gives its guest C(folder), which the host shares, and that nobody asked this collection for.
+    """A share that gives its guest ``folder``, which the host shares, and that nobody asked this collection for.
 
-    C(how): C(at), C(above) or C(in) the folder. C(refused): the guest could write where it must not.
+    ``how``: ``at``, ``above`` or ``in`` the folder. ``refused``: the guest could write where it must not.
     """
 
     share: Share
@@ -83,9 +83,9 @@ class Other:
             else "read-only"
         )
         where = {"at": "is '%s'", "above": "has '%s' in it", "in": "is in '%s'"}[self.how] % self.folder
-        return "share '%s' (%s, %s), which this collection did not set up, %s" % (
+        return "share '{}' ({}, {}), which this collection did not set up, {}".format(
             share.name,
-            "path '%s'" % share.path if share.kind == "machine" else "%s, path '%s'" % (share.kind, share.path),
+            f"path '{share.path}'" if share.kind == "machine" else f"{share.kind}, path '{share.path}'",
             rights,
             where,
         )
@@ -100,7 +100,7 @@ def forms(name: str) -> list[Form]:
     for end, kind in ((_names.TRUSTED, "trusted"), (_names.BOX, "box")):
         if name.endswith(end):
             found.append(Form(name[: -len(end)], kind))
-    for match in re.finditer("(?=%s)" % re.escape(_names.GUESTS), name):
+    for match in re.finditer(f"(?={re.escape(_names.GUESTS)})", name):
         found.append(Form(name[: match.start()], "guests", name[match.start() + len(_names.GUESTS) :]))
     return [form for form in found if form.base]
 
@@ -154,12 +154,12 @@ def read_mounts() -> list[live_mounts.Live]:
 
 
 def places(path: str, mounts: Sequence[live_mounts.Live]) -> list[tuple[str, str]]:
-    """Where a folder is, and what is mounted in it: file systems, each with the path in it. C(mounts): visible ones."""
+    """Where a folder is, and what is mounted in it: file systems, each with its path there."""
     device, root, point = "", "/", "/"
     for mount in mounts:
         if is_within(path, mount.path) and len(mount.path) >= len(point):
             device, root, point = mount.device, mount.root, mount.path
-    inside = os.path.normpath("%s/%s" % (root, os.path.relpath(path, point)))
+    inside = os.path.normpath(f"{root}/{os.path.relpath(path, point)}")
     below = [(mount.device, mount.root) for mount in mounts if mount.path != path and is_within(mount.path, path)]
     return [(device, "/" + inside.lstrip("/")), *below]
 
@@ -173,7 +173,7 @@ def _overlap(some: Iterable[tuple[str, str]], others: Sequence[tuple[str, str]])
 
 
 def relation(path: str, folder: str, mounts: Sequence[live_mounts.Live]) -> str:
-    """Whether a path leads C(at), C(above) or C(in) a folder, or empty if it leads elsewhere."""
+    """Whether a path leads ``at``, ``above`` or ``in`` a folder, or empty if it leads elsewhere."""
     here, *mounted = places(os.path.realpath(path), mounts)
     there, *parts = places(os.path.realpath(folder), mounts)
     if here == there:
@@ -205,7 +205,7 @@ def others(
 ) -> list[Other]:
     """Those of these shares that give a guest one of the target folders, each with the worst that it gives.
 
-    C(own): the folders that this guest may write.
+    ``own``: the folders that this guest may write.
     """
     found, own, targets = [], list(own), list(targets)
     for share in shares:

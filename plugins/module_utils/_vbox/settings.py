@@ -13,10 +13,11 @@ import time
 from collections.abc import Mapping
 from xml.etree import ElementTree
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 
 SYMLINKS_KEY = "VBoxInternal2/SharedFoldersEnableSymlinksCreate/"
-OWNER_KEY = "zeroinstall.virtualbox/share/"
+OWNER_KEY = _names.MARK + "/share/"
 """Extradata of a machine: ``OWNER_KEY + NAME`` = ``1`` marks the share NAME as set up by this collection."""
 
 
@@ -24,8 +25,8 @@ OWNER_KEY = "zeroinstall.virtualbox/share/"
 class Share:
     """A shared folder as VirtualBox has it.
 
-    ``kind`` is C(machine), C(global) or C(transient). ``symlink_policy`` is C(none), C(forbidden), C(subtree),
-    C(relative) or C(any). ``symlinks`` says whether the guest may create symlinks at all (extradata).
+    ``kind`` is ``machine``, ``global`` or ``transient``. ``symlink_policy`` is ``none``, ``forbidden``, ``subtree``,
+    ``relative`` or ``any``. ``symlinks`` says whether the guest may create symlinks at all (extradata).
     ``ours`` says whether this collection set it up.
     """
 
@@ -58,7 +59,7 @@ class Machine:
     @property
     def label(self) -> str:
         """The name for messages, with the UUID, since names need not be unique."""
-        return "%s (%s)" % (self.name or "?", self.uuid)
+        return "{} ({})".format(self.name or "?", self.uuid)
 
     def share(self, name: str, kind: str = "machine") -> Share | None:
         """The share of this name and kind, or None."""
@@ -91,7 +92,7 @@ def _tree(text: str | bytes) -> ElementTree.Element:
     try:
         return ElementTree.fromstring(text, parser=ElementTree.XMLParser(target=_Builder()))
     except (ValueError, LookupError) as error:
-        raise Failure("it has an encoding that Python cannot read (%s)" % error) from error
+        raise Failure(f"it has an encoding that Python cannot read ({error})") from error
 
 
 def _value(element: ElementTree.Element, name: str, default: str = "") -> str:
@@ -137,7 +138,7 @@ def with_shares(machine: Machine, shares: tuple[Share, ...]) -> Machine:
 
 
 def parse_registry(text: str | bytes) -> tuple[dict[str, str], tuple[Share, ...]]:
-    """C(VirtualBox.xml): UUID to settings file (as written: may be relative to its folder), and the global shares."""
+    """``VirtualBox.xml``: UUID to settings file (as written: may be relative to its folder), and the global shares."""
     entries: dict[str, str] = {}
     shares: tuple[Share, ...] = ()
     for element in _children(_tree(text), "Global"):
@@ -201,7 +202,7 @@ def _home_folder(environ: Mapping[str, str]) -> str:
 
 
 def settings_folder(environ: Mapping[str, str] | None = None) -> str:
-    """Where VirtualBox keeps this user's C(VirtualBox.xml): the same search as VirtualBox's own."""
+    """Where VirtualBox keeps this user's ``VirtualBox.xml``: the same search as VirtualBox's own."""
     environ = os.environ if environ is None else environ
     told = environ.get("VBOX_USER_HOME")
     if told == "":
@@ -219,8 +220,9 @@ def settings_folder(environ: Mapping[str, str] | None = None) -> str:
     folders = [os.path.join(home, place) for place in places if home or os.path.isabs(place)]
     if not folders:
         raise Failure(
-            "this user has no home folder, neither in HOME ('%s') nor in the account database, so VirtualBox"
-            " has no settings for it. Run as the user who owns the machines, or set VBOX_USER_HOME."
-            % environ.get("HOME", "")
+            "this user has no home folder, neither in HOME ('{}') nor in the account database, so VirtualBox"
+            " has no settings for it. Run as the user who owns the machines, or set VBOX_USER_HOME.".format(
+                environ.get("HOME", "")
+            )
         )
     return next((folder for folder in folders if os.path.isdir(folder)), folders[-1])

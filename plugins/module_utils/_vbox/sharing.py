@@ -8,10 +8,11 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import shlex
-from typing import Any, Callable, Iterable, Mapping, NamedTuple, Sequence
+from typing import Any, Iterable, Mapping, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, recognizing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.applying import Applier, Outcome
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.planning import Wanted
@@ -22,38 +23,31 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxm
 SYMLINKS_LATER = "the right to create symlinks changes when the machine is started the next time"
 
 
-class Asked(NamedTuple):
-    """What the user asks for: the options of the module `shares`, whether only to tell, and who hears of warnings."""
-
-    params: Mapping[str, Any]
-    check_mode: bool
-    warn: Callable[[str], None]
-
-
-def wanted_of(entry: Mapping[str, Any], exclusive: bool, folders: Folders) -> Wanted:
-    """What is wanted of one machine, by an entry of the option `machines`. Failure where it is wrong in itself."""
+def wanted_of(entry: Mapping[str, Any], where: str, exclusive: bool, folders: Folders) -> Wanted:
+    """What is wanted of one machine, by an entry of the option ``machines``. Failure where it is wrong in itself."""
     names = [item["name"] for item in entry["shares"]]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
-        raise Failure("machine '%s' has share '%s' twice: list it once." % (entry["machine"], twice[0]))
-    present = tuple(
-        Share(**{key: value for key, value in item.items() if key != "state"})
-        for item in entry["shares"]
-        if item["state"] == "present"
-    )
-    for share in present:
-        planning.check_share(share)
+    present = []
+    for number, item in enumerate(entry["shares"]):
+        place = f"{where}.shares[{number}]."
+        if item["name"] in names[:number]:
+            raise Failure(
+                "{}name: machine '{}' has share '{}' twice. List it once.".format(place, entry["machine"], item["name"])
+            )
+        if item["state"] == "present":
+            share = Share(**{key: value for key, value in item.items() if key != "state"})
+            planning.check_share(share, place)
+            present.append(share)
     absent = tuple(item["name"] for item in entry["shares"] if item["state"] == "absent")
-    return planning.Wanted(present, absent, exclusive, folders)
+    return planning.Wanted(tuple(present), absent, exclusive, folders)
 
 
 @dataclasses.dataclass
 class Plan:
-    """What is to be done: `machines`, read once, with what is wanted of each.
+    """What is to be done: ``machines``, read once, with what is wanted of each.
 
-    `inaccessible` are messages about machines that cannot be read, `missing_paths` the folders that do not exist,
-    `others` pairs of a machine and a share of it that gives its guest what others should not, and `refused` messages
-    about machines that are left alone for that.
+    ``inaccessible`` are messages about machines that cannot be read, ``missing_paths`` the folders that do not
+    exist, ``others`` pairs of a machine and a share of it that gives its guest what others should not, and
+    ``refused`` messages about machines that are left alone for that.
     """
 
     machines: list[tuple[Machine, Wanted]] = dataclasses.field(default_factory=list)
@@ -71,7 +65,7 @@ def check_folders(wanted: Iterable[Wanted], check_mode: bool) -> list[str]:
             planning.check_folder(share)
         except FileNotFoundError as error:
             if not check_mode:
-                raise Failure("%s: create it, or correct the path." % error) from error
+                raise Failure(f"{error}: create it, or correct the path.") from error
             missing.append(share.path)
     return missing
 
@@ -79,20 +73,19 @@ def check_folders(wanted: Iterable[Wanted], check_mode: bool) -> list[str]:
 def plan(asked: Asked, virtualbox: VBoxManage) -> Plan:
     """What is to be done. Failure: something in what is asked is wrong."""
     params, made, folders = asked.params, Plan(), recognizing.folders_of(asked.params["folders"])
-    wanted = {entry["machine"]: wanted_of(entry, params["exclusive"], folders) for entry in params["machines"]}
-    if len(wanted) < len(params["machines"]):
-        names = [entry["machine"] for entry in params["machines"]]
-        raise Failure(
-            "machine '%s' is listed twice in 'machines': list it once, with all its shares."
-            % next(name for name in names if names.count(name) > 1)
-        )
+    wanted: dict[str, Wanted] = {}
+    for number, entry in enumerate(params["machines"]):
+        where, name = f"machines[{number}]", entry["machine"]
+        if name in wanted:
+            raise Failure(f"{where}: machine '{name}' is listed twice. List it once, with all its shares.")
+        wanted[name] = wanted_of(entry, where, params["exclusive"], folders)
     made.missing_paths = check_folders(wanted.values(), asked.check_mode)
     machines = virtualbox.machines()
     listed = [(planning.resolve(machines, identifier), want) for identifier, want in wanted.items()]
     uuids = [machine.uuid for machine, _want in listed]
     for machine, _want in listed:
         if uuids.count(machine.uuid) > 1:
-            raise Failure("machine %s is listed twice, by name and by UUID: list it once." % machine.label)
+            raise Failure(f"machine {machine.label} is listed twice, by name and by UUID: list it once.")
     if params["exclusive"] and params["whole_host"]:
         listed += [
             (machine, planning.Wanted(exclusive=True, folders=folders))
@@ -130,12 +123,12 @@ def look_for_others(asked: Asked, made: Plan, folders: Folders, listed: frozense
         for other in planning.others(machine, want, targets, mounts):
             other = dataclasses.replace(other, refused=other.refused and when != "warn" and machine.uuid in listed)
             made.others.append((machine, other))
-            text = "machine %s: %s" % (machine.label, other.text)
+            text = f"machine {machine.label}: {other.text}"
             if other.refused:
                 left.add(machine.uuid)
                 made.refused.append(
-                    "%s, where the guest must not write. As the user who owns the machine, remove it:"
-                    " %s." % (text, removal(machine, other.share))
+                    f"{text}, where the guest must not write. As the user who owns the machine, remove it:"
+                    f" {removal(machine, other.share)}."
                 )
             else:
                 asked.warn(text + ". It is left alone; remove it if nobody means it.")
@@ -145,16 +138,18 @@ def look_for_others(asked: Asked, made: Plan, folders: Folders, listed: frozense
 
 
 def refuse_busy(applier: Applier, plans: Iterable[tuple[Machine, Wanted]]) -> None:
-    """For `when_busy: fail`: refuses before anything is touched."""
+    """For ``when_busy: fail``: refuses before anything is touched."""
     obstacles = [
-        "share '%s' of machine %s: %s" % (change.name, machine.label, reason)
+        f"share '{change.name}' of machine {machine.label}: {reason}"
         for machine, want in plans
         for change in applier.differences(machine, want)
         for reason in [applier.obstacle(machine, change)]
         if reason
     ]
     if obstacles:
-        raise Failure("%s. Power the machine off, or set when_busy to 'later' or 'transient'." % "; ".join(obstacles))
+        raise Failure(
+            "{}. Power the machine off, or set when_busy to 'later' or 'transient'.".format("; ".join(obstacles))
+        )
 
 
 def result_of(outcomes: Sequence[tuple[Machine, Outcome]]) -> dict[str, Any]:
@@ -204,8 +199,8 @@ def unfinished(
     wanted = {machine.uuid: want for machine, want in plans}
     pending = {(machine.uuid, change.name) for machine, outcome in outcomes for change, _reason in outcome.pending}
     return [
-        "machine %s: share '%s' is not as wanted although VirtualBox reported no error. Run again."
-        % (machine.label, change.name)
+        f"machine {machine.label}: share '{change.name}' is not as wanted although VirtualBox reported no error. Run"
+        " again."
         for machine in virtualbox.machines(only=lambda uuid, _name: uuid in uuids)
         for change in applier.differences(machine, wanted[machine.uuid])
         if (machine.uuid, change.name) not in pending
@@ -225,7 +220,7 @@ def alone(folder: str, timeout: float) -> contextlib.AbstractContextManager[None
 
 
 def run(asked: Asked) -> dict[str, Any]:
-    """The whole run: reads, plans, changes, looks again. The result, with `msg` where something failed."""
+    """The whole run: reads, plans, changes, looks again. The result, with ``msg`` where something failed."""
     params, virtualbox = asked.params, VBoxManage(asked.params["vboxmanage"])
     applier = Applier(virtualbox, params["when_busy"], params["lock_timeout"], asked.check_mode)
     outcomes: list[tuple[Machine, Outcome]] = []

@@ -23,7 +23,7 @@ POLICIES = {
     "relative": "AllowedToRelativeTargets",
     "any": "AllowedToAnyTarget",
 }
-"""Names of the symlink policies here and in VirtualBox's C(SymlinkPolicy)."""
+"""Names of the symlink policies here and in VirtualBox's ``SymlinkPolicy``."""
 
 
 class Live:
@@ -38,14 +38,14 @@ class Live:
 
                 self._manager: Any = vboxapi.VirtualBoxManager(None, None)
             except Exception as error:
-                raise ImportError("VirtualBox's Python API: %s" % error) from error
+                raise ImportError(f"VirtualBox's Python API: {error}") from error
 
     def close(self) -> None:
         """Lets go of VirtualBox."""
         self._manager.deinit()
 
     def replace(self, uuid: str, before: Share | None, after: Share | None) -> None:
-        """Remove the share C(before) and add C(after); either may be None. On failure C(before) is put back."""
+        """Remove the share ``before`` and add ``after``; either may be None. On failure ``before`` is put back."""
         name = next(share.name for share in (after, before) if share)
         constants = self._manager.constants
         try:
@@ -67,7 +67,9 @@ class Live:
                 session.unlockMachine()
         except Exception as error:
             raise CommandFailed(
-                "VirtualBox's API on machine %s, share '%s': %s" % (uuid, name, getattr(error, "msg", None) or error)
+                "VirtualBox's API on machine {}, share '{}': {}".format(
+                    uuid, name, getattr(error, "msg", None) or error
+                )
             ) from error
 
     def _remove(self, machine: Any, uuid: str, share: Share) -> None:

@@ -46,7 +46,7 @@ class Busy(CommandFailed):
 
 
 def parse_list(text: str) -> dict[str, bool]:
-    """The UUIDs in C(VBoxManage list vms), each with whether VirtualBox calls the machine inaccessible.
+    """The UUIDs in ``VBoxManage list vms``, each with whether VirtualBox calls the machine inaccessible.
 
     Names are printed as they are and may hold newlines, so one can imitate other machines' lines: there may be UUIDs
     too many, and there is never one missing.
@@ -64,10 +64,11 @@ def _scan(text: str) -> Iterator[tuple[str, str]]:
 
 
 def parse_fields(text: str) -> dict[str, str]:
-    """Keys and values from C(VBoxManage showvminfo --machinereadable), without those of snapshots.
+    """Keys and values from ``VBoxManage showvminfo --machinereadable``, without those of snapshots.
 
-    VirtualBox escapes C(") and C(\\) in values and leaves newlines as they are, but escapes nothing in what was written
-    about snapshots, and says last what the guest says of itself. So of that part only the Guest Additions' keys count.
+    VirtualBox escapes ``"`` and ``\\`` in values and leaves newlines as they are, but escapes nothing in what was
+    written about snapshots, and says last what the guest says of itself. So of that part only the Guest Additions'
+    keys count.
     """
     fields: dict[str, str] = {}
     for key, value in _scan(text):
@@ -92,7 +93,7 @@ def parse_transient(fields: Mapping[str, str], human: str) -> tuple[settings.Sha
     for key, name in fields.items():
         if key.startswith("SharedFolderNameTransientMapping"):
             path = fields.get(key.replace("Name", "Path", 1), "")
-            _before, *rest = human.split("Name: '%s', Host path: '%s' (transient mapping), " % (name, path))
+            _before, *rest = human.split(f"Name: '{name}', Host path: '{path}' (transient mapping), ")
             words = rest[0].partition("\n")[0] if rest else ""
             policy = re.search(r", symlink-policy: (\w+)", words)
             point = re.search(r", mount-point: '(.*)'", words)
@@ -111,7 +112,7 @@ def parse_transient(fields: Mapping[str, str], human: str) -> tuple[settings.Sha
 
 
 def additions(text: str) -> tuple[str, str]:
-    """Version and revision from what VirtualBox reports of a guest: C(6.0.0 r127566), C(7.2.22_Debian r175245)."""
+    """Version and revision from what VirtualBox reports of a guest: ``6.0.0 r127566``, ``7.2.22_Debian r175245``."""
     match = re.match(r"(\S+?)(?:[ _]?r(\d+))?$", text)
     return (match[1], match[2] or "") if match else (text, "")
 
@@ -120,12 +121,12 @@ class VBoxManage:
     """One VirtualBox user's machines. ``commands`` collects the calls that change something."""
 
     def __init__(self, program: str = "VBoxManage", timeout: float = TIMEOUT) -> None:
-        """Finds C(program) in PATH and refuses one that is missing or too old."""
+        """Finds ``program`` in PATH and refuses one that is missing or too old."""
         found = shutil.which(program)
         if not found:
             raise Failure(
-                "VBoxManage was not found as '%s': install VirtualBox on this host, or name the program's"
-                " path with the option 'vboxmanage'." % program
+                f"VBoxManage was not found as '{program}': install VirtualBox on this host, or name the program's"
+                " path with the option 'vboxmanage'."
             )
         self.program = found
         self.timeout = timeout
@@ -133,12 +134,13 @@ class VBoxManage:
         self.commands: list[list[str]] = []
         version = re.search(r"^(\d+)\.(\d+)\.(\d+)", self.read("--version"), re.MULTILINE)
         if not version:
-            raise Failure("%s does not say its version: is it VirtualBox's own VBoxManage?" % found)
+            raise Failure(f"{found} does not say its version: is it VirtualBox's own VBoxManage?")
         self.version = tuple(int(part) for part in version.groups())
         if self.version < MINIMUM_VERSION:
             raise Failure(
-                "VirtualBox %s on this host is too old: %s or later is needed. Upgrade VirtualBox."
-                % (version[0], ".".join(map(str, MINIMUM_VERSION)))
+                "VirtualBox {} on this host is too old: {} or later is needed. Upgrade VirtualBox.".format(
+                    version[0], ".".join(map(str, MINIMUM_VERSION))
+                )
             )
 
     @property
@@ -158,8 +160,8 @@ class VBoxManage:
         if done.returncode:
             text = done.stderr.decode("utf-8", "replace")
             lines = [line.partition("error: ")[2] for line in text.splitlines() if "error: " in line]
-            reason = lines[0] if lines else text.strip() or "exit status %d" % done.returncode
-            raise (Busy if _BUSY.search(text) else CommandFailed)("VBoxManage %s: %s" % (" ".join(args), reason))
+            reason = lines[0] if lines else text.strip() or f"exit status {done.returncode}"
+            raise (Busy if _BUSY.search(text) else CommandFailed)("VBoxManage {}: {}".format(" ".join(args), reason))
         return done.stdout.decode("utf-8", "surrogateescape")
 
     def _run(self, args: tuple[str, ...], environ: dict[str, str]) -> subprocess.CompletedProcess[bytes]:
@@ -175,7 +177,7 @@ class VBoxManage:
             )
         except subprocess.TimeoutExpired as error:
             raise CommandFailed(
-                "VBoxManage %s gave no answer in %d s: is VBoxSVC of this user stuck?" % (" ".join(args), self.timeout)
+                f"VBoxManage {' '.join(args)} gave no answer in {self.timeout:.0f} s: is VBoxSVC of this user stuck?"
             ) from error
 
     def change(self, *args: str) -> None:
@@ -186,9 +188,9 @@ class VBoxManage:
     def machines(
         self, only: Callable[[str, str], bool] | None = None, details: str = "online"
     ) -> list[settings.Machine]:
-        """All machines, or those for which C(only(uuid, name)) holds, in the order of their registration.
+        """All machines, or those for which ``only(uuid, name)`` holds, in the order of their registration.
 
-        ``details``: C(all) asks VirtualBox for the exact state of each machine, C(online) only of those that run.
+        ``details``: ``all`` asks VirtualBox for the exact state of each machine, ``online`` only of those that run.
         """
         entries, listed, shared = self._registry()
         online = parse_list(self.read("list", "runningvms"))
@@ -209,7 +211,7 @@ class VBoxManage:
         found = self.machines(only=lambda this, _name: this == uuid)
         if not found or not found[0].accessible:
             problem = found[0].problem if found else "not registered"
-            raise Failure("machine %s is gone or inaccessible now: %s" % (uuid, problem))
+            raise Failure(f"machine {uuid} is gone or inaccessible now: {problem}")
         return found[0]
 
     def _registry(self) -> tuple[dict[str, str], dict[str, bool], tuple[settings.Share, ...]]:
@@ -222,19 +224,19 @@ class VBoxManage:
             except FileNotFoundError:
                 entries, shared = {}, ()
             except (OSError, ElementTree.ParseError, Failure) as error:
-                raise Failure("VirtualBox's registry %s cannot be read: %s" % (path, error)) from error
+                raise Failure(f"VirtualBox's registry {path} cannot be read: {error}") from error
             entries = {uuid: os.path.join(self.folder, source) for uuid, source in entries.items()}
             odd = set(listed) - set(entries)
             if odd:
                 names = [self._from_file(uuid, source).name for uuid, source in entries.items()]
-                odd = {uuid for uuid in odd if not any("{%s}" % uuid in name for name in names)}
+                odd = {uuid for uuid in odd if not any(f"{{{uuid}}}" in name for name in names)}
             odd |= set(entries) - set(listed)
             if not odd:
                 return entries, listed, shared
             time.sleep(0.2)
         raise Failure(
-            "VBoxManage and %s do not agree on machine %s: VBoxSVC uses another settings folder."
-            " Set VBOX_USER_HOME to that folder." % (path, min(odd))
+            f"VBoxManage and {path} do not agree on machine {min(odd)}: VBoxSVC uses another settings folder."
+            " Set VBOX_USER_HOME to that folder."
         )
 
     @staticmethod
@@ -242,9 +244,9 @@ class VBoxManage:
         try:
             return settings.parse_machine(settings.read_settings(settings_file), uuid, settings_file)
         except OSError as error:
-            problem = "its settings file %s cannot be read: %s" % (settings_file, error.strerror)
+            problem = f"its settings file {settings_file} cannot be read: {error.strerror}"
         except (ElementTree.ParseError, Failure) as error:
-            problem = "its settings file %s cannot be read: %s" % (settings_file, error)
+            problem = f"its settings file {settings_file} cannot be read: {error}"
         name = os.path.splitext(os.path.basename(settings_file))[0]
         return settings.Machine(uuid, name, settings_file, state="inaccessible", accessible=False, problem=problem)
 
@@ -257,7 +259,7 @@ class VBoxManage:
                 machine,
                 state="inaccessible",
                 accessible=False,
-                problem="VirtualBox reports it as inaccessible (%s)" % error,
+                problem=f"VirtualBox reports it as inaccessible ({error})",
             )
         version, revision = additions(fields.get("GuestAdditionsVersion", ""))
         if any(key.startswith("SharedFolderNameTransient") for key in fields):

@@ -17,12 +17,6 @@ GUEST = {
     "cache_guest_host": "metal",
     "cache_guest_machine": "m",
 }
-DEFAULTS = {
-    "cache_guest_mode": "readonly",
-    "cache_guest_share": "ZeroInstall",
-    "cache_guest_path": "",
-    "cache_guest_group": "default",
-}
 
 
 @pytest.fixture
@@ -33,7 +27,7 @@ def arranged(inventory_of):
         guest = {**GUEST, "cache_guest_mode": mode, **variables}
         host = {"metal": {"cache_host_store": kind}} if kind else {}
         hostvars = inventory_of({"w": guest, **host}, facts)
-        return arrangement({**guest, **dict(play)}, "w", hostvars, DEFAULTS, sharing=sharing, options=options)
+        return arrangement({**guest, **dict(play)}, "w", hostvars, sharing=sharing, options=options)
 
     return arrange
 

@@ -12,12 +12,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.filter.host_arrangement 
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes
 
 STORE = "/var/cache/0install.net/implementations"
-DEFAULTS = {
-    "cache_guest_mode": "readonly",
-    "cache_guest_share": "ZeroInstall",
-    "cache_guest_path": "",
-    "cache_guest_group": "default",
-}
 FOLDERS = {"groups": "/home/vm/groups", "boxes": "/var/lib/boxes"}
 
 
@@ -27,7 +21,7 @@ def arranged(inventory_of):
 
     def arrange(guests, store=STORE, facts=None, tasks=None, **options):
         hostvars = inventory_of(guests, facts, tasks)
-        return host_arrangement(list(guests), hostvars, "metal", store, DEFAULTS, **options)
+        return host_arrangement(list(guests), hostvars, "metal", store, **options)
 
     return arrange
 
@@ -170,8 +164,8 @@ def test_no_two_modes_have_different_folders_under_one_name(derived):
         (guest("verified"), {"user": "zeroinst"}, "guest 'w' .* 'metal' belong to user 'zeroinst', who owns the store"),
         (guest("verified"), {"boxes": "/home/x/boxes"}, "guest 'w' .*'/home/x/boxes'.*Correct cache_host_boxes_path"),
         (guest("verified"), {"store": "/home/x/0install.net/implementations"}, "guest 'w'.*Correct cache_host_path"),
-        (guest("verified"), {"boxes": "boxes"}, "'boxes' cannot be a folder.*cache_host_boxes_path"),
-        (guest("guests"), {"groups": "/srv/../x"}, "'/srv/../x' cannot be a folder.*cache_host_groups_path"),
+        (guest("verified"), {"boxes": "boxes"}, "cache_host_boxes_path 'boxes' is not absolute: write"),
+        (guest("guests"), {"groups": "/srv/../x"}, "cache_host_groups_path '/srv/../x' is not normalised: write '/x'"),
         (guest("guests", cache_guest_group="../x"), {}, "guest 'w' has the group '../x'.*set cache_guest_group"),
         (guest("guests", cache_guest_group=""), {}, "guest 'w' has the group ''"),
         (guest("guests", cache_guest_group="a\n"), {}, "guest 'w' has the group 'a\n'"),
@@ -269,7 +263,7 @@ def test_a_fact_with_which_a_filter_fails_is_that_guests_failure(arranged, trust
 
 def test_a_guest_that_is_not_in_the_inventory_is_named(inventory_of):
     with pytest.raises(AnsibleFilterError, match="guest 'x' is not in the inventory: correct cache_host_guests"):
-        host_arrangement(["x"], inventory_of({}), "metal", STORE, DEFAULTS)
+        host_arrangement(["x"], inventory_of({}), "metal", STORE)
 
 
 def test_what_tasks_set_counts(arranged):

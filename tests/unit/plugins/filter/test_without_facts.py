@@ -30,3 +30,9 @@ def test_a_fact_has_no_say(inventory_of, inventory, facts, value, found):
 def test_nor_has_one_in_a_template(inventory_of, trusted):
     hostvars = inventory_of({"g": {"limit": trusted("{{ other | default(3) }}")}}, {"g": {"other": 9}})
     assert int(without_facts(9, "limit", hostvars, "g", 60)) == 3  # before ansible-core 2.19, a template makes a text
+
+
+def test_a_variable_of_a_role_has_the_roles_default(inventory_of):
+    hostvars = inventory_of({"g": {}}, {"g": {"cache_guest_timeout": 9}})
+    assert without_facts(9, "cache_guest_timeout", hostvars, "g") == 600
+    assert without_facts("9", "cache_guest_timeout", inventory_of({"g": {}}), "g", plus=600) == 609

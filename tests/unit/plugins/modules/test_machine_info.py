@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import yaml
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import machine_report
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.recognizing import Folders
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import (
     OWNER_KEY,
@@ -19,7 +20,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.modules import machine_i
 def test_a_machine_has_just_the_fields_that_are_documented():
     bare = Machine("u", "m", "/m.vbox", extradata=((OWNER_KEY + "a", "1"), ("GUI/secret", "x")))
     machine = with_shares(bare, (Share("a", "/a"),))
-    result = machine_info.as_dict(machine, list(machine.shares), {})
+    result = machine_report.as_dict(machine, list(machine.shares), {})
     documented = yaml.safe_load(machine_info.RETURN)["machines"]["contains"]
     assert set(result) == set(documented)
     assert set(result["shares"][0]) == set(documented["shares"]["contains"])
@@ -27,16 +28,8 @@ def test_a_machine_has_just_the_fields_that_are_documented():
     assert "secret" not in str(result)
 
 
-class StandIn:
-    """A stand-in for the running module."""
-
-    def __init__(self):
-        self.warnings = []
-        self.warn = self.warnings.append
-
-
 def test_what_a_snapshot_brought_back_and_what_others_share_is_told():
-    module, store = StandIn(), "/srv/0install.net/implementations"
+    warnings, store = [], "/srv/0install.net/implementations"
     machine = Machine(
         "u",
         "m",
@@ -49,10 +42,10 @@ def test_what_a_snapshot_brought_back_and_what_others_share_is_told():
             Share("all", "/", "global", writable=True),
         ),
     )
-    result = machine_info.read(module, [machine], Folders())[0]["shares"]
+    result = machine_report.told([machine], Folders(), warnings.append)[0]["shares"]
     assert [share["ours"] for share in result] == [True, False, False, False, False]
     assert [share["gives"] for share in result] == ["", store, store, "", store]
-    named = [text.partition("' ")[0] for text in module.warnings]
+    named = [text.partition("' ")[0] for text in warnings]
     assert named == [f"machine m (u): share '{share}" for share in ("ZeroInstall-trusted", "src", "vagrant", "all")]
-    assert "snapshot" in module.warnings[0]
-    assert machine_info.read(StandIn(), [machine], Folders(names=()))[0]["shares"][1]["gives"] == ""
+    assert "snapshot" in warnings[0]
+    assert machine_report.told([machine], Folders(names=()), warnings.append)[0]["shares"][1]["gives"] == ""

@@ -81,31 +81,33 @@ def test_options_reach_the_survey(call):
         driver=False,
         fstab="/x/fstab",
     )
-    wanted = [Mount("s", "/p", True, ("uid=5",), True)]
-    assert calls["requests"] == [mount_planning.Request(wanted, [Gone("/q", None)], True, False, "/x/fstab")]
+    wanted, gone = [Mount("s", "/p", True, ("uid=5",), True, "mounts[0].")], [Gone("/q", None, "mounts[1].")]
+    assert calls["requests"] == [mount_planning.Request(wanted, gone, True, False, "/x/fstab")]
 
 
 def test_an_owner_becomes_numbers(call, monkeypatch):
     users = {"zeroinst": pwd.struct_passwd(("zeroinst", "x", 998, 987, "", "/", "/bin/false"))}
-    monkeypatch.setattr(mounts.pwd, "getpwnam", users.__getitem__)
+    monkeypatch.setattr(pwd, "getpwnam", users.__getitem__)
     _answer, calls = call(
         mounts=[{"share": "s", "path": "/p", "options": ["ttl=1"], "owner": "zeroinst"}, {"share": "t", "path": "/q"}]
     )
-    assert calls["requests"][0].wanted == [Mount("s", "/p", False, ("ttl=1", "uid=998", "gid=987")), Mount("t", "/q")]
+    assert [mount.options for mount in calls["requests"][0].wanted] == [("ttl=1", "uid=998", "gid=987"), ()]
 
 
 def test_an_owner_who_is_not_there_is_refused_and_told_in_check_mode(call):
     wanted = [{"share": "s", "path": "/p", "owner": "no such user"}]
     answer, calls = call(mounts=wanted)
-    assert answer["msg"].startswith("There is no user 'no such user'") and calls["requests"] == []
+    assert answer["msg"].startswith("mounts[0].owner 'no such user' is no user") and calls["requests"] == []
     _answer, calls = call(mounts=wanted, _ansible_check_mode=True)
-    assert calls["requests"][0].wanted == [Mount("s", "/p")]
+    assert calls["requests"][0].wanted == [Mount("s", "/p", where="mounts[0].")]
     assert any("no user 'no such user' yet" in warning for warning in calls["warnings"])
 
 
 def test_the_defaults_are_read_only_and_not_exclusive(call):
     _answer, calls = call(mounts=[{"share": "s", "path": "/p"}])
-    assert calls["requests"] == [mount_planning.Request([Mount("s", "/p")], [], False, True, "/etc/fstab")]
+    assert calls["requests"] == [
+        mount_planning.Request([Mount("s", "/p", where="mounts[0].")], [], False, True, "/etc/fstab")
+    ]
 
 
 def test_a_run_acts_under_a_lock_and_tells_what_was_run(call):
@@ -154,3 +156,16 @@ def test_the_options_are_as_documented():
     documented = yaml.safe_load(mounts.DOCUMENTATION)["options"]["mounts"]["suboptions"]
     for name, spec in mounts.MOUNT.items():
         assert {key: documented[name].get(key) for key in spec} == spec
+
+
+def test_new_files_get_the_default_context_of_selinux(call, monkeypatch):
+    labelled = []
+    monkeypatch.setattr(
+        basic.AnsibleModule, "set_default_selinux_context", lambda _module, path, _changed: labelled.append(path)
+    )
+    files = [mount_planning.FileChange("/etc/fstab", "", "line"), mount_planning.FileChange("/etc/new", None, "text")]
+    planned = PLAN._replace(files=files)
+    call(planned=planned, mounts=[{"share": "s", "path": "/p"}], _ansible_check_mode=True)
+    assert labelled == []
+    call(planned=planned, mounts=[{"share": "s", "path": "/p"}])
+    assert labelled == ["/etc/new"]

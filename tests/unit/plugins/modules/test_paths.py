@@ -5,12 +5,16 @@
 
 from __future__ import annotations
 
+import base64
 import errno
+import hashlib
 import os
 import stat
 
 import pytest
 import yaml
+from ansible.module_utils import basic
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import sudo
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import paths
 
 NOBODY = "no-such-user"
@@ -165,8 +169,8 @@ def test_a_file_of_somebody_elses_is_kept_beside_the_new_one(call, tmp_path):
 @pytest.mark.parametrize(
     ("item", "said"),
     [
-        ({"path": "a/b", "content": ""}, "path 'a/b': write it from '/' on"),
-        ({"path": "{}/../b", "content": ""}, "without '..'"),
+        ({"path": "a/b", "content": ""}, "path 'a/b' is not absolute: write it from '/' on"),
+        ({"path": "{}/../b", "content": ""}, "is not normalised: write '"),
         ({"path": "{}/b\0", "content": ""}, "write it from '/' on"),
         ({"path": "{}/folder", "content": ""}, "{}/folder is a directory, where a file is to be. Move it away."),
         ({"path": "{}/link", "content": ""}, "{}/link is a symbolic link, where a file is to be. Move it away."),
@@ -198,9 +202,18 @@ def test_in_check_mode_a_user_who_is_missing_is_told(call, tmp_path):
     assert call([{"path": f"{tmp_path}/new", "content": ""}], check_mode=True)[1]["missing_users"] == []
 
 
-def test_a_large_file_is_shown_by_its_size(call, tmp_path):
-    (diff,) = call([{"path": f"{tmp_path}/file", "content": "x" * 102401}])[1]["diff"]
-    assert diff["after"] == "(102401 bytes)\n"
+@pytest.mark.parametrize("content", [b"x" * 102401, b"\0\xff\n"], ids=["large", "binary"])
+def test_bytes_in_base64_are_written_and_shown_by_their_digest(call, tmp_path, content):
+    item = {"path": f"{tmp_path}/file", "content": base64.b64encode(content).decode(), "base64": True}
+    (diff,) = call([item])[1]["diff"]
+    assert (tmp_path / "file").read_bytes() == content
+    assert diff["after"] == f"({len(content)} bytes, SHA-256 {hashlib.sha256(content).hexdigest()})\n"
+    assert call([item])[1]["changes"] == {}
+
+
+def test_what_is_no_base64_is_refused(call, tmp_path):
+    failed, result = call([{"path": f"{tmp_path}/file", "content": "é", "base64": True}])
+    assert failed and f"content of {tmp_path}/file is no base64" in result["msg"]
 
 
 def test_a_full_disk_leaves_everything_as_it_was(call, tmp_path, monkeypatch):
@@ -226,7 +239,7 @@ def test_sudo_is_asked_once_all_is_in_place(run_module, monkeypatch, tmp_path):
         asked.append((found._asdict(), (tmp_path / "drop-in").exists()))
         return "it is not read"
 
-    monkeypatch.setattr(paths.sudo, "problem", problem)
+    monkeypatch.setattr(sudo, "problem", problem)
     assert run_module(paths.main, **options, _ansible_check_mode=True)[0] is False
     assert asked == []
     failed, result = run_module(paths.main, **options)
@@ -234,5 +247,20 @@ def test_sudo_is_asked_once_all_is_in_place(run_module, monkeypatch, tmp_path):
     assert asked == [(rule, True)]
     failed, result = run_module(paths.main, **options, _ansible_check_mode=True)
     assert (failed, result["msg"], result["changed"]) == (True, "it is not read", False)
-    monkeypatch.setattr(paths.sudo, "problem", lambda _rule: None)
+    monkeypatch.setattr(sudo, "problem", lambda _rule: None)
     assert run_module(paths.main, **options)[0] is False
+
+
+def test_what_is_new_gets_the_default_context_of_selinux(call, tmp_path, monkeypatch):
+    labelled = []
+    monkeypatch.setattr(
+        basic.AnsibleModule, "set_default_selinux_context", lambda _module, path, _changed: labelled.append(path)
+    )
+    folder, file = str(tmp_path / "folder"), str(tmp_path / "folder" / "file")
+    present = [{"path": folder, "state": "directory"}, {"path": file, "content": "one"}]
+    call(present, check_mode=True)
+    assert labelled == []
+    call(present)
+    assert labelled == [folder, file]
+    call([*present[:1], {"path": file, "content": "two"}])
+    assert labelled == [folder, file]

@@ -54,13 +54,14 @@ class StandIn:
 def test_an_entry_becomes_what_is_wanted():
     entry = {"machine": "one", "shares": [item("a", path="/a", writable=True), item("b", "absent")]}
     folders = Folders(store=STORE)
-    wanted = sharing.wanted_of(entry, True, folders)
+    wanted = sharing.wanted_of(entry, "machines[0]", True, folders)
     assert wanted == Wanted((Share("a", "/a", writable=True),), ("b",), True, folders)
 
 
 def test_a_share_listed_twice_is_refused():
-    with pytest.raises(Failure, match="machine 'one' has share 'a' twice"):
-        sharing.wanted_of({"machine": "one", "shares": [item("a", path="/a"), item("a", "absent")]}, False, Folders())
+    entry = {"machine": "one", "shares": [item("a", path="/a"), item("a", "absent")]}
+    with pytest.raises(Failure, match=r"^machines\[4\]\.shares\[1\]\.name: machine 'one' has share 'a' twice"):
+        sharing.wanted_of(entry, "machines[4]", False, Folders())
 
 
 def test_machines_are_planned_in_the_order_of_the_option(tmp_path):
@@ -73,11 +74,11 @@ def test_machines_are_planned_in_the_order_of_the_option(tmp_path):
 @pytest.mark.parametrize(
     ("entries", "words"),
     [
-        ([("one", []), ("one", [])], "machine 'one' is listed twice"),
+        ([("one", []), ("one", [])], r"^machines\[1\]: machine 'one' is listed twice"),
         ([("one", []), ("00-1", [])], r"machine one \(00-1\) is listed twice, by name and by UUID"),
         ([("three", [])], "machine 'three' is not registered"),
-        ([("one", [item("a b", path="/")])], "share name 'a b'"),
-        ([("one", [item("a", path="rel")])], "path 'rel' of share 'a'"),
+        ([("one", [item("b", path="/"), item("a b", path="/")])], r"^machines\[0\]\.shares\[1\]\.name 'a b' has"),
+        ([("one", [item("a", path="rel")])], r"^machines\[0\]\.shares\[0\]\.path 'rel' is not absolute"),
         ([("one", [item("a", path="/no/such/folder")])], "'/no/such/folder' of share 'a' does not exist"),
     ],
 )

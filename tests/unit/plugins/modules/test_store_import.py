@@ -98,7 +98,7 @@ def test_the_result_and_the_defaults_are_as_documented(call):
     "change, why",
     [
         ({"store": "/s/elsewhere"}, "is not a store of implementations"),
-        ({"boxes": "relative"}, "is not an absolute path"),
+        ({"boxes": "relative"}, "boxes 'relative' is not absolute"),
         ({"workers": -1}, "workers is -1"),
         ({"limits": Limits(max_size=0)}, "max_size is 0"),
         ({"limits": Limits(keep_free=-1)}, "keep_free is -1"),

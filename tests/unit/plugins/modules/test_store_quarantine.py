@@ -10,7 +10,7 @@ import json
 import pytest
 import yaml
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import quarantine
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import quarantine, quarantine_report
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import store_quarantine
 
 STORE = "/s/0install.net/implementations"
@@ -85,7 +85,7 @@ def test_the_result_is_as_documented(call):
     assert set(documented["moved"]["contains"]) == set(answer["moved"][0])
     assert set(documented["not_moved"]["contains"]) == set(quarantine.Left._fields)
     for cut in ("moved", "not_moved"):
-        assert str(store_quarantine.MOST) in "".join(documented[cut]["description"])
+        assert str(quarantine_report.MOST) in "".join(documented[cut]["description"])
 
 
 def test_the_example_moves_all_that_is_corrupt():

@@ -8,6 +8,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import wanted_mounts
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Mount
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, vboxmanage
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _words
 
@@ -27,8 +28,10 @@ def test_options_become_the_variables_of_the_role_with_their_values():
     assert "set cache_host_user (now '') to that user" in told
     told, plain = said("cache_host", lambda: vboxmanage.VBoxManage("/no/such"))
     assert "'vboxmanage'" in plain and "with cache_host_vboxmanage (now '/no/such')" in told
-    told, _plain = said("cache_guest", lambda: wanted_mounts.check_options(["nofail"]))
-    assert told.startswith("cache_guest_mount_options (now ['nofail']): option 'nofail' of a vboxsf mount is refused")
+    told, _plain = said(
+        "cache_guest", lambda: wanted_mounts.check([Mount("s", "/p", False, ("nofail",), where="mounts[0].")], [])
+    )
+    assert told.startswith("cache_guest_mount_options (now ['nofail']): 'nofail' is refused")
 
 
 def test_without_a_role_a_message_stays():

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import additions_versions
 
 PROGRAMS = json.loads((Path(__file__).parents[1] / "fixtures/guest_programs.json").read_text(encoding="utf-8"))
@@ -109,7 +110,7 @@ def test_a_users_own_bad_versions(version, refused):
     ],
 )
 def test_limits_that_are_none(minimum, bad, named):
-    with pytest.raises(ValueError, match=named):
+    with pytest.raises(Failure, match=named):
         additions_versions.limits(minimum, bad)
 
 

@@ -21,6 +21,7 @@ import traceback
 from pathlib import Path
 
 import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts, replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
@@ -30,7 +31,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest impo
     mount_planning,
     mount_records,
     mount_running,
-    store_list,
     systemd_units,
 )
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.mount_planning import Request
@@ -230,7 +230,7 @@ def place(tmp_path, monkeypatch):
     there = Place(tmp_path)
     monkeypatch.setattr(fstab, "TYPE", "tmpfs")
     monkeypatch.setattr(boot_modules, "MODULES_LOAD", str(tmp_path / "etc/modules-load.d/zeroinstall.virtualbox.conf"))
-    monkeypatch.setattr(store_list, "STORE_LIST", str(tmp_path / "etc/implementation-dirs"))
+    monkeypatch.setattr(_names, "STORE_LIST", str(tmp_path / "etc/implementation-dirs"))
     monkeypatch.setattr(systemd_units, "UNITS", str(tmp_path / "etc/systemd/system"))
     monkeypatch.setattr(systemd_units, "RUNTIME_UNITS", str(tmp_path / "run/systemd/system"))
     monkeypatch.setattr(mount_records, "RECORD", str(tmp_path / "lib/mounts.json"))
@@ -319,7 +319,7 @@ def test_the_diff_says_what_changes(place):
     diffs = {diff["before_header"]: (diff["before"], diff["after"]) for diff in plan.diff}
     assert diffs == {
         f"{place.fstab} (lines of type tmpfs)": (line("old", place.path), line("new", place.path, "rw")),
-        store_list.STORE_LIST: ("", place.path + "\n"),
+        _names.STORE_LIST: ("", place.path + "\n"),
         "live mounts": (f"old {place.path} tmpfs ro,nodev,nosuid\n", f"new {place.path} tmpfs rw,nodev,nosuid\n"),
     }
 
@@ -933,7 +933,7 @@ def test_exclusive_finds_a_mount_of_ours_whose_line_was_deleted(place):
 
 @in_namespace
 def test_a_store_elsewhere_is_made_known_to_zero_install(place):
-    listed = Path(store_list.STORE_LIST)
+    listed = Path(_names.STORE_LIST)
     listed.parent.mkdir()
     listed.write_text("/theirs\n")
     place.run(place.mount(store=True))

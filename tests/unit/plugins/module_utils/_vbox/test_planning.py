@@ -69,12 +69,12 @@ def give(key):
 
 @pytest.mark.parametrize("path", ["", "rel", "./x", "/a/", "/a//b", "/a/../b", "/a/.", "//a", "/a\0b"])
 def test_paths_that_virtualbox_would_rewrite_are_refused(path):
-    with pytest.raises(Failure, match="absolute and normalised"):
+    with pytest.raises(Failure, match=r"^path '.*' is not (absolute|normalised): write"):
         s.check_share(but(STORE, path=path))
 
 
 def test_names_that_cannot_be_mounted_are_refused():
-    with pytest.raises(Failure, match="share name 'a b' has white space"):
+    with pytest.raises(Failure, match="name 'a b' has white space"):
         s.check_share(but(STORE, name="a b"))
 
 

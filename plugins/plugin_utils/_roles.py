@@ -1,0 +1,80 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The variables of this collection's roles, as the roles' own files have them."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import typing as t
+from pathlib import Path
+
+from ansible.module_utils.common.yaml import yaml_load
+from ansible.utils.display import Display
+
+if t.TYPE_CHECKING:
+    from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
+
+_FOLDER = Path(__file__).parents[2] / "roles"
+_ALIKE = 0.75
+"""How alike a misspelt name is to the one that is meant. What is less so may be a variable of somebody else's role."""
+
+
+@functools.lru_cache(maxsize=None)
+def defaults(role: str) -> dict[str, t.Any]:
+    """What the variables of a role are where nothing sets them."""
+    found: dict[str, t.Any] = _read(_FOLDER / role / "defaults" / "main.yml")
+    return found
+
+
+def default(variable: str) -> t.Any:
+    """What a variable of a role is where nothing sets it."""
+    return defaults(_role_of(variable))[variable]
+
+
+def warn_of_misspelt(inventory: Inventory, machine: str) -> None:
+    """Warn of variables that the inventory sets for a machine, and whose names are nearly those of a role's."""
+    for message in misspelt(inventory.names(machine)) if inventory.has(machine) else ():
+        Display().warning(message)
+
+
+def misspelt(variables: t.Iterable[str]) -> list[str]:
+    """A message for each name that begins as those of a role, is none of them, and is nearly one of them."""
+    messages = []
+    for variable in sorted(variables):
+        role = _role_of(variable)
+        if not role or variable in _variables(role):
+            continue
+        for meant in difflib.get_close_matches(variable[len(role) :], _endings(role), 1, _ALIKE):
+            messages.append(
+                f"The role {role} has no variable {variable}, so what the inventory sets it to has no effect. Is"
+                f" {role}{meant} meant?"
+            )
+    return messages
+
+
+def _role_of(variable: str) -> str:
+    """The role whose variables begin as this one, or empty."""
+    return next((role for role in _names() if variable.startswith(role + "_")), "")
+
+
+@functools.lru_cache(maxsize=None)
+def _names() -> tuple[str, ...]:
+    return tuple(sorted(path.name for path in _FOLDER.iterdir()))
+
+
+@functools.lru_cache(maxsize=None)
+def _variables(role: str) -> frozenset[str]:
+    """All variables that a user may set for a role."""
+    entries = _read(_FOLDER / role / "meta" / "argument_specs.yml")["argument_specs"].values()
+    return frozenset(name for entry in entries for name in entry.get("options", {}))
+
+
+def _endings(role: str) -> list[str]:
+    return [name[len(role) :] for name in sorted(_variables(role)) if name.startswith(role + "_")]
+
+
+def _read(path: Path) -> t.Any:
+    read: t.Callable[[str], t.Any] = yaml_load
+    return read(path.read_text(encoding="utf-8"))
