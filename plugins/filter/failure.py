@@ -28,6 +28,10 @@ options:
     description: What a result has if it counts, C(failed) or C(unreachable).
     type: str
     default: failed
+  only_timed_out:
+    description: Whether to tell only of what failed because its time was up.
+    type: bool
+    default: false
   raise_limit:
     description: The variable that is to be raised where the time was up. Without it, nothing is said of that.
     type: str
@@ -83,11 +87,18 @@ def sentence(message: str) -> str:
 
 
 def failure(
-    results: t.Any, key: str = "failed", raise_limit: str = "", limit: t.Any = None, otherwise: str = ""
+    results: t.Any,
+    key: str = "failed",
+    only_timed_out: bool = False,
+    raise_limit: str = "",
+    limit: t.Any = None,
+    otherwise: str = "",
 ) -> str:
     """Why they failed."""
     each = results if isinstance(results, (list, tuple)) else [results]
     counted = [turn for result in each for turn in turns(result) if turn.get(key)]
+    if only_timed_out:
+        counted = [turn for turn in counted if timed_out(turn)]
     text = told(" ".join(dict.fromkeys(str(result.get("msg") or NO_REASON) for result in counted)))
     if not raise_limit:
         return text

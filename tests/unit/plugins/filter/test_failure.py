@@ -35,6 +35,8 @@ LONGER = "Where the package manager needs longer, raise x_timeout (now 3). It ma
         ({"failed": True, "msg": "a", "timedout": {"period": 3}}, LIMIT, f"a. {LONGER}"),
         ({"failed": True, "msg": "Timed out after 3 seconds."}, LIMIT, f"Timed out after 3 seconds. {LONGER}"),
         ({"failed": True, "msg": OLDER}, LIMIT, f"{OLDER}. {LONGER}"),
+        ({"failed": True, "msg": OLDER}, {"only_timed_out": True}, OLDER),
+        ({"failed": True, "msg": "a"}, {"only_timed_out": True}, ""),
         ({"failed": True, "msg": "['a']"}, {}, "It said: ['a']"),
     ],
 )
