@@ -5,7 +5,11 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
+
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import told
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 
 DOCUMENTATION = r"""
 name: failure
@@ -24,6 +28,10 @@ options:
     description: What a result has if it counts, C(failed) or C(unreachable).
     type: str
     default: failed
+  only_timed_out:
+    description: Whether to tell only of what failed because its time was up.
+    type: bool
+    default: false
   raise_limit:
     description: The variable that is to be raised where the time was up. Without it, nothing is said of that.
     type: str
@@ -57,6 +65,9 @@ _value:
 
 NO_REASON = "no reason was given"
 
+_TIMED_OUT = re.compile("Timed out after|failed to execute in the expected time frame")
+"""What Ansible says, in the words of today and of before ansible-core 2.19."""
+
 
 def turns(result: t.Mapping[str, t.Any]) -> list[t.Mapping[str, t.Any]]:
     """The turns of a task with a loop, or the task's one result."""
@@ -67,7 +78,7 @@ def turns(result: t.Mapping[str, t.Any]) -> list[t.Mapping[str, t.Any]]:
 
 def timed_out(result: t.Mapping[str, t.Any]) -> bool:
     """Whether the time of its task was up."""
-    return "timedout" in result or "Timed out after" in str(result.get("msg", ""))
+    return "timedout" in result or bool(_TIMED_OUT.search(str(result.get("msg", ""))))
 
 
 def sentence(message: str) -> str:
@@ -76,12 +87,19 @@ def sentence(message: str) -> str:
 
 
 def failure(
-    results: t.Any, key: str = "failed", raise_limit: str = "", limit: t.Any = None, otherwise: str = ""
+    results: t.Any,
+    key: str = "failed",
+    only_timed_out: bool = False,
+    raise_limit: str = "",
+    limit: t.Any = None,
+    otherwise: str = "",
 ) -> str:
     """Why they failed."""
     each = results if isinstance(results, (list, tuple)) else [results]
     counted = [turn for result in each for turn in turns(result) if turn.get(key)]
-    text = " ".join(dict.fromkeys(str(result.get("msg") or NO_REASON) for result in counted))
+    if only_timed_out:
+        counted = [turn for turn in counted if timed_out(turn)]
+    text = told(" ".join(dict.fromkeys(str(result.get("msg") or NO_REASON) for result in counted)))
     if not raise_limit:
         return text
     hint = otherwise
@@ -95,4 +113,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"failure": failure}
+        return {"failure": harmless(failure)}

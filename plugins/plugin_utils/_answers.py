@@ -18,6 +18,8 @@ MOST_VALUES = 500_000
 DEEPEST = 50
 """How deep they may lie in each other."""
 MOST_WARNINGS, LONGEST_WARNING = 20, 2000
+MESSAGES = ("msg", "problem", "restart", "reason", "detail", "product")
+"""The return values that are sentences for people, or a part of one, at any depth."""
 
 MOST = 2**63
 """What numbers in an answer are below."""
@@ -35,6 +37,8 @@ _ESCAPED = re.compile(
 )
 """The same in JSON, behind backslashes, of which the last belongs to it if there is an odd number of them."""
 
+
+_VALUE = re.compile(r"[\[{]|(True|False)\Z")
 
 _TYPES: dict[str, t.Any] = {
     "raw": object,
@@ -90,6 +94,14 @@ def plain_json(text: str) -> str:
     return _ESCAPED.sub(lambda found: found[1] + "\\" * (len(found[1]) % 2) + found[2], text)
 
 
+def told(message: str) -> str:
+    """A message that no Ansible makes a list, a dictionary or a truth value of where it is all of a template.
+
+    Ansible of before ansible-core 2.19 reads it as Python does: of the name of a control character it makes one.
+    """
+    return f"It said: {message}" if _VALUE.match(message) else message
+
+
 def documented(source: str) -> dict[str, Kind]:
     """A module's return values by their names, each with its type, from the module's source text."""
     _before, _found, rest = source.partition('\nRETURN = r"""\n')
@@ -135,7 +147,21 @@ def cleaned(answer: t.Mapping[str, t.Any], values: t.Mapping[str, Kind]) -> dict
             del found[key]
     if "msg" in found and not isinstance(found["msg"], str):
         found["msg"] = str(found["msg"])[:LONGEST_WARNING]
+    _tell(found)
     return {key: value for key, value in found.items() if value or key not in ("warnings", "diff")}
+
+
+def _tell(value: t.Any) -> None:
+    """Have all messages in a value told."""
+    if isinstance(value, list):
+        for each in value:
+            _tell(each)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            if key in MESSAGES and isinstance(each, str):
+                value[key] = told(each)
+            else:
+                _tell(each)
 
 
 def _check(key: str, value: t.Any, kind: Kind) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.failure import failure
 
+OLDER = "The apt action failed to execute in the expected time frame (3) and was terminated"
 LIMIT = {"raise_limit": "x_timeout", "limit": 3, "otherwise": "Enable it."}
 LONGER = "Where the package manager needs longer, raise x_timeout (now 3). It may still be at work."
 
@@ -33,6 +34,10 @@ LONGER = "Where the package manager needs longer, raise x_timeout (now 3). It ma
         ({"failed": True, "msg": "a."}, {**LIMIT, "otherwise": ""}, "a."),
         ({"failed": True, "msg": "a", "timedout": {"period": 3}}, LIMIT, f"a. {LONGER}"),
         ({"failed": True, "msg": "Timed out after 3 seconds."}, LIMIT, f"Timed out after 3 seconds. {LONGER}"),
+        ({"failed": True, "msg": OLDER}, LIMIT, f"{OLDER}. {LONGER}"),
+        ({"failed": True, "msg": OLDER}, {"only_timed_out": True}, OLDER),
+        ({"failed": True, "msg": "a"}, {"only_timed_out": True}, ""),
+        ({"failed": True, "msg": "['a']"}, {}, "It said: ['a']"),
     ],
 )
 def test_the_text(results, options, text):

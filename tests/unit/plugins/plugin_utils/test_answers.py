@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import types
 from pathlib import Path
 
 import pytest
@@ -56,6 +57,19 @@ def test_every_text_in_json_is_plain(text, ascii_only):
     assert value in (escape, escape.replace("\\u0008", "\\b").replace("\\u000c", "\\f").replace("\\u000d", "\\r"))
 
 
+@pytest.mark.parametrize("text", ["['\\x1b']", "{'a': '\\u202e'}", "True", "False", "[Errno 2] no file"])
+def test_no_message_is_read_as_a_value(text):
+    """Ansible of before 2.19 makes a list or the like of it where it is all of a template."""
+    found = cleaned(msg=text, guest={"additions": [{"problem": text}], "name": text}, failed=True)
+    assert found["msg"] == found["guest"]["additions"][0]["problem"] == f"It said: {text}"
+    assert found["guest"]["name"] == text
+
+
+def test_any_other_message_stays():
+    for text in ("", "no", "a [b]", "True.", " [b]"):
+        assert cleaned(msg=text, failed=True)["msg"] == text
+
+
 @pytest.mark.parametrize("odd", ["x", 5, {"a": 1}, [], None])
 def test_warnings_and_diffs_of_another_shape_are_left_out(odd):
     assert "warnings" not in cleaned(warnings=odd)
@@ -73,7 +87,7 @@ def test_warnings_are_few_and_short():
 
 
 def test_a_message_is_text():
-    assert cleaned(msg=["a", 1])["msg"] == "['a', 1]"
+    assert cleaned(msg=["a", 1])["msg"] == "It said: ['a', 1]"
 
 
 @pytest.mark.parametrize(
@@ -153,9 +167,14 @@ def test_an_answer_of_backslashes_is_read_in_no_time():
     assert _answers.plain_json(text) == text
 
 
-def test_a_warning_that_ansible_made_an_object_of_is_text():
+def made_an_object(text):
+    """A warning as ansible-core has it since 2.19, or before that the stand-in for one."""
     try:
         from ansible.module_utils._internal._messages import Event, WarningSummary
     except ImportError:
-        pytest.skip("before ansible-core 2.19 warnings are texts")
-    assert cleaned(warnings=[WarningSummary(event=Event(msg="look")), "here"])["warnings"] == ["look", "here"]
+        return types.SimpleNamespace(event=types.SimpleNamespace(msg=text))
+    return WarningSummary(event=Event(msg=text))
+
+
+def test_a_warning_that_ansible_made_an_object_of_is_text():
+    assert cleaned(warnings=[made_an_object("look"), "here"])["warnings"] == ["look", "here"]
