@@ -9,6 +9,7 @@ import random
 import typing as t
 
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, items, mapping
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 DOCUMENTATION = r"""
@@ -129,4 +130,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"comparison": comparison}
+        return {"comparison": harmless(comparison)}

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
+
 DOCUMENTATION = r"""
 name: corrupt_stores
 short_description: List what is corrupt by store, with the user that owns it
@@ -68,4 +70,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"corrupt_stores": corrupt_stores}
+        return {"corrupt_stores": harmless(corrupt_stores)}

@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _programs
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._sharing import Sharing, is_there
 
 DOCUMENTATION = r"""
@@ -176,4 +177,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"guest_plan": guest_plan}
+        return {"guest_plan": harmless(guest_plan)}

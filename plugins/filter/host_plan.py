@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
+
 DOCUMENTATION = r"""
 name: host_plan
 short_description: Say what a host has to do beside sharing, and what it could not do
@@ -96,4 +98,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"host_plan": host_plan}
+        return {"host_plan": harmless(host_plan)}

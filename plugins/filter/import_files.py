@@ -9,6 +9,7 @@ import base64
 import typing as t
 
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _programs
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 
 DOCUMENTATION = r"""
 name: import_files
@@ -86,4 +87,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"import_files": import_files}
+        return {"import_files": harmless(import_files)}

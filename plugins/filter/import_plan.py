@@ -9,6 +9,8 @@ import os
 import re
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
+
 DOCUMENTATION = r"""
 name: import_plan
 short_description: Say where the import service has its files, and what is to be done on its host
@@ -179,4 +181,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"import_plan": import_plan}
+        return {"import_plan": harmless(import_plan)}

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
+
 DOCUMENTATION = r"""
 name: moved
 short_description: List what was moved aside, of several stores together
@@ -49,4 +51,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"moved": moved}
+        return {"moved": harmless(moved)}

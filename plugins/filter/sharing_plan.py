@@ -9,6 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes, _programs
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._sharing import Sharing
 
 DOCUMENTATION = r"""
@@ -79,4 +80,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"sharing_plan": sharing_plan}
+        return {"sharing_plan": harmless(sharing_plan)}

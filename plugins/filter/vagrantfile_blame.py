@@ -7,6 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
+
 DOCUMENTATION = r"""
 name: vagrantfile_blame
 short_description: Say whose fault it is that a Vagrantfile cannot be used
@@ -89,4 +91,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"vagrantfile_blame": vagrantfile_blame}
+        return {"vagrantfile_blame": harmless(vagrantfile_blame)}

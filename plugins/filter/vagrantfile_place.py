@@ -9,6 +9,8 @@ import os
 import re
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
+
 DOCUMENTATION = r"""
 name: vagrantfile_place
 short_description: Say which file has the Zero Install part of a Vagrantfile
@@ -77,4 +79,4 @@ class FilterModule:
 
     def filters(self) -> dict[str, t.Callable[..., t.Any]]:
         """Name and function."""
-        return {"vagrantfile_place": vagrantfile_place}
+        return {"vagrantfile_place": harmless(vagrantfile_place)}
