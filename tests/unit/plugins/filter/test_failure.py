@@ -32,7 +32,11 @@ LONGER = "Where the package manager needs longer, raise x_timeout (now 3). It ma
         ([{}, {}], {"key": "unreachable"}, ""),
         ({"failed": True, "msg": "a"}, LIMIT, "a. Enable it."),
         ({"failed": True, "msg": "a."}, {**LIMIT, "otherwise": ""}, "a."),
-        ({"failed": True, "msg": "failed to execute in the expected time frame"}, LIMIT, f"not in the expected time frame. {LONGER}"),
+        (
+            {"failed": True, "msg": "failed to execute in the expected time frame"},
+            LIMIT,
+            f"failed to execute in the expected time frame. {LONGER}",
+        ),
         ({"failed": True, "msg": "Timed out after 3 seconds."}, LIMIT, f"Timed out after 3 seconds. {LONGER}"),
         ({"failed": True, "msg": OLDER}, LIMIT, f"{OLDER}. {LONGER}"),
         ({"failed": True, "msg": OLDER}, {"only_timed_out": True}, OLDER),
