@@ -61,8 +61,10 @@ _value:
   type: dict
 """
 
-RESULT, STORES = "cache_verify_result", "cache_verify_stores"
-MOVED, MORE = "cache_verify_moved", "cache_verify_moved_more"
+RESULT = "cache_verify_result"
+STORES = "cache_verify_stores"
+MOVED = "cache_verify_moved"
+MORE = "cache_verify_moved_more"
 
 
 def problem(host: str, inventory: Inventory, result: t.Mapping[str, t.Any], unnamed: int) -> str:
