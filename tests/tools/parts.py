@@ -65,7 +65,7 @@ class Need:
 
 ANSIBLE_TEST = frozenset({"sanity", "pylint", "units"})
 """Needs that are environments of ansible-test."""
-TOOLS = frozenset({"docs"})
+TOOLS = frozenset({"docs", "too-old"})
 """Needs that are an environment with what the file of that name in tests/requirements says."""
 
 NEEDS: Mapping[str, Need] = {
@@ -141,6 +141,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/lab/test_lab.py": ("guests",),
     "tests/quality/test_fresh.py": ("gates", "host"),
     "tests/quality/test_setup.py": (),
+    "tests/quality/test_too_old.py": ("too-old",),
     "tests/quality/test_steps.py": (),
     "tests/quality/test_run_tests.py": (),
 }

@@ -23,6 +23,9 @@ CORES: Mapping[str, tuple[Version, Version]] = {
 }
 """Each ansible-core that is tested, with the oldest and the newest Python of a controller that it knows."""
 
+TOO_OLD: tuple[Version, Version] = ((3, 9), (3, 11))
+"""The same for ansible-core 2.15, which the collection refuses."""
+
 
 def choose(found: Iterable[Version]) -> dict[str, Version]:
     """The Python for each ansible-core for which one was found: the newest one for the newest, else the oldest one."""

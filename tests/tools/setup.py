@@ -52,7 +52,7 @@ import parts
 from alone import held
 from environments import AnsibleTest, Environment, key, making, requirements_text
 from parts import REPOSITORY
-from pythons import CORES, Version, choose, ends, find_pythons
+from pythons import CORES, TOO_OLD, Version, choose, ends, find_pythons
 from steps import Command, Step, StepError, Work, carry_out, must, say
 
 REQUIREMENTS = REPOSITORY / "tests" / "requirements"
@@ -222,12 +222,17 @@ def targets_for(pythons: Mapping[Version, str], cache: Path, everything: bool, m
     return targets
 
 
-def tools_for(needs: Collection[str], python: str, cache: Path) -> dict[str, Environment]:
-    """The environments of needs that are an environment of their own, by the need."""
-    files = {need: REQUIREMENTS / f"{need}.txt" for need in sorted(parts.TOOLS & set(needs))}
+def tools_for(needs: Collection[str], pythons: Mapping[Version, str], cache: Path) -> dict[str, Environment]:
+    """The environments of needs that are an environment of their own, by the need, where there is a Python for it."""
+    first, last = TOO_OLD
+    right = {"too-old": [python for version, python in pythons.items() if first <= version <= last]}
+    usual = pythons[next(iter(choose(pythons).values()))]
+    chosen = {need: right.get(need, [usual])[-1:] for need in sorted(parts.TOOLS & set(needs))}
+    files = {need: REQUIREMENTS / f"{need}.txt" for need in chosen}
     return {
-        need: Environment(python, cache / "envs" / f"{need}-{key(python, requirements_text(file))}", file)
-        for need, file in files.items()
+        need: Environment(python, cache / "envs" / f"{need}-{key(python, requirements_text(files[need]))}", files[need])
+        for need, ones in chosen.items()
+        for python in ones
     }
 
 
@@ -313,7 +318,7 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
     commands = frozenset(needs & parts.ANSIBLE_TEST)
     targets = targets_for(pythons, cache, everything, str(oldest)) if "units" in commands else {}
     paths = {version: one.path for version, one in targets.items()}
-    tools = tools_for(needs, environments["oldest"].python, cache)
+    tools = tools_for(needs, pythons, cache)
     folders = tuple(dict.fromkeys(os.path.dirname(python) for python in pythons.values()))
     versions = tuple(".".join(map(str, version)) for version in pythons)
     used = tuple(one.path for one in environments.values())
@@ -338,6 +343,8 @@ def set_up(cache: Path, needs: Collection[str], everything: bool) -> Setup:
         if name in failed:
             raise StepError(failed[name])
     left_out = not_tested(choose(pythons)) if everything else []
+    if "too-old" in needs and "too-old" not in tools:
+        left_out.append("how ansible-core 2.15 is refused, which needs Python 3.9 to 3.11 with venv")
     for one in environments.values():
         collections = collections_for(cache, one.path) / "ansible_collections"
         link(collections / "zeroinstall" / "virtualbox", REPOSITORY)
