@@ -224,7 +224,13 @@ class ActionModule(CleanAction):
     def _result(self, job: str, job_file: str) -> dict[str, t.Any] | None:
         """The module's own result; None while there is none."""
         arguments = {"jid": job, "mode": "status", "_async_dir": job_file.rpartition("/")[0]}
-        result = self._execute_clean("ansible.legacy.async_status", module_args=arguments, task_vars=self._variables)
+        checks, self._task.check_mode = self._task.check_mode, False  # ansible-core 2.16 would skip async_status
+        try:
+            result = self._execute_clean(
+                "ansible.legacy.async_status", module_args=arguments, task_vars=self._variables
+            )
+        finally:
+            self._task.check_mode = checks
         if not result.get("finished"):
             return None
         for key in OF_THE_JOB:

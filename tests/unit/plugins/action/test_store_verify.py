@@ -112,6 +112,7 @@ def watch(monkeypatch):
     def run(look, result=None, ended=False):
         def execute(plugin, module_name, module_args, task_vars):
             assert task_vars is plugin._variables
+            assert not plugin._task.check_mode  # in it, async_status of ansible-core 2.16 does nothing
             assert (module_name, module_args["jid"]) == ("ansible.legacy.async_status", "j1")
             assert module_args["_async_dir"] == "/a"
             done = result and (ended or look(clock[0]).job == "finished")
@@ -129,9 +130,11 @@ def watch(monkeypatch):
         monkeypatch.setattr(action.ActionModule, "_low_level_execute_command", command)
         plugin = object.__new__(action.ActionModule)
         plugin._variables = {"inventory_hostname": "metal1"}
-        plugin._task = types.SimpleNamespace(action="zeroinstall.virtualbox.store_verify")
+        plugin._task = types.SimpleNamespace(action="zeroinstall.virtualbox.store_verify", check_mode=True)
         plugin._discovered_interpreter_key = None
-        return plugin._wait(10.0, "j1", "/a/j1", "/a/progress"), shown, clock[0]
+        waited = plugin._wait(10.0, "j1", "/a/j1", "/a/progress"), shown, clock[0]
+        assert plugin._task.check_mode
+        return waited
 
     return run
 
