@@ -28,6 +28,9 @@ STORE_LIST = "/etc/xdg/0install.net/injector/implementation-dirs"
 STORE_OWNER = "zeroinst"
 """The user to whom a system's store belongs where its users share it, as Zero Install names it."""
 
+HIDDEN_FOLDERS = ("/home/", "/root/", "/run/", "/tmp/", "/var/tmp/")
+"""Folders of users and of programs: systemd hides them from a service that says so, and not only root writes there."""
+
 TRUSTED, GUESTS, BOX = "-trusted", "-guests-", "-box"
 """What the names of shares of other kinds than a read-only store have after the name that the user chose."""
 

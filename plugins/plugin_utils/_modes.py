@@ -22,7 +22,6 @@ OWNER = _names.STORE_OWNER
 
 _GROUP = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _LONGEST_NAME = 255
-_HIDDEN = ("/home/", "/root/", "/run/", "/tmp/", "/var/tmp/")
 
 
 class Host(t.NamedTuple):
@@ -290,10 +289,11 @@ def machines(guests: dict[str, dict[str, t.Any]], host: Host, host_name: str = "
         if _DROP_BOX in mode.parts:
             check_folder(host.boxes, "cache_host_boxes_path")
             for path, variable in ((host.store, "cache_host_path"), (host.boxes, "cache_host_boxes_path")):
-                if path.startswith(_HIDDEN):
+                if path.startswith(_names.HIDDEN_FOLDERS):
                     raise ValueError(
                         f"guest '{name}' has mode 'verified', and '{path}' of its host '{host_name}' is below one"
-                        f" of {', '.join(_HIDDEN)}, which the import service does not see. Correct {variable}."
+                        f" of {', '.join(_names.HIDDEN_FOLDERS)}, which the import service does not see. Correct"
+                        f" {variable}."
                     )
             if host.user == OWNER:
                 raise ValueError(

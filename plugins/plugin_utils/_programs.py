@@ -13,6 +13,8 @@ import typing as t
 import zipfile
 from pathlib import Path, PurePosixPath
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+
 _PACKAGE = "ansible_collections.zeroinstall.virtualbox"
 _UTILS = _PACKAGE + ".plugins.module_utils"
 _COLLECTION = Path(__file__).parents[2]
@@ -28,8 +30,6 @@ PYTHON = "/usr/bin/python3"
 _PATH = re.compile(r"(/[A-Za-z0-9._+-]+)+")
 _LONGEST_PATH = 100
 """Some kernels read no more than 127 bytes of a first line."""
-_OTHERS = ("/home/", "/root/", "/run/", "/tmp/", "/var/tmp/")
-"""Folders in which others than root may write, or may not read."""
 
 
 def service() -> bytes:
@@ -59,7 +59,7 @@ def sha256(text: str) -> str:
 
 
 def _is_roots(path: str) -> bool:
-    return ".." not in path.split("/") and not path.startswith(_OTHERS)
+    return ".." not in path.split("/") and not path.startswith(_names.HIDDEN_FOLDERS)
 
 
 def _archive(module: str) -> bytes:

@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _programs
-
-MARK = "zeroinstall.virtualbox"
-"""In every helper that this collection wrote."""
 
 _HELPER = """\
 #!/bin/sh
@@ -39,7 +37,7 @@ class Sharing(t.NamedTuple):
         return [
             {"path": self.sudoers, "content": _SUDOERS.format(**names), **root, "mode": "0440",
              "validate": ["/usr/sbin/visudo", "-cf"]},
-            {"path": self.helper, "content": _HELPER.format(**names), **root, "mode": "0755", "mark": MARK},
+            {"path": self.helper, "content": _HELPER.format(**names), **root, "mode": "0755", "mark": _names.MARK},
         ]  # fmt: skip
 
     def rule(self) -> dict[str, str]:
