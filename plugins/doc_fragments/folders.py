@@ -13,8 +13,8 @@ class ModuleDocFragment:
 options:
   folders:
     description:
-      - The folders that this host shares. With them, the module knows writable shares of this collection that have
-        lost their mark. It also finds shares of others that give a guest the same folders.
+      - The folders that this host shares. With them, the module recognizes writable shares of this collection that have
+        lost their mark. It also finds shares that somebody else set up and that give a guest the same folders.
       - A share belongs to this collection if it shares the store under the name V(NAME) or V(NAME-trusted), the store
         of a group under V(NAME-guests-GROUP), or a box under V(NAME-box).
     type: dict

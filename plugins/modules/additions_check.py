@@ -12,8 +12,8 @@ version_added: 0.1.0
 description:
   - Finds version and origin of the Guest Additions. Fails if they are too old, known to be bad, or too far from the
     version of their host. Warns if the loaded driver is not the installed one.
-  - A version alone can lie, because the Linux kernel's own driver always calls itself 6.0.0. So with O(path), the
-    module tries on a writable mount everything that the digests of packages depend on.
+  - A version alone proves little, because the Linux kernel's own driver always calls itself 6.0.0. So with O(path), the
+    module tests on a writable mount everything that the digests of packages depend on.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -39,9 +39,9 @@ options:
     type: str
   path:
     description:
-      - Writable mounts of shared folders. The module proves that they keep symbolic links, executable bits, times,
-        renaming and names. For that it makes a new folder in each, and removes it again. In check mode it writes
-        nothing and proves nothing.
+      - Writable mounts of shared folders. The module tests whether they keep symbolic links, executable bits, times and
+        names, and whether it can rename files there. For that it makes a new folder in each, and removes it again. In
+        check mode it writes nothing and tests nothing.
     type: list
     elements: path
     default: []
@@ -94,8 +94,8 @@ proof:
     check:
       description:
         - V(symlinks), V(executable), V(times), V(early_times), V(rename) or V(names).
-        - V(early_times) are those in the first second of 1970, and fractions before it. No shared folder that was
-          tested keeps them, and packages hardly have them.
+        - V(early_times) means times in the first second of 1970, and times with fractions before that. No shared folder
+          that we tested keeps them, and packages hardly have such times.
       type: str
       sample: symlinks
     kept:

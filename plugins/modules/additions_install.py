@@ -11,9 +11,9 @@ short_description: Install Oracle's Guest Additions in a VirtualBox guest from t
 version_added: 0.1.0
 description:
   - Runs the installer on Oracle's image of Guest Additions, if the image has another version than the guest.
-  - If the guest has that version but no drivers for the running kernel, as after a kernel upgrade, the module only has
-    the drivers built.
-  - The module does not believe the installer's exit status. It looks at the driver's file that the running kernel would
+  - If the guest has that version but no drivers for the running kernel, as after a kernel upgrade, the module runs
+    C(rcvboxadd setup), which only builds the drivers.
+  - The module does not rely on the installer's exit status. It looks at the driver's file that the running kernel would
     load, and at the driver that is loaded.
   - The module reads the image, and does not mount it.
 author:
@@ -74,7 +74,7 @@ EXAMPLES = r"""
 RETURN = r"""
 operation:
   description: >-
-    What the module did, or would do in check mode. V(setup) means that it had drivers built for the running kernel.
+    What the module did, or would do in check mode. V(setup) means that it built drivers for the running kernel.
     Otherwise V(nothing) or V(install).
   returned: success
   type: str
@@ -96,7 +96,8 @@ restart:
   sample: Vboxguest 7.0.6 r155176 is still loaded, while vboxguest 7.2.22 r175245 is installed. Restart the guest.
 missing:
   description:
-    - What the installer needs and the guest does not have, and what to do. Outside check mode, the module fails.
+    - What the installer needs and the guest does not have, and what to do. Outside check mode, the module fails if
+      something is missing.
   returned: success
   type: list
   elements: str

@@ -10,8 +10,9 @@ module: group_stores
 short_description: Manage the stores that groups of VirtualBox guests share
 version_added: 0.1.0
 description:
-  - Makes a store for each group of guests, C(GROUP/0install.net/implementations) in O(path). With O(exclusive=true) it
-    removes the stores of other groups, if they are empty. It never removes a store with anything in it or beside it.
+  - Makes a store for each group of guests. Its path is C(GROUP/0install.net/implementations) in O(path). With
+    O(exclusive=true), the module also removes the empty stores of other groups. It never removes a store with anything
+    in it or beside it.
   - Everything belongs to the user who runs the module, because VirtualBox writes as this user. Nobody else can enter
     O(path).
 author:

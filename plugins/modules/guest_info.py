@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - Reads everything about shared folders and Zero Install's stores in one run, from files in C(/proc), C(/sys),
     C(/etc) and C(/lib/modules).
-  - If the module cannot read a part, that part is null, and RV(guest.errors) says why. The other parts are there.
+  - If the module cannot read a part, that part of the result is null, and RV(guest.errors) says why. The result still
+    has the other parts.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -51,8 +52,8 @@ options:
     default: []
 notes:
   - The guest does not show that its host made a share read-only. Only an attempt to write shows it.
-  - The module lists the folder of a mount to see whether the mount answers, and a store to see whether it is empty. If
-    systemd waits for the first access to a mount, this is one.
+  - The module lists the folder of a mount to see whether the mount answers. It lists a store to see whether it is
+    empty. If systemd mounts a share at the first access, this counts as an access, and systemd mounts the share.
 seealso:
   - module: zeroinstall.virtualbox.mounts
 """
@@ -126,8 +127,8 @@ guest:
           sample: 7.2.22
         restart:
           description:
-            - A message that the loaded driver is not the installed one, as after an upgrade, and what to do. Null if
-              they are the same. The module warns of it, too.
+            - A message if the loaded driver is not the installed one, as after an upgrade. It says what to do. Null if
+              they are the same. The module also gives it as a warning.
           type: str
           sample:
         problem:
@@ -279,7 +280,7 @@ guest:
             - The module asks sudo if helper and O(sudoers) are there, but not with O(tools=false).
           type: str
         ready:
-          description: Whether all of this is there, and sudo lets users run the helper's program.
+          description: Whether all parts of the sharing are there, and sudo lets users run the helper's program.
           type: bool
     paths:
       description: What is at each path in O(paths), as M(zeroinstall.virtualbox.paths_info) tells it.

@@ -11,7 +11,7 @@ short_description: Read the machines of a VirtualBox user and their shares
 version_added: 0.1.0
 description:
   - Reads all machines that the current user has registered with VirtualBox, and their shared folders with all fields.
-  - Machines belong to the user who registered them. Use C(become_user) to read another user's.
+  - Machines belong to the user who registered them. To read the machines of another user, use C(become_user).
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -59,7 +59,7 @@ machines:
       description: UUID of the machine.
       type: str
     name:
-      description: Name of the machine. For an inaccessible one, the name of its settings file.
+      description: Name of the machine. For an inaccessible machine, the name of its settings file.
       type: str
     state:
       description:
@@ -116,13 +116,13 @@ machines:
           type: bool
         ours:
           description:
-            - Whether this collection set the share up. The module sees that by the share's mark. It also knows a
-              writable share by its name and path.
+            - Whether this collection set the share up. The module knows such a share by its mark, and a writable one
+              also by its name and path.
           type: bool
         gives:
           description:
-            - If somebody else set the share up, the folder of O(folders), or of a share of this collection, that the
-              guest reaches through it. Otherwise empty.
+            - Only for a share that somebody else set up. The folder that the guest reaches through this share, if that
+              is one of O(folders) or the folder of a share of this collection. Otherwise empty.
           type: str
 """
 

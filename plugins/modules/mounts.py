@@ -16,7 +16,7 @@ description:
   - The line works with the driver of the Linux kernel and with the one of Oracle's Guest Additions. No boot waits for
     the mount or fails because of it.
   - With systemd, an automount unit in C(/etc/systemd/system) mounts the share at its first access after a boot. While
-    the share is gone, every access fails. The first access after it came back mounts it.
+    the share is gone, every access fails. When the share has come back, the next access mounts it.
   - The module looks at everything before it changes anything. If a step fails, it undoes the steps before it, and the
     message says so.
 author:
@@ -89,7 +89,8 @@ options:
   fstab:
     description:
       - The file that lists the mounts of every boot.
-      - If it is a symbolic link of root's to a file of root's, the module changes that file. It refuses other links.
+      - If this is a symbolic link, root has to own the link and the file to which it leads. The module then changes
+        that file. It refuses all other links.
     type: path
     default: /etc/fstab
 attributes:
@@ -107,7 +108,7 @@ notes:
     them with the fstab line.
   - systemd makes a mount unit from the fstab line. If somebody masked that unit, the module removes the mask. It
     refuses a unit file of somebody else for a wanted mount point.
-  - If systemd waits for the first access to a wanted mount, the module makes that access, in check mode too.
+  - If systemd mounts a wanted share at the first access, the module makes that access, also in check mode.
 seealso:
   - module: zeroinstall.virtualbox.guest_info
   - module: zeroinstall.virtualbox.shares

@@ -37,7 +37,7 @@ options:
         description: The text of the file. V(file) needs it.
         type: str
       base64:
-        description: Whether O(present[].content) is the file's bytes in base64, as those of an archive.
+        description: Whether O(present[].content) is the content of the file in base64, as for an archive.
         type: bool
         default: false
       owner:
@@ -67,7 +67,8 @@ options:
         default: ""
   absent:
     description:
-      - Absolute paths to remove. The module removes files, links themselves, and directories that are empty then.
+      - Absolute paths to remove. The module removes files, links (not what they lead to), and directories that are
+        empty by then.
       - List a folder after its files.
     type: list
     elements: str
@@ -75,8 +76,8 @@ options:
   sudo:
     description:
       - A program that sudo lets every user run as another user, without a password.
-      - Once everything is in place, the module asks sudo itself about users that the drop-in is for. If sudo does not
-        allow it, the module fails and says why.
+      - When everything is in place, the module asks sudo whether it lets ordinary users run the program. If not, the
+        module fails and says why.
     type: dict
     suboptions:
       program:

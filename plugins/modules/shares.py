@@ -12,7 +12,8 @@ version_added: 0.1.0
 description:
   - Makes the shared folders of any number of machines as you describe them, in one call.
   - The module corrects a share that differs in any field. It only reads a share that is right already.
-  - Machines belong to the user who registered them with VirtualBox. Use C(become_user) to manage another user's.
+  - Machines belong to the user who registered them with VirtualBox. To manage the machines of another user, use
+    C(become_user).
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -29,7 +30,7 @@ attributes:
 options:
   machines:
     description:
-      - The machines and their shares. If one of the entries is wrong in itself, or names no machine, the module changes
+      - The machines and their shares. If an entry is invalid or names a machine that does not exist, the module changes
         nothing on any machine.
     type: list
     elements: dict
@@ -114,9 +115,10 @@ options:
     default: fail
   when_busy:
     description:
-      - What to do if a share of a machine cannot be changed for good now. That is so if the machine is saved, if it is
-        locked for longer than O(lock_timeout), or if it runs and VirtualBox's Python API does not work with this
-        module's Python. With the API, the module changes the shares of a running machine at once and for good.
+      - What to do if the module cannot change a share permanently now. There are three such cases. The machine is
+        saved, another program locks it for longer than O(lock_timeout), or it runs and VirtualBox's Python API does not
+        work with this module's Python. With the API, the module changes the shares of a running machine at once and
+        permanently.
       - V(later) leaves the change for a later run, and says so in RV(pending).
       - V(transient) does the same, and gives a running machine a share that lasts until it is powered off.
       - V(fail) looks at the machines' states, changes nothing on any machine, and fails. A lock of another VirtualBox
@@ -138,8 +140,8 @@ options:
     default: warn
   lock_timeout:
     description:
-      - Seconds to try again if another VirtualBox client has locked a machine, or if another run of this module is
-        under way for the same user.
+      - For how many seconds the module tries again if another VirtualBox client has locked a machine, or if this module
+        already runs for the same user.
     type: int
     default: 30
 notes:
@@ -238,8 +240,8 @@ inaccessible:
 others:
   description:
     - Shares of these machines that somebody else set up, and that give a guest a folder that the host shares.
-    - The list has writable shares and those with the right to create symlinks. It has read-only ones if they share
-      exactly such a folder, as those of the role C(vagrantfile) do.
+    - The list has writable shares, and shares with the right to create symlinks. It has read-only shares only if they
+      share exactly such a folder, as those of the role C(vagrantfile) do.
   returned: always
   type: list
   elements: dict

@@ -11,12 +11,13 @@ module: store_import
 short_description: Add packages from untrusted guests' drop boxes to a Zero Install store
 version_added: 0.1.0
 description:
-  - Answers all requests in the drop boxes of a host's guests, until none is waiting, or for ten minutes. A request is
+  - Answers the requests in the drop boxes of a host's guests, until no request waits, or for ten minutes. A request is
     an archive of one implementation. The module copies it to a place that no guest reaches, unpacks it within limits,
     and makes its manifest. If that has the digest that the request names, the module adds the implementation to the
     store. Otherwise it refuses the request.
-  - The role P(zeroinstall.virtualbox.cache_import#role) sets up the boxes, and a service that does this whenever
-    a request comes. Use the module on a host without systemd. It does this once.
+  - The role P(zeroinstall.virtualbox.cache_import#role) sets up the boxes, and a service that does this whenever a
+    request comes. Use the module on a host without systemd. One run of the module answers the requests that wait, and
+    then ends.
   - If the module is killed, the store still has only whole implementations, and the next run goes on.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
@@ -48,7 +49,9 @@ options:
     type: int
     default: 100
   max_seconds:
-    description: Most seconds, and most seconds of processor time, to unpack and verify one implementation.
+    description:
+      - Within how many seconds, and how many seconds of processor time, the module has to unpack and verify one
+        implementation.
     type: int
     default: 1800
   max_waiting:
@@ -136,8 +139,8 @@ answers_left_out:
 removed:
   description:
     - How many other things the module removed from boxes, such as half a request that is more than an hour old.
-    - If the module cannot remove something, such as a guest's folder with something in it, it gives it a name that ends
-      in C(.junk), and does not count it.
+    - If the module cannot remove something, such as a folder that is not empty, it renames that to a name that ends in
+      C(.junk). It does not count this.
   returned: when the run came to its end
   type: int
   sample: 0

@@ -29,17 +29,17 @@ options:
     description:
       - Names of implementations, as RV(zeroinstall.virtualbox.store_verify#module:corrupt) has them. Each must begin
         as the name of an implementation does, but need not be a valid one.
-      - In that form, no two names in a store are the same. So each form names exactly one implementation.
+      - In that form, different names in a store stay different. So you always name exactly one implementation.
       - If the module cannot move one of them, it moves the others, lists this one in RV(not_moved), and fails.
     type: list
     elements: str
     required: true
   state:
     description:
-      - V(quarantined) moves them from the store to O(folder). If a copy of that name is there already, the new one
+      - V(quarantined) moves them from the store to O(folder). If O(folder) already has a copy of that name, the new one
         gets C(.1), C(.2) and so on after its name. If such a name is too long for a file system, the copy goes to a
         folder C(.1), C(.2) and so on in O(folder), under its own name.
-      - V(restored) moves the latest copy of each back to the store. If the store has got that implementation in the
+      - V(restored) moves the latest copy of each back to the store. If the store has that implementation again in the
         meantime, the module does not move it.
     type: str
     choices: [quarantined, restored]

@@ -14,12 +14,12 @@ description:
     audit) does that, too. This module uses all processors, and is stricter. It changes nothing.
   - If the module cannot read something, it reports that and verifies the rest.
   - It may run while somebody writes to the store whom you do not trust. It follows no link, opens nothing that blocks,
-    bounds its memory, and reports what changes while it reads. It reads holes of files, which are on no disk, up to
-    O(max_holes).
+    bounds its memory, and reports what changes while it reads. A file may have holes, which take no room on disk. The
+    module reads at most O(max_holes) bytes of them.
   - On file systems of this machine, it also tells who else may change or abuse an implementation. Root and the owner of
     the store may change it. The members of the store's group may, too, if the group may write the store.
-  - Somebody who writes a store can make lists in the result as long as they like. So the module cuts them, and gives
-    their true number beside them.
+  - Somebody who can write a store can make the lists in the result very long. So the module cuts these lists, and
+    returns the number of all entries beside them.
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
@@ -45,8 +45,8 @@ options:
     description:
       - V(full) reads everything.
       - V(changed) passes over implementations that were found sound before, if the kernel tells that they have not
-        changed since. See O(record). It does not find damage by the disk itself, nor what root on this machine hides.
-        On file systems whose times somebody else controls, such as vboxsf and NFS, the module reads everything
+        changed since. See O(record). It finds no damage by the disk itself, and nothing that root on this machine
+        hides. On file systems whose times somebody else controls, such as vboxsf and NFS, the module reads everything
         instead. Run V(full) from time to time.
     type: str
     choices: [full, changed]
@@ -70,8 +70,8 @@ options:
     default: 10
   max_holes:
     description:
-      - Most bytes of holes that a run reads, over all files. A hole is a part of a file that was never written, and
-        takes no room on disk. The default is 4 GiB.
+      - How many bytes of holes a run reads at most, in all files together. A hole is a part of a file that was never
+        written, and takes no room on disk. The default is 4 GiB.
       - If C(.manifest) shows that a file with large holes is wrong, the implementation is V(corrupt), and the module
         does not read it. If the file could be right, but has more holes than are left to read, the implementation is
         V(error).
@@ -157,7 +157,9 @@ summary:
       type: int
       sample: 2
     error:
-      description: Implementations that could not be read, changed meanwhile, or are missing. Nothing is known of them.
+      description:
+        - Implementations that the module could not read, that changed meanwhile, or that are missing. The module knows
+          nothing about them.
       type: int
       sample: 1
     skipped:
