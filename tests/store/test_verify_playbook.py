@@ -326,7 +326,7 @@ def test_problems_are_selected_by_the_documented_example(fleet: Fleet) -> None:
     assert shown[0] == names
     assert {problem["name"] for problem in shown[1]} >= set(names)
     assert all(line[0] in "+-" for problem in shown[1] for line in problem["changes"])
-    assert shown[2] == 0
+    assert int(shown[2]) == 0  # debug shows a number as a text before ansible-core 2.19
     assert set(shown[3]) == {*names, "sha1new=" + "0" * 40}
 
 
