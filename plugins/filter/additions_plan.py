@@ -27,7 +27,7 @@ options:
     required: true
   source:
     description:
-      - V(auto) takes the driver that is there. If there is none, it takes the distribution's packages, if they bring one.
+      - V(auto) takes the driver that is there. If there is none, it takes the distribution's packages if they have one.
       - V(mainline) takes the driver of the Linux kernel. V(distribution) takes that and the distribution's programs.
       - V(iso) takes Oracle's image.
     type: str

@@ -25,8 +25,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox impo
 from hosts import SERVICE, Host, digest, named, pack
 from labkit.waiting import HANG
 
-TRACED = ("_import", "_files")
-"""How the names of the modules begin whose lines are steps."""
+TRACED = ("_inbox", "_files")
+"""The packages whose lines are steps."""
 
 LOADED = (ctypes, tempfile)
 """What the import loads only when it needs it, and the service's user may not read where the tests' Python is."""
@@ -47,8 +47,8 @@ class Killer:
         self._seen: set[tuple[str, int]] = set()
 
     def trace(self, frame: FrameType, event: str, _argument: Any) -> Any:
-        name = os.path.basename(frame.f_code.co_filename)
-        if not name.startswith(TRACED):
+        folder, name = os.path.split(frame.f_code.co_filename)
+        if os.path.basename(folder) not in TRACED:
             return None
         if event == "line" and (os.getpid() != self._main) == self._below:
             self._seen.add((name, frame.f_lineno))

@@ -454,7 +454,7 @@ def test_what_becomes_of_options_that_are_refused(mounted: dict[str, Path], driv
     """The kernel's driver does not know Oracle's options, and Oracle's helper not the usual ones of others."""
     for option in refused().values():
         with pytest.raises(Failure, match="is refused"):
-            wanted_mounts.check_options((option,), mainline=True)
+            wanted_mounts.check_options(Mount("store", "/mnt", options=(option,)), mainline=True)
     read = {
         name: (mounted[driver] / f"refused.{name}").read_text(encoding="utf-8")
         for name in ("said", "mountinfo", "dmesg")
