@@ -68,11 +68,14 @@ def test_the_readme_asks_for_the_ansible_that_the_collection_requires() -> None:
 
 @pytest.mark.parametrize("text", FRAGMENTS)
 def test_ansible_takes_a_printed_fragment(text: str, tmp_path: Path) -> None:
-    """Each YAML block but requirements is a playbook, tasks or an inventory."""
+    """Each YAML block but requirements is a playbook, tasks, an inventory or variables of one."""
     path = tmp_path / "fragment.yml"
     path.write_text(text, encoding="utf-8")
     content = yaml.safe_load(text)
-    if isinstance(content, dict):
+    if isinstance(content, dict) and all(name.startswith("ansible_") for name in content):
+        path.write_text(yaml.safe_dump({"all": {"vars": content}}), encoding="utf-8")
+        check(["ansible-inventory", "-i", path, "--list"], cwd=tmp_path, environment=STRICT)
+    elif isinstance(content, dict):
         assert content.keys() == {"zeroinstall_hosts", "zeroinstall_guests"}
         check(["ansible-inventory", "-i", path, "--list"], cwd=tmp_path, environment=STRICT)
     elif any({"hosts", "ansible.builtin.import_playbook"} & entry.keys() for entry in content):
