@@ -87,17 +87,18 @@ _NOT_HANDED_OVER = re.compile(r"Failed to (?:set permissions on|change ownership
 
 def no_user(role: str, user: str, module: str, said: str) -> str | None:
     """What it means that a module could not be run as a user, or None where that user is not the reason."""
-    name = USER.get(role, "become_user")
-    missing = user and re.search(_NO_USER.format(name=re.escape(user)), said, re.IGNORECASE)
-    if user and not missing and _NOT_HANDED_OVER.search(said):
+    if not user:
+        return None
+    name, quoted = USER.get(role, "become_user"), " ".join(said.split())[:300]
+    if re.search(_NO_USER.format(name=re.escape(user)), said, re.IGNORECASE):
+        return (
+            f"{name}: {user!r} is no user of this machine, so {module} could not be run as that user. Correct the "
+            f"name, or create the user. The machine said: {quoted}"
+        )
+    if _NOT_HANDED_OVER.search(said):
         return (
             f"{module} could not be handed to the user {user!r} ({name}). Either that user does not exist on this "
             "machine, or Ansible, which does not connect as root, needs the package acl there, or pipelining = true in "
-            f"the section [connection] of ansible.cfg. Ansible said: {' '.join(said.split())[:300]}"
+            f"the section [connection] of ansible.cfg. Ansible said: {quoted}"
         )
-    if not missing:
-        return None
-    return (
-        f"{name}: {user!r} is no user of this machine, so {module} could not be run as that user. Correct the name, or "
-        f"create the user. The machine said: {' '.join(said.split())[:300]}"
-    )
+    return None

@@ -23,8 +23,8 @@ SHARE, UNSHARE, VERIFY = (f"zeroinstall.virtualbox.{name}" for name in ("share",
 READ_ONLY = {"ZeroInstall": (STORE, False)}
 OWN = "/root/.cache/0install.net/implementations"
 GROUPS = "/root/.local/share/zeroinstall.virtualbox/groups"
-FOREVER = "import os, time\nwhile os.path.exists(__file__): time.sleep(1)\n"
-"""A program that answers nothing, as long as it is there."""
+FOREVER = "import os, time\nwhile os.path.exists({}): time.sleep(1)\n"
+"""A program that goes on as long as a path is there."""
 ANSWERS = {"changed": False, "paths": {}, "guest": {}}
 
 
@@ -44,6 +44,13 @@ class Attack:
     def answer(self, answer: object) -> None:
         """What the hostile guest answers from now on."""
         self.run(f"import json\nprint(json.dumps({answer!r}))\n")
+
+    def answer_once(self, answer: object) -> None:
+        """What the hostile guest answers to the first module. The next one waits for its answer in vain."""
+        asked = str(self.folder / "asked")
+        self.run(
+            f"import json\n{FOREVER.format(repr(asked))}open({asked!r}, 'w').close()\nprint(json.dumps({answer!r}))\n"
+        )
 
     def run(self, program: str) -> None:
         """What runs in the hostile guest, whatever it is asked."""
@@ -92,7 +99,7 @@ def attack(fleet: Fleet, tmp_path: Path, environment: Path) -> Iterator[Attack]:
     """An attack on the host. What goes on in the hostile guest at its end ends, too."""
     made = Attack(fleet, tmp_path, environment)
     yield made
-    for path in (made.python, tmp_path / "asked"):
+    for path in (made.python, made.folder / "asked"):
         path.unlink(missing_ok=True)
 
 
@@ -200,7 +207,7 @@ def test_unshare_waits_for_no_guest(attack: Attack) -> None:
     attack.play(SHARE, "--limit", "vbox", before="")
     unreachable = {"ansible_connection": "ssh", "ansible_host": "127.0.0.1", "ansible_port": 1}
     attack.guests = {"g1": {"cache_guest_timeout": 2}, "g2": unreachable}
-    attack.run(FOREVER)
+    attack.run(FOREVER.format("__file__"))
     play = attack.play(UNSHARE, before="")
     assert attack.shared("g1") == attack.shared("g2") == {}, play.output
     assert "Timed out after 2 second" in play.messages("g1") and "may be left: " in play.messages("g2"), play.output
@@ -341,7 +348,7 @@ def test_what_a_connection_says_in_vain_is_a_text_and_nothing_else(attack: Attac
 
 def test_a_guest_that_never_answers_ends_at_the_time_out(attack: Attack) -> None:
     attack.guests["g1"] = {"cache_guest_timeout": 2}
-    attack.run(FOREVER)
+    attack.run(FOREVER.format("__file__"))
     told = attack.play(SHARE, "--limit", "g1", before="").messages("g1")
     assert "Timed out after 2 second" in told and "raise cache_guest_timeout (now 2)" in told, told
 
@@ -350,10 +357,7 @@ def test_a_package_manager_that_never_ends_has_a_limit_of_its_own(attack: Attack
     """The first module that is run in the guest reads it, the next one is apt."""
     guest = {**GUEST, "zero_install": {"0install": None, "0store": None, "package": "0install-core"}}
     attack.guests["g1"] = {"cache_guest_packages_timeout": 2}
-    attack.run(
-        f"import json\nasked = {str(attack.folder / 'asked')!r}\n{FOREVER.replace('__file__', 'asked')}"
-        f"open(asked, 'w').close()\nprint(json.dumps({ ({**ANSWERS, 'guest': guest})!r}))\n"
-    )
+    attack.answer_once({**ANSWERS, "guest": guest})
     told = attack.play(SHARE, "--limit", "g1", before="").messages("g1")
     assert "0install-core cannot be installed on g1: " in told, told
     assert "raise cache_guest_packages_timeout (now 2)" in told, told
@@ -362,12 +366,7 @@ def test_a_package_manager_that_never_ends_has_a_limit_of_its_own(attack: Attack
 def test_no_fact_lengthens_a_time_limit(attack: Attack) -> None:
     """The first answer has the fact, and there is no second one."""
     attack.guests["g1"] = {"cache_guest_timeout": 2}
-    asked = attack.folder / "asked"
-    answer = {"changed": False, "ansible_facts": {"cache_guest_timeout": 100_000_000}}
-    attack.run(
-        f"import json\nasked = {str(asked)!r}\n{FOREVER.replace('__file__', 'asked')}"
-        f"open(asked, 'w').close()\nprint(json.dumps({answer!r}))\n"
-    )
+    attack.answer_once({"changed": False, "ansible_facts": {"cache_guest_timeout": 100_000_000}})
     play = attack.play(UNSHARE, "--limit", "vbox,g1")
     assert "Timed out after 2 second" in play.messages("g1"), play.output
     assert play.hosts["vbox"]["failures"] == 0 and attack.shared("g1") == {}, play.output

@@ -353,6 +353,16 @@ def test_an_interruption_in_the_middle_of_subprocess_leaves_no_lock_held(tmp_pat
     assert (tmp_path / "ended").exists()
 
 
+def test_an_interruption_after_the_last_look_is_not_lost() -> None:
+    def interrupted() -> None:
+        with steps.interruptions_later() as look:
+            look()
+            os.kill(os.getpid(), signal.SIGINT)
+
+    with pytest.raises(KeyboardInterrupt):
+        interrupted()
+
+
 def test_an_interruption_lets_programs_clean_up(tmp_path: Path) -> None:
     code = (
         "import functools, pathlib, signal, sys\n"

@@ -38,7 +38,7 @@ from alone import alone
 from environments import key
 from parts import REPOSITORY
 from setup import TAG, TAG_TEXT, cache_directory
-from steps import Command, Step, StepError, Work, carry_out, must, say
+from steps import INTERRUPTIONS, Command, Step, StepError, Work, carry_out, must, say
 
 PACKAGES = ("ca-certificates", "git", "make", "python3")
 """What the fresh Debian has, beside apt and what every Debian has."""
@@ -56,7 +56,6 @@ TAKEN_OVER = (
     *("etc/ssl/certs", "etc/ca-certificates.conf", "usr/share/ca-certificates", "usr/local/share/ca-certificates"),
     *("etc/pip.conf", "etc/xdg/pip", "etc/resolv.conf", "etc/hosts"),
 )
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 USER, USER_HOME = 1000, "/home/user"
 NEW_MOUNTS = 0x00020000  # CLONE_NEWNS of unshare(2)
 ENTER = """
@@ -284,7 +283,7 @@ def hold(folder: Path) -> int | None:
 
 def remove(folder: Path) -> None:
     """Remove a folder, whatever signal comes meanwhile."""
-    for number in SIGNALS:
+    for number in INTERRUPTIONS:
         signal.signal(number, signal.SIG_IGN)
     if os.path.ismount(folder / "root"):
         run("umount", "--lazy", folder / "root")
@@ -366,7 +365,7 @@ def enter(options: Options, root: Path, lock: int) -> int:
             with contextlib.suppress(BrokenPipeError):
                 os.write(telling, bytes([number]))
 
-        for number in SIGNALS:
+        for number in INTERRUPTIONS:
             signal.signal(number, hand_on)
         process = subprocess.Popen(
             ["unshare", *namespaces, "sh", "-c", ENTER, "fresh", *words],
@@ -435,7 +434,7 @@ def parse(arguments: Sequence[str]) -> Options:
 def main(arguments: Sequence[str]) -> int:
     """Run a command on a fresh Debian; the exit status."""
     options = parse(arguments)
-    for number in SIGNALS:
+    for number in INTERRUPTIONS:
         signal.signal(number, signal.default_int_handler)
     try:
         if os.geteuid() != 0:

@@ -32,7 +32,7 @@ from xml.etree import ElementTree
 import parts
 import setup
 from alone import alone
-from steps import ADOPT, LOCKS, say
+from steps import ADOPT, INTERRUPTIONS, LOCKS, say
 
 FILES = ("report", "counts", "used")
 """What a part leaves: pytest's report in JUnit's format, how many tests were selected and finished, processor time."""
@@ -189,7 +189,7 @@ async def run(
     python = str(Path(environment.environments["oldest"]) / "bin" / "python")
     with tempfile.TemporaryDirectory() as folder:
         runner = Runner(setup.AT_ONCE, [python, "-m", "pytest", *options], variables, Path(folder))
-        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        for number in INTERRUPTIONS:
             asyncio.get_running_loop().add_signal_handler(number, runner.interrupt)
         await asyncio.gather(*(runner.run(part) for part in chosen))
     if runner.interrupted:

@@ -196,7 +196,7 @@ def _end(running: Sequence[_Running]) -> None:
 
 @contextlib.contextmanager
 def interruptions_later() -> Iterator[Callable[[], None]]:
-    """Have interruptions wait until the function is called that this gives; it does what they do at other times.
+    """Have interruptions wait until the function is called that this gives, or the end; then they do what they do else.
 
     An exception that a signal raises in the middle of ``subprocess`` can leave a lock of it held for good.
     """
@@ -204,16 +204,17 @@ def interruptions_later() -> Iterator[Callable[[], None]]:
     raising = {number: handler for number in INTERRUPTIONS if callable(handler := signal.getsignal(number))}
 
     def look() -> None:
-        for number in came[:1]:
-            raising[number](number, None)
+        if came:
+            raising[came[0]](came[0], None)
 
     try:
         for number in raising:
-            signal.signal(number, lambda number, _frame: came.append(number))
+            signal.signal(number, lambda sent, _frame: came.append(sent))
         yield look
     finally:
         for number, handler in raising.items():
             signal.signal(number, handler)
+    look()
 
 
 def carry_out(steps: Sequence[Step], at_once: int, stop_at_failure: bool = False) -> dict[str, str]:
