@@ -254,14 +254,11 @@ def main() -> int:
         if not NAME.match(arguments.digest):
             raise Failure(f"{arguments.digest!r} is not the name of an implementation.")
         add(arguments.digest, arguments.box, arguments.store, arguments.timeout)
-    except Failure as failure:
-        print(f"{arguments.digest} was not added to the host's store: {failure}", file=sys.stderr)
-        return 1
-    except OSError as error:
-        print(f"{arguments.digest} was not added to the host's store: {error}", file=sys.stderr)
+    except (Failure, OSError) as error:
+        sys.stderr.write(f"{arguments.digest} was not added to the host's store: {error}\n")
         return 1
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    raise SystemExit(main())

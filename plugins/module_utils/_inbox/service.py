@@ -16,6 +16,7 @@ import io
 import sys
 import time
 import traceback
+from typing import TextIO
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass
@@ -25,10 +26,16 @@ PAUSE = 1.0
 """Seconds before the end where something is left to do, so that the service is not started anew without a pause."""
 
 
+def say(line: object, stream: TextIO) -> None:
+    """Write a line at once."""
+    stream.write(f"{line}\n")
+    stream.flush()
+
+
 def tell(answer: one_pass.Answer) -> None:
     """Print an answer."""
     reason = ": " + answer.reason if answer.reason else ""
-    print(f"{answer.box}: {answer.status} {answer.digest}{reason}", flush=True)
+    say(f"{answer.box}: {answer.status} {answer.digest}{reason}", sys.stdout)
 
 
 def main() -> int:
@@ -50,13 +57,13 @@ def main() -> int:
         result = one_pass.run(options, tell, given["dry_run"])
     except Exception as error:
         if isinstance(error, Failure):
-            print(error, file=sys.stderr, flush=True)
+            say(error, sys.stderr)
         else:
             traceback.print_exc()
         time.sleep(PAUSE)
         return 1
     for warning in result.warnings:
-        print(warning, file=sys.stderr, flush=True)
+        say(warning, sys.stderr)
     if result.left:
         time.sleep(PAUSE)
     return 0

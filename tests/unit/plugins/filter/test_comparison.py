@@ -19,8 +19,9 @@ RESULT = {
 def compared(inventory_of):
     """The comparison with a host that registered this."""
 
-    def compare(result=RESULT, inventory=(), facts=(), more=(), **options):
-        tasks = {"h": {**({"cache_verify_result": result} if result else {}), **dict(more)}}
+    def compare(result="right", inventory=(), facts=(), more=(), **options):
+        registered = {"cache_verify_result": RESULT if result == "right" else result}
+        tasks = {"h": {**(registered if result else {}), **dict(more)}}
         return comparison("h", inventory_of({"h": dict(inventory)}, {"h": dict(facts)}, tasks), **options)
 
     return compare
