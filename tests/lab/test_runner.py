@@ -1,6 +1,6 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""A run by ansible-runner, as AWX makes it: a project with a playbook, an installed collection, an inventory, settings.
+"""Controllers other than the tests': ansible-runner, as AWX runs it, and each ansible-core with the collection alone.
 
 The host is the lab's, with the real VirtualBox. AWX would run this in a container with an Execution Environment.
 """
@@ -18,6 +18,7 @@ import vagrants
 import yaml
 from fleet import Fleet
 from programs import check
+from setup import with_ansible
 
 STORE = "/var/cache/0install.net/implementations"
 
@@ -82,3 +83,40 @@ def test_a_controller_shares_the_store(fleet: Fleet, tree: Path, tmp_path: Path,
     assert controller.run("real")["changed"]["vbox"]
     assert vagrants.shared(fleet, "g1") == {"ZeroInstall": (STORE, False)}
     assert controller.run("again")["changed"] == {}
+
+
+SAID: dict[str, list[object]] = {}
+"""What each ansible-core said in check mode."""
+
+
+@pytest.mark.each_core
+def test_each_core_installs_the_collection_alone_and_says_the_same(
+    fleet: Fleet, tree: Path, tmp_path: Path, environment: Path
+) -> None:
+    for share in vagrants.shared(fleet, "g1"):
+        fleet.vbox("sharedfolder", "remove", "g1", f"--name={share}")
+    ansible = with_ansible(environment)
+    check(["ansible-galaxy", "collection", "build", "--output-path", tmp_path], cwd=tree, environment=ansible)
+    (tarball,) = tmp_path.glob("*.tar.gz")
+    alone = tmp_path / "collections"
+    install = ["ansible-galaxy", "collection", "install", "--offline", "-p", alone, tarball]
+    check(install, cwd=tmp_path, environment={**ansible, "ANSIBLE_COLLECTIONS_PATH": str(alone)})
+    found = {path.name.partition(".")[0] for path in (alone / "ansible_collections").iterdir()}
+    assert found == {"zeroinstall"}
+    inventory = json.loads(fleet.inventory.read_text(encoding="utf-8"))
+    guest = {"cache_guest_host": "vbox", "cache_guest_machine": "g1"}
+    inventory["all"]["children"]["zeroinstall_guests"] = {"hosts": {"g1": guest}}
+    path = tmp_path / "inventory.json"
+    path.write_text(json.dumps(inventory), encoding="utf-8")
+    # The second path has the callback by which this test reads the results.
+    variables = {**ansible, "ANSIBLE_COLLECTIONS_PATH": f"{alone}{os.pathsep}{ansible['ANSIBLE_COLLECTIONS_PATH']}"}
+    options = ("--limit", "vbox", "--check", "--diff")
+    play = fleet.play("zeroinstall.virtualbox.share", *options, inventory=path, variables=variables)
+    assert play.status == 0 and play.hosts["vbox"]["changed"], play.output
+    SAID[environment.name] = [
+        (task["task"]["name"], *(result.get(key) for key in ("changed", "skipped", "msg", "diff", "machines")))
+        for task in play.tasks
+        for result in task["hosts"].values()
+    ]
+    first, *_others = SAID.values()
+    assert SAID[environment.name] == first
