@@ -118,6 +118,8 @@ def check_options(mount: Mount, mainline: bool = False) -> None:
             0o777 if mount.store else _OF_THE_OWNER
         ):
             reason = "it takes away the right to read or to execute. Use a mask that only takes away writing, as 022"
+        elif name == "noexec" and mount.store:
+            reason = "no program of a store could be run"
         elif mainline and name in _ORACLE_ONLY:
             reason = "only Oracle's driver knows it, and this guest has that of the Linux kernel"
         bare = name[2:] if name.startswith("no") and name in _FLAGS else name

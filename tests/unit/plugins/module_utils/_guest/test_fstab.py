@@ -400,6 +400,7 @@ def test_bad_paths(path, reason):
         ("fmask=9", "octal"),
         ("bogus", "does not know it"),
         ("nodev=1", "does not know it"),
+        ("noexec", "no program of a store could be run"),
         ("uid=5,gid=6", "numbers for uid"),
         ("nodev,suid", "does not know it"),
         ("", "does not know it"),
@@ -412,7 +413,7 @@ def test_bad_options(option, reason):
 
 
 def test_what_is_no_store_may_be_kept_from_all_but_its_owner():
-    wanted_mounts.check([Mount("s", "/p", True, ("dmask=0077", "fmask=0077"))], [])
+    wanted_mounts.check([Mount("s", "/p", True, ("dmask=0077", "fmask=0077", "noexec"))], [])
     with pytest.raises(Failure, match="read or to execute"):
         wanted_mounts.check([Mount("s", "/p", True, ("fmask=0100",))], [])
 
