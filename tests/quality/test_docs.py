@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import shlex
 import textwrap
@@ -97,6 +98,25 @@ def test_the_printed_selection_is_one_of_the_examples() -> None:
     assert textwrap.indent(block(DOCS / "verify.md", "yaml"), " " * 4) in (EXAMPLES / "problems.yml").read_text(
         encoding="utf-8"
     )
+
+
+@pytest.mark.parametrize(
+    "figure, file, name",
+    [
+        (r"`test_archive`, (\d+) hostile archives", "test_attacks.py", "ARCHIVES"),
+        (r"`test_box`, (\d+) attacks", "test_attacks.py", "ATTACKS"),
+        (r"_if_its_program_were_another`, (\d+) attempts", "probe.py", "attempts"),
+    ],
+)
+def test_the_page_counts_what_hostile_guests_try(figure: str, file: str, name: str) -> None:
+    tree = ast.parse((REPOSITORY / "tests" / "imports" / file).read_text(encoding="utf-8"))
+    (table,) = (
+        node.value
+        for node in ast.walk(tree)
+        if isinstance(node, ast.AnnAssign) and isinstance(node.target, ast.Name) and node.target.id == name
+    )
+    assert isinstance(table, ast.Dict)
+    assert re.findall(figure, (DOCS / "verified.md").read_text(encoding="utf-8")) == [str(len(table.keys))]
 
 
 def test_galaxy_takes_the_printed_command(tree: Path, tmp_path: Path) -> None:
