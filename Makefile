@@ -21,7 +21,7 @@ help:
 	@echo 'make docs       the documentation site, with the guides and the reference'
 	@echo 'make fresh      TARGET=test (or another of these) in a clone of the last commit, on a fresh Debian (root);'
 	@echo '                FRESH="--suite trixie" and other options: python3 tests/tools/fresh.py --help'
-	@echo 'make fuzz       the tests that generate examples, with new ones by chance; the last goes on for MINUTES=5'
+	@echo 'make fuzz       the tests that generate examples, with new random ones; the last goes on for MINUTES=5'
 	@echo 'make benchmark  VBoxManage calls for 50 machines; verifying beside 0store audit; boots of guests; imports; settings'
 	@echo 'make clean      remove what these targets have made: ~/.cache/zeroinstall.virtualbox'
 	@echo 'All but unit, lint and docs need root on Debian 12 or later.'

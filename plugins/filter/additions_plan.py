@@ -36,7 +36,7 @@ options:
   hostvars:
     description:
       - The variables of all hosts, C(hostvars). With them and O(name), the filter warns of variables in the inventory
-        whose names are nearly those of a role's.
+        whose names look like misspelt variables of a role.
     type: dict
   name:
     description: Inventory name of the guest.

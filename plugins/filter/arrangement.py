@@ -23,9 +23,9 @@ extends_documentation_fragment:
 description:
   - Turns the variables of a guest into the option O(zeroinstall.virtualbox.mounts#module:mounts) of
     M(zeroinstall.virtualbox.mounts), and says how its users share what they install.
-  - Fails, naming the guest, if its variables do not fit together, or do not fit its host's, or are not those that its
-    host goes by, which are the inventory's.
-  - Warns of variables in the inventory whose names are nearly those of a role's.
+  - Fails, naming the guest, if its variables do not fit together, or do not fit its host's, or if they differ from the
+    inventory, which its host uses.
+  - Warns of variables in the inventory whose names look like misspelt variables of a role.
 options:
   _input:
     description:
@@ -38,7 +38,7 @@ options:
     type: str
     required: true
   sharing:
-    description: Whether its users are to share what they install where the mode leaves that open.
+    description: Whether its users share what they install. Only the mode V(readonly) looks at this.
     type: bool
     default: false
   options:

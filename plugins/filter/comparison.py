@@ -14,7 +14,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory 
 
 DOCUMENTATION = r"""
 name: comparison
-short_description: Say what a guest's view of its host's store is compared with
+short_description: Choose what a guest compares with its host
 version_added: 0.2.0
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
@@ -28,7 +28,7 @@ options:
     type: str
     required: true
   sample:
-    description: How many of the host's sound implementations the guest verifies, chosen by chance.
+    description: How many of the host's sound implementations the guest verifies, chosen at random.
     type: int
     default: 1
   every:
@@ -56,7 +56,7 @@ _value:
   description:
     - RV(ignore:problem), why there is nothing to compare with, or empty.
     - RV(ignore:names), what the guest is to verify; RV(ignore:names_digest), the digest of all the host's names;
-      RV(ignore:moved), whether that says nothing any more, for some were moved aside since.
+      RV(ignore:moved), whether the host has moved implementations aside since. Then the digest no longer fits.
     - With O(seen), RV(ignore:missing), what the guest should see and does not, and RV(ignore:more), what it should not.
   type: dict
 """

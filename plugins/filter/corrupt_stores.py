@@ -27,7 +27,7 @@ options:
     type: str
     default: ""
   groups:
-    description: What it answered about stores of groups of guests.
+    description: What M(zeroinstall.virtualbox.store_verify) answered about the stores of groups.
     type: dict
     default: {}
   groups_user:

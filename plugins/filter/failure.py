@@ -25,7 +25,7 @@ options:
     type: raw
     required: true
   key:
-    description: What a result has if it counts, C(failed) or C(unreachable).
+    description: Which results count, those with C(failed) or those with C(unreachable).
     type: str
     default: failed
   only_timed_out:
@@ -33,7 +33,9 @@ options:
     type: bool
     default: false
   raise_limit:
-    description: The variable that is to be raised where the time was up. Without it, nothing is said of that.
+    description: >-
+      The variable that the user can raise if a task took too long. The message names it. Without this option, the
+      message says nothing of that.
     type: str
     default: ""
   limit:

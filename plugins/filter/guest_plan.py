@@ -32,7 +32,8 @@ options:
   settings:
     description:
       - C(name), the guest's inventory name; C(mode) and C(zero_install), as the role's variables have them.
-      - C(program), the path of what hands packages to the host; C(pythons), the interpreters that Ansible may use.
+      - C(program), the path of the program that sends packages to the host; C(pythons), the interpreters that Ansible
+        may use.
       - C(user), C(store), C(helper), C(sudoers) and C(secure_add), as the role C(sharing) has them for the guest's own
         store.
     type: dict
@@ -54,8 +55,8 @@ _value:
     - RV(ignore:package), the package of Zero Install that is to be installed, or empty; RV(ignore:unmount), whether the
       shares of this collection are to be unmounted before.
     - RV(ignore:create_user), whether the user is missing to whom the guest's packages belong.
-    - RV(ignore:program), files of what hands packages to the host, if they are to be written;
-      RV(ignore:remove_program), whether it is to be removed.
+    - RV(ignore:program), the files of the program that sends packages to the host, if the role has to write them;
+      RV(ignore:remove_program), whether the role has to remove that program.
     - RV(ignore:share), whether sharing is to be set up for the program RV(ignore:secure_add) and the guest's own store
       RV(ignore:store), which is empty where packages go to the host; RV(ignore:unshare), whether it is to be undone;
       RV(ignore:sharing_problem), why sudo does not allow it although all is in place, or empty.

@@ -23,10 +23,10 @@ extends_documentation_fragment:
 description:
   - Turns the variables of guests into the option O(zeroinstall.virtualbox.shares#module:machines) of
     M(zeroinstall.virtualbox.shares), and names the folders that the host needs for that beside its store.
-  - Only what the inventory says of a guest counts. Of a guest with a variable that is a fact, or follows from one, the
-    host learns nothing, and the guest is told in RV(ignore:refused). The others get what is theirs.
+  - Only what the inventory says of a guest counts. If a variable of a guest is a fact, or depends on a fact, the filter
+    leaves that guest out. RV(ignore:refused) names it. The other guests get what is theirs.
   - Fails, naming the guest, if the variables that the inventory gives a guest are wrong or do not fit the host.
-  - Warns of variables in the inventory whose names are nearly those of a role's.
+  - Warns of variables in the inventory whose names look like misspelt variables of a role.
 options:
   _input:
     description: Inventory names of guests. Those of other hosts are passed over.
@@ -89,8 +89,8 @@ _value:
   description:
     - With O(explain=true), RV(ignore:problem) alone where something is wrong.
     - RV(ignore:machines), with their shares; the names of RV(ignore:groups) and RV(ignore:boxes), both of folders.
-    - RV(ignore:refused), a message for each guest that gets nothing because a variable of it is not the inventory's
-      word, by the guest's name; and RV(ignore:kept_boxes), the names of the boxes of these guests.
+    - RV(ignore:refused), a message for each guest that the filter leaves out, by the guest's name; and
+      RV(ignore:kept_boxes), the names of the boxes of these guests.
     - RV(ignore:possible_boxes), the names that the boxes of all other guests have, in whatever mode they are.
     - RV(ignore:when_inaccessible) and RV(ignore:when_shared_otherwise), options of M(zeroinstall.virtualbox.shares).
   type: dict

@@ -54,7 +54,8 @@ _value:
   description:
     - RV(ignore:group_stores), the paths of the stores of groups; RV(ignore:missing_groups), groups whose stores are to
       be made; RV(ignore:stale_groups), groups whose stores are empty and which no guest is in, as far as is known.
-    - RV(ignore:kept_boxes), the names of boxes that are left as they are; RV(ignore:has_boxes), whether any box is.
+    - RV(ignore:kept_boxes), the names of boxes that the role leaves alone; RV(ignore:has_boxes), whether the host has
+      any box.
     - RV(ignore:not_served), why some machines did not get what is theirs, or empty.
   type: dict
 """

@@ -73,7 +73,7 @@ _value:
     - RV(ignore:looked_at), the paths that matter before anything is removed; RV(ignore:systemd), whether systemd runs;
       RV(ignore:units_there), the units that are there.
     - RV(ignore:stale_boxes), the names of boxes that are not wanted.
-    - RV(ignore:units_change), whether a unit is changed; RV(ignore:state), the state that the watching unit is to have.
+    - RV(ignore:units_change), whether a unit is changed; RV(ignore:state), the state that the path unit gets.
     - RV(ignore:removed), all that the role removes; RV(ignore:parents), the folders of this collection that it was in;
       RV(ignore:empty_parents), those in which nothing is left then.
   type: dict
@@ -96,8 +96,9 @@ _BOX = "[A-Za-z0-9_%-][A-Za-z0-9._%-]{0,254}"
 _PROBLEM = (
     "A path or name of the role cache_import cannot be used on this host. Paths are absolute, of letters, digits and"
     " ._+@-, and the store's ends in /0install.net/implementations. Neither it nor the boxes are below /home, /root,"
-    " /run or /tmp, which the service does not see. Boxes have names of letters, digits and ._%-, and there is at least"
-    " one. Correct the variables cache_import_* or, if no box is wanted, run absent.yml of the role."
+    " /run, /tmp or /var/tmp, which the service does not see, and the boxes are not in the store. Boxes have names of"
+    " letters, digits and ._%-, and there is at least one. Correct the variables cache_import_* or, if no box is"
+    " wanted, run absent.yml of the role."
 )
 _OURS = "zeroinstall.virtualbox"
 

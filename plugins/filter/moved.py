@@ -33,7 +33,9 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The implementations that are RV(ignore:named), and how many RV(ignore:more) there are.
+  description: >-
+    RV(ignore:named) is a list of moved implementations. RV(ignore:more) is the number of those that the list leaves
+    out.
   type: dict
 """
 

@@ -14,7 +14,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._sharing im
 
 DOCUMENTATION = r"""
 name: sharing_plan
-short_description: List what makes the users of a machine share what they install
+short_description: List the files that let the users of a machine share packages
 version_added: 0.2.0
 author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
@@ -53,7 +53,8 @@ _value:
     - RV(ignore:present) and RV(ignore:rule), the options O(zeroinstall.virtualbox.paths#module:present) and
       O(zeroinstall.virtualbox.paths#module:sudo) of M(zeroinstall.virtualbox.paths).
     - RV(ignore:home), the home of the user who owns the store.
-    - RV(ignore:left), those of the two files that are as the role writes them, now or with the program of before.
+    - RV(ignore:left), those of the two files that are as this role writes them, or as it wrote them with the
+      C(secure_add_before) of O(_input).
   type: dict
 """
 

@@ -31,7 +31,9 @@ options:
     type: str
     required: true
   was_read:
-    description: The Vagrantfile that was read. Empty if it was one in which nothing else is.
+    description: >-
+      The user's Vagrantfile that Vagrant read. Empty if the user has none. Then Vagrant read one that has only the Zero
+      Install part.
     type: str
     required: true
   was_bad:
@@ -43,7 +45,7 @@ options:
     type: bool
     required: true
   probe:
-    description: The file by which Vagrant was asked, which it names in its messages.
+    description: The temporary file that the role gave to Vagrant. Vagrant names it in its messages.
     type: str
     required: true
 """

@@ -44,7 +44,7 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - RV(ignore:problem), why no file is meant, or empty.
+    - RV(ignore:problem), why the role cannot tell which file you mean. Empty if it can.
     - RV(ignore:path), the Vagrantfile, and its RV(ignore:folder); RV(ignore:target), the file that is written.
     - RV(ignore:environment), variables of the environment by which Vagrant finds that file.
     - RV(ignore:loads), whether a line of O(text) loads it.

@@ -25,7 +25,7 @@ description:
   - Turns the results of the role C(cache_verify) into lines for people. There is one for each host, and one for each
     guest with problems. It also makes a message for each host and guest with problems.
   - The filter does not trust the answers of machines. An answer of another shape is a problem of that machine.
-  - It warns of variables in the inventory whose names are nearly those of a role's.
+  - It warns of variables in the inventory whose names look like misspelt variables of a role.
 options:
   _input:
     description: Inventory names of the hosts and guests of the verification.

@@ -34,8 +34,9 @@ options:
   host_version:
     description:
       - Version of the host's VirtualBox, as C(VBoxManage --version) prints it.
-      - The module refuses Guest Additions of a newer minor version, and those of an older major version. Without this
-        option it compares nothing.
+      - In version 7.2.22, 7 is the major version, and 7.2 is the minor version. The module refuses Guest Additions
+        whose minor version is newer than the host's, and those whose major version is older. Without this option it
+        compares nothing.
     type: str
   path:
     description:

@@ -48,9 +48,10 @@ options:
         default: false
       options:
         description:
-          - More options of C(vboxsf), such as V(uid=1000). Without V(suid), set-user-id programs have no effect.
-          - The module refuses options that one of the drivers refuses. It also refuses options that give or take away
-            the right to execute files, because that right is part of a Zero Install digest.
+          - More options of C(vboxsf), such as V(uid=1000). Without V(suid), setuid programs have no effect.
+          - The module refuses options that one of the drivers refuses. It also refuses options that give every file the
+            same mode, and masks that take away the right to read or execute, because the right to execute is part of
+            a Zero Install digest. With O(mounts[].store=true), it refuses V(noexec), too.
           - With O(mounts[].store=false), a mask may keep users other than the owner from reading.
         type: list
         elements: str

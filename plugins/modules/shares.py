@@ -94,9 +94,9 @@ options:
     description:
       - Whether to remove shares of the listed machines that this module once added or corrected, and that are not
         listed as present. The module leaves shares of others alone.
-      - It knows its shares by a mark in the machine's extradata. A snapshot that is restored brings shares back, but
-        not their marks. So the module also knows a writable share by its name and its path, as the collection's roles
-        choose them. See O(folders).
+      - It knows its shares by a mark in the machine's extradata, which are named texts that VirtualBox keeps with a
+        machine. A snapshot that is restored brings shares back, but not their marks. So the module also knows a
+        writable share by its name and its path, as the collection's roles choose them. See O(folders).
     type: bool
     default: false
   whole_host:
@@ -120,7 +120,8 @@ options:
         work with this module's Python. With the API, the module changes the shares of a running machine at once and
         permanently.
       - V(later) leaves the change for a later run, and says so in RV(pending).
-      - V(transient) does the same, and gives a running machine a share that lasts until it is powered off.
+      - V(transient) does the same, and gives a running machine a share that lasts until it is powered off, unless the
+        share has a symlink policy.
       - V(fail) looks at the machines' states, changes nothing on any machine, and fails. A lock of another VirtualBox
         client shows only when the module changes the machine. Then that machine fails, and the others are changed.
     type: str

@@ -8,13 +8,15 @@ from __future__ import annotations
 DOCUMENTATION = r"""
 ---
 module: store_import
-short_description: Add packages from untrusted guests' drop boxes to a Zero Install store
+short_description: Add packages from untrusted guests' boxes to a Zero Install store
 version_added: 0.1.0
 description:
-  - Answers the requests in the drop boxes of a host's guests, until no request waits, or for ten minutes. A request is
-    an archive of one implementation. The module copies it to a place that no guest reaches, unpacks it within limits,
-    and makes its manifest. If that has the digest that the request names, the module adds the implementation to the
-    store. Otherwise it refuses the request.
+  - A box (drop box) is a folder on the host into which one guest writes its packages. A request is an archive of one
+    implementation in a box. The module answers the requests in the boxes of a host's guests, until no request waits, or
+    for ten minutes.
+  - The module copies a request to a place that no guest reaches, unpacks it within limits, and makes its manifest. If
+    that has the digest that the request names, the module adds the implementation to the store. Otherwise it refuses
+    the request.
   - The role P(zeroinstall.virtualbox.cache_import#role) sets up the boxes, and a service that does this whenever a
     request comes. Use the module on a host without systemd. One run of the module answers the requests that wait, and
     then ends.
@@ -33,7 +35,7 @@ options:
     required: true
   boxes:
     description:
-      - The folder of the drop boxes. Each folder in it is a box, and belongs to the owner of the store.
+      - The folder of the boxes. Each folder in it is a box, and belongs to the owner of the store.
     type: path
     default: /var/lib/zeroinstall.virtualbox/boxes
   max_size:

@@ -14,7 +14,7 @@ description:
     audit) does that, too. This module uses all processors, and is stricter. It changes nothing.
   - If the module cannot read something, it reports that and verifies the rest.
   - It may run while somebody writes to the store whom you do not trust. It follows no link, opens nothing that blocks,
-    bounds its memory, and reports what changes while it reads. A file may have holes, which take no room on disk. The
+    bounds its memory, and reports what changes while it reads. A file may have holes, which take no space on disk. The
     module reads at most O(max_holes) bytes of them.
   - On file systems of this machine, it also tells who else may change or abuse an implementation. Root and the owner of
     the store may change it. The members of the store's group may, too, if the group may write the store.
@@ -71,7 +71,7 @@ options:
   max_holes:
     description:
       - How many bytes of holes a run reads at most, in all files together. A hole is a part of a file that was never
-        written, and takes no room on disk. The default is 4 GiB.
+        written, and takes no space on disk. The default is 4 GiB.
       - If C(.manifest) shows that a file with large holes is wrong, the implementation is V(corrupt), and the module
         does not read it. If the file could be right, but has more holes than are left to read, the implementation is
         V(error).

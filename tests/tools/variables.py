@@ -41,7 +41,7 @@ def markdown(text: str) -> str:
     """A description with Ansible's markup as Markdown."""
     text = re.sub(r"\b(?:O|RV)\(([^)]*)\)", lambda found: _option(found[1]), text)
     text = re.sub(r"\b(?:C|V|M|E)\(([^)]*)\)", r"`\1`", text)
-    text = re.sub(r"\bP\(([^)#]*)#(\w+)\)", r"the \2 `\1`", text)
+    text = re.sub(r"\bP\(([^)#]*)#\w+\)", r"`\1`", text)
     text = re.sub(r"\bB\(([^)]*)\)", r"**\1**", text)
     text = re.sub(r"\bI\(([^)]*)\)", r"*\1*", text)
     return text.replace("|", "\\|")
