@@ -92,7 +92,7 @@ options:
   progress_file:
     description:
       - A file with a JSON object that says how far the run is. The module replaces it about once a second, and at the
-        end. If you remove the file meanwhile, the run ends.
+        end, also in check mode. Its path is absolute. If you remove the file meanwhile, the run ends.
       - With O(progress), the default is a file in C(ansible_async_dir), which is removed at the end.
     type: path
 attributes:

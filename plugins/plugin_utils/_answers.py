@@ -18,6 +18,13 @@ MOST_VALUES = 500_000
 DEEPEST = 50
 """How deep they may lie in each other."""
 MOST_WARNINGS, LONGEST_WARNING = 20, 2000
+LONGEST_MESSAGE = 1 << 17
+"""Characters of a failure's message."""
+MOST_DIFFS, MOST_DIFF_LINES, LONGEST_DIFF = 100, 6000, 1 << 20
+"""Diffs of an answer, and all their lines and characters.
+
+Ansible's own process compares them, without a time limit, and the time grows by the square of the lines.
+"""
 MESSAGES = ("msg", "problem", "restart", "reason", "detail", "product")
 """The return values that are sentences for people, or a part of one, at any depth."""
 
@@ -48,6 +55,12 @@ _TYPES: dict[str, t.Any] = {
     "bool": bool,
     "list": list,
     "dict": t.Mapping,
+}
+
+
+_LONGEST = {
+    "msg": LONGEST_MESSAGE,
+    **dict.fromkeys(("exception", "module_stdout", "module_stderr"), LONGEST_OTHER),
 }
 
 
@@ -141,14 +154,22 @@ def cleaned(answer: t.Mapping[str, t.Any], values: t.Mapping[str, Kind]) -> dict
     for key, kind in values.items():
         _check(key, found.get(key), kind)
     found["warnings"] = _warnings(found.get("warnings"))
-    found["diff"] = _diffs(found.get("diff"))
+    found["diff"] = _bounded(_diffs(found.get("diff")))
     for key in ("exception", "module_stdout", "module_stderr"):
         if isinstance(found.get(key), (dict, list, int, float)):
             del found[key]
     if "msg" in found and not isinstance(found["msg"], str):
         found["msg"] = str(found["msg"])[:LONGEST_WARNING]
+    for key, longest in _LONGEST.items():
+        if isinstance(found.get(key), str):
+            found[key] = _cut(found[key], longest)
     _tell(found)
     return {key: value for key, value in found.items() if value or key not in ("warnings", "diff")}
+
+
+def _cut(text: str, longest: int) -> str:
+    more = len(text) - longest
+    return text if more <= 0 else f"{text[:longest]} … and {more} more characters, which are left out"
 
 
 def _tell(value: t.Any) -> None:
@@ -207,6 +228,16 @@ def _warnings(value: t.Any) -> list[str]:
 def _warning(value: t.Any) -> str:
     """A warning's text. Since ansible-core 2.19 it comes as an object, which the controller's Ansible made of it."""
     return str(getattr(getattr(value, "event", None), "msg", value))
+
+
+def _bounded(found: list[dict[str, str]] | dict[str, str] | None) -> list[dict[str, str]] | dict[str, str] | None:
+    """The diffs, or the first of many. If they are too long together, none of their texts."""
+    diffs = found[:MOST_DIFFS] if isinstance(found, list) else [found or {}]
+    texts = [text for diff in diffs for text in diff.values()]
+    if sum(map(len, texts)) > LONGEST_DIFF or sum(text.count("\n") for text in texts) > MOST_DIFF_LINES:
+        diffs = [{name: f"{len(text)} characters, which are too many to be shown\n" for name, text in diff.items()}
+                 for diff in diffs]  # fmt: skip
+    return diffs if isinstance(found, list) else found and diffs[0]
 
 
 def _diffs(value: t.Any) -> list[dict[str, str]] | dict[str, str] | None:

@@ -156,6 +156,21 @@ def test_what_it_prints(program: Path, host: Host) -> None:
     assert (done.returncode, done.stdout) == (0, "") and "boxes/file is passed over" in done.stderr
 
 
+@pytest.mark.parametrize("output", [">/dev/full", ">&-", ">&- 2>&-"])
+def test_all_is_answered_where_nothing_can_be_printed(program: Path, host: Host, output: str) -> None:
+    wanted = digest(TREE, host.folder)
+    host.put("good", wanted, pack(TREE))
+    for claimed in ("x", "y"):
+        host.put("evil", claimed, b"x")
+    line = f'exec "$@" {output}'
+    command = ["sh", "-c", line, "sh", PYTHON, "-IS", program, "--store", host.store, "--boxes", host.boxes, *FREE]
+    done = subprocess.run(command, user=SERVICE, group=SERVICE, extra_groups=[], capture_output=True, timeout=HANG,
+                          check=False)  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, b"")
+    assert list(host.boxes.glob("*/*.tar")) == [] and len(list(host.boxes.glob("evil/*.answer"))) == 2
+    assert wanted in host.check()
+
+
 def test_where_something_is_wrong_it_ends_after_a_pause(program: Path, host: Host) -> None:
     """So that a level-triggered unit does not start it again and again."""
     host.staging.chmod(0o755)

@@ -23,6 +23,8 @@ SHOWN = 100 * 1024
 CREATED, REMOVED = "created", "removed"
 """What is told of a path at which nothing was, or will be."""
 
+_MOST_ID = 2**32 - 2
+"""The largest number of a user or group. The next one stands for no change."""
 _MODE = re.compile("[0-7]{3,4}")
 _KINDS = {"file": "a file", "directory": "a directory", "link": "a symbolic link", "other": "something else"}
 
@@ -127,8 +129,10 @@ def _stays(change: Change, changes: Mapping[str, Change]) -> bool:
     """Whether a directory is not to be removed, for something will be left in it."""
     if change.words != [REMOVED] or change.found is None or change.found["kind"] != "directory":
         return False
-    inside = (os.path.join(change.wanted.path, name) for name in os.listdir(change.wanted.path))
-    return any(path not in changes or changes[path].words != [REMOVED] for path in inside)
+    folder = change.wanted.path
+    inside = [os.path.join(folder, name) for name in os.listdir(folder)]
+    come = [path for path in changes if path.startswith(folder + "/")]
+    return any(path not in changes or changes[path].words != [REMOVED] for path in (*inside, *come))
 
 
 def _normal(item: Wanted) -> Wanted:
@@ -140,6 +144,11 @@ def _normal(item: Wanted) -> Wanted:
         raise Failure(
             f"{item.where}mode {item.mode!r} of {item.path}: write three or four octal digits in quotes, as in '0644'."
         )
+    for what, name in (("owner", item.owner), ("group", item.group)):
+        if name and (("\0" in name) or (name.isdecimal() and int(name) > _MOST_ID)):
+            raise Failure(
+                f"{item.where}{what} {name!r} of {item.path} is none: use a name, or a number up to {_MOST_ID}."
+            )
     owner = inspecting.user_name(int(item.owner)) if item.owner and item.owner.isdecimal() else item.owner
     group = inspecting.group_name(int(item.group)) if item.group and item.group.isdecimal() else item.group
     return item._replace(owner=owner, group=group, mode=item.mode and item.mode.zfill(4))

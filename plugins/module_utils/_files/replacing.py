@@ -120,6 +120,9 @@ class Replacement:
         except OSError as error:
             self.discard()
             raise Failure(f"{path} cannot be written: {error.strerror or error}.") from error
+        except BaseException:
+            self.discard()
+            raise
 
     def _like_the_old(self, descriptor: int, mode: int) -> None:
         if os.path.islink(self.path) or not os.path.exists(self.path):

@@ -162,7 +162,12 @@ def _with_lines(texts: Sequence[str], new: Sequence[str]) -> str:
 
 def same_place(item: Entry, path: str) -> bool:
     """Whether an entry's mount point is this path, however the entry writes it."""
-    return posixpath.normpath(item.path) == path
+    return normal(item.path) == path
+
+
+def normal(path: str) -> str:
+    """A path in its shortest form. What two slashes at the beginning mean, POSIX leaves open; to Linux they are one."""
+    return posixpath.normpath("/" + path.lstrip("/") if path.startswith("/") else path)
 
 
 def _unwanted(
@@ -207,7 +212,7 @@ def change_fstab(
         if item is None or (mount is None and not _unwanted(item, wanted, gone, exclusive)):
             texts.append(line.text)
         elif mount is None:
-            changes[posixpath.normpath(item.path)] = "removed"
+            changes[normal(item.path)] = "removed"
             removed.append(item)
         elif item.type != TYPE:
             raise Failure(

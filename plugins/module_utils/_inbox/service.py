@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
 import sys
 import time
 import traceback
@@ -26,10 +27,17 @@ PAUSE = 1.0
 """Seconds before the end where something is left to do, so that the service is not started anew without a pause."""
 
 
-def say(line: object, stream: TextIO) -> None:
-    """Write a line at once."""
-    stream.write(f"{line}\n")
-    stream.flush()
+def say(line: object, stream: TextIO | None) -> None:
+    """Write a line at once. Where it cannot be written, it is lost, and the work goes on."""
+    if stream is None:  # it was closed before Python began
+        return
+    try:
+        stream.write(f"{line}\n")
+        stream.flush()
+    except OSError:
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())  # what is left of the line must not fail again at the end
+        os.close(nowhere)
 
 
 def tell(answer: one_pass.Answer) -> None:

@@ -10,6 +10,7 @@ import json
 import os
 from typing import Any, Callable, Mapping, Sequence, Tuple
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
@@ -53,6 +54,8 @@ def _check(options: Mapping[str, Any]) -> None:
             raise Failure(f"{name} is {options[name]}: it cannot be less than 0.")
     if not options["path"]:
         raise Failure("path is empty: name at least one store.")
+    if options["progress_file"] and not _names.is_absolute(options["progress_file"]):
+        raise Failure(f"progress_file {options['progress_file']!r} is not absolute: write it from '/' on.")
 
 
 def _chosen(options: Mapping[str, Any], keep: bool) -> verifying.Options:

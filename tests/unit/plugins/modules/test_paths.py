@@ -264,3 +264,24 @@ def test_what_is_new_gets_the_default_context_of_selinux(call, tmp_path, monkeyp
     assert labelled == [folder, file]
     call([*present[:1], {"path": file, "content": "two"}])
     assert labelled == [folder, file]
+
+
+@pytest.mark.parametrize("name", ["4294967295", "4294967296", "9" * 30, "a\0b"])
+@pytest.mark.parametrize("what", ["owner", "group"])
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_what_is_no_user_or_group_is_refused_and_leaves_nothing(call, tmp_path, what, name, check_mode):
+    present = [{"path": f"{tmp_path}/f", "content": "x", what: name}]
+    failed, told = call(present=present, check_mode=check_mode)
+    assert failed and f"{what} {name!r} of {tmp_path}/f is none" in told["msg"]
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("check_mode", [True, False])
+def test_a_folder_into_which_something_is_put_stays(call, tmp_path, check_mode):
+    (tmp_path / "e").mkdir()
+    (tmp_path / "old").touch()
+    present = [{"path": f"{tmp_path}/e/y", "content": "a"}]
+    failed, told = call(present=present, absent=[f"{tmp_path}/e", f"{tmp_path}/old"], check_mode=check_mode)
+    assert not failed and list(told["changes"]) == [f"{tmp_path}/e/y", f"{tmp_path}/old"]
+    if not check_mode:
+        assert sorted(everything(tmp_path)) == ["e", "e/y"]

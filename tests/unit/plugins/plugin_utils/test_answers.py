@@ -86,6 +86,29 @@ def test_warnings_are_few_and_short():
     assert len(found) == _answers.MOST_WARNINGS + 1 and max(map(len, found)) == _answers.LONGEST_WARNING
 
 
+@pytest.mark.parametrize("key", ["msg", "exception", "module_stdout", "module_stderr"])
+def test_a_long_text_is_cut(key):
+    longest = _answers.LONGEST_MESSAGE if key == "msg" else _answers.LONGEST_OTHER
+    assert cleaned(**{key: "x" * longest, "failed": True})[key] == "x" * longest
+    found = cleaned(**{key: "x" * (longest + 7), "failed": True})[key]
+    assert found == "x" * longest + " … and 7 more characters, which are left out"
+
+
+def test_diffs_that_would_take_long_to_compare_are_not_shown():
+    """Ansible's own process compares them by difflib, whose time grows by the square of such lines."""
+    mixed = {
+        name: "".join(f"x{line}\n{other}{line}\n" for line in range(1499))
+        for name, other in (("before", "y"), ("after", "z"))
+    }
+    assert cleaned(diff=mixed)["diff"] == mixed and cleaned(diff=[mixed])["diff"] == [mixed]
+    longer = {name: text * 2 for name, text in mixed.items()}
+    told = "characters, which are too many to be shown\n"
+    assert all(text.endswith(told) for text in cleaned(diff=longer)["diff"].values())
+    assert all(text.endswith(told) for diff in cleaned(diff=[mixed, mixed])["diff"] for text in diff.values())
+    assert cleaned(diff={"prepared": "x" * (_answers.LONGEST_DIFF + 1)})["diff"]["prepared"].endswith(told)
+    assert len(cleaned(diff=[{"before": "a"}] * 500)["diff"]) == _answers.MOST_DIFFS
+
+
 def test_a_message_is_text():
     assert cleaned(msg=["a", 1])["msg"] == "It said: ['a', 1]"
 

@@ -466,3 +466,13 @@ def test_lines_of_ours_come_and_go_and_others_stay():
 
 def test_a_line_that_was_there_before_is_not_ours():
     assert store_list.change_store_list("/srv/host\n", [Mount("s", "/srv/host", store=True)], []) == ("/srv/host\n", [])
+
+
+@pytest.mark.parametrize("slashes", ["//", "///"])
+def test_two_slashes_at_the_beginning_are_one(slashes):
+    """POSIX leaves them open, and posixpath.normpath keeps two. Linux takes them for one."""
+    assert (
+        fstab.normal(f"{slashes}a/b/../c/") == "/a/c" and fstab.normal("/a") == "/a" and fstab.normal("none") == "none"
+    )
+    (line,) = fstab.parse_fstab(f"s {slashes}mnt/store vboxsf ro 0 0\n")
+    assert fstab.same_place(line.entry, "/mnt/store")
