@@ -159,7 +159,7 @@ class ActionModule(CleanAction):
         finally:
             self._task.async_val = 0
         job_file = started.get("results_file")
-        if started.get("failed") or not job_file:
+        if started.get("failed") or not job_file or not started.get("ansible_job_id"):
             self._remove(temporary)
             return self._not_started(started.get("msg", "no job was returned"))
         progress_file = f"{job_file.rpartition('/')[0]}/{name}"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import random
 import typing as t
 
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, items, mapping
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, items, mapping, word
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
@@ -89,9 +89,12 @@ def problem(host: str, inventory: Inventory, result: t.Mapping[str, t.Any], unna
 
 def sound(names: t.Iterable[str], result: t.Mapping[str, t.Any]) -> list[str]:
     """Those that have no problem on the host."""
-    told = {mapping(one, "problems").get("name") for one in items(result.get("problems") or [], "problems")}
+    told = {
+        word(mapping(one, "problems").get("name"), "problems.name")
+        for one in items(result.get("problems") or [], "problems")
+    }
     corrupt = mapping(result.get("corrupt") or {}, "corrupt").values()
-    bad = told.union(*(items(each, "corrupt") for each in corrupt))
+    bad = told.union(word(name, "corrupt") for each in corrupt for name in items(each, "corrupt"))
     return [name for name in names if name not in bad]
 
 
@@ -112,8 +115,8 @@ def comparison(
         reason = problem(host, inventory, result, int(moved.get(MORE) or 0))
         if reason:
             return {"problem": reason}
-        gone = {mapping(one, "moved").get("name") for one in items(moved.get(MOVED) or [], "moved")}
-        names = [name for name in items(result["names"], "names") if name not in gone]
+        gone = {word(mapping(one, "moved").get("name"), "moved.name") for one in items(moved.get(MOVED) or [], "moved")}
+        names = [name for name in items(result["names"], "names") if word(name, "names") not in gone]
         if seen is not None:
             return {"problem": "", "missing": sorted({*names} - {*seen}), "more": sorted({*seen} - {*names})}
         candidates = sound(names, result)

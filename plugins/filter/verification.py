@@ -128,6 +128,8 @@ def read(variables: t.Mapping[str, t.Any]) -> Found:
         for key in (*ADDED_UP, "unchanged", "seconds"):
             numbers[key] = numbers.get(key, 0) + number(summary.get(key, 0), f"summary.{key}")
         listed = items(result.get("problems") or [], "problems")
+        if mapping(result.get("corrupt") or {}, "corrupt") and not listed:
+            raise Odd("corrupt")
         problems += map(problem_text, listed[:TOLD])
         total += max(len(listed), int(number(summary.get("problems", 0), "summary.problems")))
     return Found(numbers, problems, total)

@@ -71,6 +71,9 @@ class Kind(t.NamedTuple):
     elements: str = ""
 
 
+_OF_A_JOB = {"ansible_job_id": Kind("str"), "results_file": Kind("str")}
+
+
 class Odd(ValueError):
     """An answer that no module of this collection gives. The message says why."""
 
@@ -87,6 +90,13 @@ def items(value: t.Any, where: str) -> list[t.Any]:
     if not isinstance(value, (list, tuple)):
         raise Odd(where)
     return list(value)
+
+
+def word(value: t.Any, where: str) -> str:
+    """A text of an answer."""
+    if not isinstance(value, str):
+        raise Odd(where)
+    return value
 
 
 def mapping(value: t.Any, where: str) -> t.Mapping[str, t.Any]:
@@ -151,7 +161,7 @@ def cleaned(answer: t.Mapping[str, t.Any], values: t.Mapping[str, Kind]) -> dict
     known = {*values, *STANDARD, *FROM_ANSIBLE}
     found = {key: value for key, value in answer.items() if key in known or key.startswith("_ansible_")}
     _Counter().count(found, -1)
-    for key, kind in values.items():
+    for key, kind in (*values.items(), *_OF_A_JOB.items()):
         _check(key, found.get(key), kind)
     found["warnings"] = _warnings(found.get("warnings"))
     found["diff"] = _bounded(_diffs(found.get("diff")))

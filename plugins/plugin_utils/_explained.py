@@ -17,9 +17,20 @@ def harmless(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 
     @functools.wraps(function)
     def run(*arguments: t.Any, **options: t.Any) -> t.Any:
-        return no_template(function(*arguments, **options))
+        return no_template(_typed(function, *arguments, **options))
 
     return run
+
+
+def _typed(function: t.Callable[..., t.Any], *arguments: t.Any, **options: t.Any) -> t.Any:
+    """What a filter returns. AnsibleFilterError says in its own words that a value is of a wrong type."""
+    try:
+        return function(*arguments, **options)
+    except (AttributeError, KeyError, RecursionError, TypeError) as error:
+        raise AnsibleFilterError(
+            f"zeroinstall.virtualbox.{function.__name__} got an option that is missing or has a value of a wrong type"
+            f" ({type(error).__name__}: {error}). See which variables the task hands to it, and correct them."
+        ) from error
 
 
 def explained(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -31,10 +42,11 @@ def explained(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
     @functools.wraps(function)
     def run(*arguments: t.Any, explain: bool = False, **options: t.Any) -> t.Any:
         try:
-            return function(*arguments, **options)
+            return _typed(function, *arguments, **options)
         except AnsibleFilterError as error:
             if not explain:
                 raise
-            return {"problem": str(error.__cause__ or error)}
+            cause = error.__cause__ if isinstance(error.__cause__, ValueError) else None
+            return {"problem": str(cause or error)}
 
     return harmless(run)

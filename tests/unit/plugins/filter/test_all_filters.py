@@ -4,10 +4,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 from pathlib import Path
 
 import pytest
+from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _explained
 
 FILTERS = "ansible_collections.zeroinstall.virtualbox.plugins.filter"
@@ -20,3 +22,11 @@ def test_no_filter_makes_a_template(name):
     (function,) = importlib.import_module(f"{FILTERS}.{name}").FilterModule().filters().values()
     assert function.__code__.co_filename == _explained.__file__
     assert function.__code__.co_name == _explained.harmless(len).__code__.co_name
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("value", [None, 7, ["x"], {"a": {}}])
+def test_a_value_of_a_wrong_type_is_told_in_words(name, value):
+    (function,) = importlib.import_module(f"{FILTERS}.{name}").FilterModule().filters().values()
+    with contextlib.suppress(AnsibleFilterError):
+        function(value)

@@ -55,6 +55,10 @@ def test_what_differs(compared):
         ({"result": {**RESULT, "names_left_out": 1}}, "has more implementations than are named"),
         ({"more": {"cache_verify_moved_more": 1}}, "has more implementations than are named"),
         ({"result": {**RESULT, "problems": ["b"]}}, "is none that store_verify gives"),
+        ({"result": {**RESULT, "problems": [{"name": ["b"]}]}}, "is none that store_verify gives (see problems.name)"),
+        ({"result": {**RESULT, "corrupt": {"/s": [["c"]]}}}, "is none that store_verify gives (see corrupt)"),
+        ({"result": {**RESULT, "names": [["c"]]}}, "is none that store_verify gives (see names)"),
+        ({"more": {"cache_verify_moved": [{"name": {}}]}}, "is none that store_verify gives (see moved.name)"),
     ],
 )
 def test_why_there_is_nothing_to_compare_with(compared, given, words):
