@@ -204,9 +204,10 @@ def test_quarantine_and_back(fleet: Fleet) -> None:
     status, output = fleet.run(cache_verify_quarantine=True)
     assert status == 0 and summary(output)[0].startswith("metal2: 3 implementations sound"), output
 
-    printed = block(PAGE, "console", "ansible metal2 ")
+    printed = block(PAGE, "console", "ansible metal1.example.com ")
     digest = re.findall("sha256=[0-9a-f]{64}", printed)[0]
     words = shlex.split(printed.replace(digest, name).replace(SYSTEM_STORE, str(store)))
+    words[words.index("metal1.example.com")] = "metal2"
     words[words.index("inventory.yml")] = "inventory.json"
     done = subprocess.run(words, cwd=fleet.root, capture_output=True, text=True, timeout=HANG, check=False)
     assert done.returncode == 0 and '"moved": [' in done.stdout, done.stdout + done.stderr
