@@ -54,7 +54,7 @@ _value:
     - RV(ignore:problem), why nothing can be done and what to do, or empty.
     - RV(ignore:package), the package of Zero Install that is to be installed, or empty; RV(ignore:unmount), whether the
       shares of this collection are to be unmounted before.
-    - RV(ignore:create_user), whether the user is missing to whom the guest's packages belong.
+    - RV(ignore:create_user), whether the user who owns the guest's packages is missing.
     - RV(ignore:program), the files of the program that sends packages to the host, if the role has to write them;
       RV(ignore:remove_program), whether the role has to remove that program.
     - RV(ignore:share), whether sharing is to be set up for the program RV(ignore:secure_add) and the guest's own store

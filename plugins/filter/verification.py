@@ -9,7 +9,14 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _roles
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, items, mapping, number, plain
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import (
+    Odd,
+    items,
+    mapping,
+    number,
+    plain,
+    word,
+)
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
@@ -91,9 +98,7 @@ def size(amount: float) -> str:
 
 def text(value: t.Any, where: str, longest: int = LONGEST) -> str:
     """A text of an answer, as it may be shown."""
-    if not isinstance(value, str):
-        raise Odd(where)
-    return plain(value[:longest])
+    return plain(word(value, where)[:longest])
 
 
 def first(texts: list[str], separator: str, number_of_all: int) -> str:

@@ -26,7 +26,7 @@ STORE_LIST = "/etc/xdg/0install.net/injector/implementation-dirs"
 """The file in which Zero Install finds the paths of further stores, one on each line."""
 
 STORE_OWNER = "zeroinst"
-"""The user to whom a system's store belongs where its users share it, as Zero Install names it."""
+"""The user who owns a system's store that its users share, as Zero Install names this user."""
 
 HIDDEN_FOLDERS = ("/home/", "/root/", "/run/", "/tmp/", "/var/tmp/")
 """Folders of users and of programs: systemd hides them from a service that says so, and not only root writes there."""
@@ -44,12 +44,18 @@ def is_absolute(path: str) -> bool:
     return path.startswith("/") and "\0" not in path
 
 
+def normal(path: str) -> str:
+    """A path in its shortest form. What two slashes at the beginning mean, POSIX leaves open; to Linux they are one."""
+    shortest = posixpath.normpath(path)
+    return "/" + shortest.lstrip("/") if path.startswith("/") else shortest
+
+
 def path_problem(path: str) -> str:
     """What is wrong with a path, and how to write it; empty for one that leads down from ``/`` by names alone."""
     if not is_absolute(path):
         return "is not absolute: write it from '/' on"
-    normal = "/" + posixpath.normpath(path).lstrip("/")
-    return "" if normal == path else f"is not normalised: write {normal!r}"
+    shortest = normal(path)
+    return "" if shortest == path else f"is not normalised: write {shortest!r}"
 
 
 def folder_problem(path: str) -> str:

@@ -8,10 +8,10 @@ Formats: fstab(5), and proc_pid_mountinfo(5) for ``/proc/self/mountinfo``.
 
 from __future__ import annotations
 
-import posixpath
 import re
 from typing import Iterable, NamedTuple, Sequence
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import wanted_mounts
@@ -162,12 +162,7 @@ def _with_lines(texts: Sequence[str], new: Sequence[str]) -> str:
 
 def same_place(item: Entry, path: str) -> bool:
     """Whether an entry's mount point is this path, however the entry writes it."""
-    return normal(item.path) == path
-
-
-def normal(path: str) -> str:
-    """A path in its shortest form. What two slashes at the beginning mean, POSIX leaves open; to Linux they are one."""
-    return posixpath.normpath("/" + path.lstrip("/") if path.startswith("/") else path)
+    return _names.normal(item.path) == path
 
 
 def _unwanted(
@@ -212,7 +207,7 @@ def change_fstab(
         if item is None or (mount is None and not _unwanted(item, wanted, gone, exclusive)):
             texts.append(line.text)
         elif mount is None:
-            changes[normal(item.path)] = "removed"
+            changes[_names.normal(item.path)] = "removed"
             removed.append(item)
         elif item.type != TYPE:
             raise Failure(

@@ -142,7 +142,7 @@ class _Survey:
         for mount in request.wanted:
             self._units(mount.path, self.systemd)
         load = self._driver()
-        had_lines = [fstab.normal(item.path) for item in lines.removed]
+        had_lines = [_names.normal(item.path) for item in lines.removed]
         gone_ones = self._gone(lines.removed)
         self.leaving = [gone.path for gone in gone_ones if self._going(gone, gone.path in had_lines)]
         for mount in request.wanted:
@@ -318,7 +318,7 @@ class _Survey:
         """Everything that has to go: as asked for, by its removed fstab line, or, if exclusive, by the record."""
         found = {gone.path: gone for gone in self.request.gone}
         for item in removed:
-            path = fstab.normal(item.path)
+            path = _names.normal(item.path)
             found.setdefault(path, Gone(path, item.source))
         if self.request.exclusive:
             for path, share in self.record.mounts.items():

@@ -234,7 +234,7 @@ class Guest:
     def fstab(self, path: str) -> dict[str, Any]:
         """The vboxsf entries of fstab, and the numbers of its malformed lines."""
         lines = fstab.parse_fstab(replacing.read(self.at(path)) or "")
-        places = {line.number: fstab.normal(line.entry.path) for line in lines if line.entry}
+        places = {line.number: _names.normal(line.entry.path) for line in lines if line.entry}
         errors = self.wake(places[line.number] for line in lines if line.entry and line.entry.type == fstab.TYPE)
         mounts = self.mounts()
 

@@ -9,6 +9,7 @@ import json
 from pathlib import Path
 
 import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
@@ -472,7 +473,9 @@ def test_a_line_that_was_there_before_is_not_ours():
 def test_two_slashes_at_the_beginning_are_one(slashes):
     """POSIX leaves them open, and posixpath.normpath keeps two. Linux takes them for one."""
     assert (
-        fstab.normal(f"{slashes}a/b/../c/") == "/a/c" and fstab.normal("/a") == "/a" and fstab.normal("none") == "none"
+        _names.normal(f"{slashes}a/b/../c/") == "/a/c"
+        and _names.normal("/a") == "/a"
+        and _names.normal("none") == "none"
     )
     (line,) = fstab.parse_fstab(f"s {slashes}mnt/store vboxsf ro 0 0\n")
     assert fstab.same_place(line.entry, "/mnt/store")
