@@ -67,6 +67,10 @@ options:
     type: str
     choices: [refuse, warn]
     default: refuse
+  may_be_empty:
+    description: Whether a host without guests is right, as the variable C(cache_host_guests_may_be_empty) of the role has it.
+    type: bool
+    default: true
   explain:
     description: Whether to return what is wrong as RV(ignore:problem), instead of failing.
     type: bool
@@ -108,6 +112,7 @@ def host_arrangement(
     user: str = "",
     all_or_nothing: bool = False,
     other_shares: str = "refuse",
+    may_be_empty: bool = True,
 ) -> dict[str, t.Any]:
     """What ``host`` has of its guests' modes."""
     inventory = Inventory(hostvars)
@@ -115,6 +120,11 @@ def host_arrangement(
     _roles.warn_of_misspelt(inventory, host)
     try:
         guests, refused = _modes.guests_of(names, inventory, host, _roles.defaults("cache_guest"))
+        if not (guests or refused or may_be_empty):
+            raise ValueError(
+                f"host '{host}' has no guest: none of the {len(names)} in cache_host_guests has cache_guest_host: {host}."
+                " Correct the inventory, or set cache_host_guests_may_be_empty: true for this host if that is meant."
+            )
         return {
             "machines": _modes.machines(guests, _modes.Host(store, kind, groups, boxes, user), host),
             **_modes.folders(guests),

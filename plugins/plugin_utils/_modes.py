@@ -258,17 +258,26 @@ def share(part: Part, name: str, guest: dict[str, t.Any], host: Host) -> dict[st
     return found
 
 
-def _machine(name: str, guest: dict[str, t.Any], entries: dict[str, str]) -> str:
+def check_machine(name: str, guest: t.Mapping[str, t.Any]) -> str:
+    """What a guest calls its machine. ValueError if it names none."""
     machine = guest.get("cache_guest_machine")
     if not machine or not isinstance(machine, str):
         raise ValueError(
             f"guest '{name}' does not name its machine: set cache_guest_machine to the name or UUID"
             " that VirtualBox knows it by."
         )
+    return machine
+
+
+def twins(one: str, other: str, machine: str) -> str:
+    """The message that two guests name one machine."""
+    return f"guests '{one}' and '{other}' name the same machine '{machine}': correct cache_guest_machine."
+
+
+def _machine(name: str, guest: dict[str, t.Any], entries: dict[str, str]) -> str:
+    machine = check_machine(name, guest)
     if machine in entries:
-        raise ValueError(
-            f"guests '{entries[machine]}' and '{name}' name the same machine '{machine}': correct cache_guest_machine."
-        )
+        raise ValueError(twins(entries[machine], name, machine))
     entries[machine] = name
     return machine
 
