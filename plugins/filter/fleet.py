@@ -35,7 +35,7 @@ options:
     required: true
   sharing:
     description: >-
-      Whether the run sets up what hosts share. A run that only takes it away, or verifies it, needs hosts, and the other
+      Whether the run sets up what hosts share. A run that only takes it away, or verifies it, needs hosts. Other
       mistakes do not stop it.
     type: bool
     default: true
@@ -47,7 +47,8 @@ seealso:
 EXAMPLES = r"""
 - name: Show what is wrong with the inventory
   ansible.builtin.debug:
-    msg: "{{ ('zeroinstall_hosts' | zeroinstall.virtualbox.fleet(guests='zeroinstall_guests', hostvars=hostvars)).problem }}"
+    msg: >-
+      {{ ('zeroinstall_hosts' | zeroinstall.virtualbox.fleet(guests='zeroinstall_guests', hostvars=hostvars)).problem }}
   run_once: true
 """
 

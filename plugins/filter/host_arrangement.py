@@ -68,7 +68,7 @@ options:
     choices: [refuse, warn]
     default: refuse
   may_be_empty:
-    description: Whether a host without guests is right, as the variable C(cache_host_guests_may_be_empty) of the role has it.
+    description: Whether a host without guests is right, as the role's C(cache_host_guests_may_be_empty) has it.
     type: bool
     default: true
   explain:
@@ -122,8 +122,9 @@ def host_arrangement(
         guests, refused = _modes.guests_of(names, inventory, host, _roles.defaults("cache_guest"))
         if not (guests or refused or may_be_empty):
             raise ValueError(
-                f"host '{host}' has no guest: none of the {len(names)} in cache_host_guests has cache_guest_host: {host}."
-                " Correct the inventory, or set cache_host_guests_may_be_empty: true for this host if that is meant."
+                f"host '{host}' has no guest: none of the {len(names)} in cache_host_guests has cache_guest_host:"
+                f" {host}. Correct the inventory, or set cache_host_guests_may_be_empty: true for this host if that is"
+                " meant."
             )
         return {
             "machines": _modes.machines(guests, _modes.Host(store, kind, groups, boxes, user), host),

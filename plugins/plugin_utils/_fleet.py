@@ -18,7 +18,7 @@ HOSTS, GUESTS = "zeroinstall_hosts", "zeroinstall_guests"
 """The variables with the patterns of hosts and guests, and the groups that they name where nothing sets them."""
 MAY_BE_EMPTY = "cache_host_guests_may_be_empty"
 OWN_GUESTS = "cache_host_guests"
-KIND = "cache_host_store"
+MACHINE = "cache_guest_machine"
 MOST = 30
 """Mistakes that one message names."""
 
@@ -35,10 +35,14 @@ class Mistake(t.NamedTuple):
 
 
 class Guest(t.NamedTuple):
-    """A guest by the inventory alone: the ``host`` that it names, or empty, and its ``variables`` with defaults."""
+    """A guest by the inventory alone: the ``host`` that it names, or empty, and its ``variables`` with defaults.
+
+    ``unknown``: those of its variables that only facts give a value.
+    """
 
     host: str
     variables: dict[str, t.Any]
+    unknown: frozenset[str]
 
 
 class Fleet:
@@ -78,7 +82,8 @@ class Fleet:
         host = said.values.get(_modes.HOST, "")
         for variable in sorted(said.broken):
             self._mistake(f"guest '{name}': {said.refused[variable]}", name, str(host))
-        return Guest(str(host), {**_roles.defaults("cache_guest"), **said.values})
+        unknown = frozenset(said.refused) - said.broken - frozenset(said.values)
+        return Guest(str(host), {**_roles.defaults("cache_guest"), **said.values}, unknown)
 
     def look_for_hosts(self) -> None:
         if not self.hosts:
@@ -106,11 +111,11 @@ class Fleet:
             return ""
 
     def _look_at(self, name: str, guest: Guest, kinds: t.Mapping[str, str]) -> None:
-        if not guest.host:
+        if not guest.host and _modes.HOST not in guest.unknown:
             self._mistake(
                 f"guest '{name}' does not name its host: set {_modes.HOST} to the inventory name of its host.", name
             )
-        elif kinds and guest.host not in kinds:
+        elif kinds and guest.host and guest.host not in kinds:
             near = _roles.nearest(guest.host, self.hosts)
             self._mistake(
                 f"guest '{name}' has {_modes.HOST} '{guest.host}', which is none of the hosts that match {HOSTS}"
@@ -118,7 +123,8 @@ class Fleet:
                 name,
             )
         try:
-            _modes.check_machine(name, guest.variables)
+            if MACHINE not in guest.unknown:
+                _modes.check_machine(name, guest.variables)
         except ValueError as error:
             self._mistake(str(error), name, guest.host)
         try:
@@ -131,7 +137,7 @@ class Fleet:
     def _look_for_twins(self) -> None:
         first: dict[tuple[str, str], str] = {}
         for name, guest in self.guests.items():
-            machine = guest.variables.get("cache_guest_machine")
+            machine = guest.variables.get(MACHINE)
             if not guest.host or not isinstance(machine, str) or not machine:
                 continue
             other = first.setdefault((guest.host, machine), name)
@@ -156,8 +162,8 @@ class Fleet:
         for key in odd:
             if others and not any(key in self.inventory.written(one) for one in others):
                 self._mistake(
-                    f"{kind} '{name}' has {key}, which is a variable of {other}s. Nothing reads it there. Set it for the"
-                    f" {other}s that it is meant for.",
+                    f"{kind} '{name}' has {key}, which is a variable of {other}s. Nothing reads it there. Set it for"
+                    f" the {other}s that it is meant for.",
                     name,
                 )
 
