@@ -74,6 +74,7 @@ NEEDS: Mapping[str, Need] = {
     "zero-install": Need(("0install-core", "acl", "attr", "e2fsprogs", "libcap2-bin", "locales", "util-linux")),
     # The package of dropbear has no service that would start by itself.
     "ssh": Need(("dropbear-bin", "openssh-client", "openssh-sftp-server")),
+    "fleet": Need(("0install-core", "dropbear-bin", "openssh-client", "python3-apt", "util-linux")),
     "vagrant": Need(("vagrant",)),
     "host": Need(
         LAB_PACKAGES, "a VirtualBox host", ("lab/lab.py", "build", "host"), LAB, (), "", 90, 1500),
