@@ -43,7 +43,10 @@ class Share:
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """A machine as VirtualBox has it registered; ``problem`` says why an inaccessible one is so."""
+    """A machine as VirtualBox has it registered; ``problem`` says why an inaccessible one is so.
+
+    ``hardware_uuid`` is the UUID that its guest sees; empty for an inaccessible machine.
+    """
 
     uuid: str
     name: str
@@ -55,6 +58,7 @@ class Machine:
     additions_revision: str = ""
     shares: tuple[Share, ...] = ()
     extradata: tuple[tuple[str, str], ...] = ()
+    hardware_uuid: str = ""
 
     @property
     def label(self) -> str:
@@ -148,6 +152,12 @@ def parse_registry(text: str | bytes) -> tuple[dict[str, str], tuple[Share, ...]
     return entries, shares
 
 
+def _hardware_uuid(hardware: list[ElementTree.Element], uuid: str) -> str:
+    """The UUID that the machine's guest sees. VirtualBox writes it down where it is not that of the machine itself."""
+    written = _value(hardware[0], "uuid").strip("{}").lower() if hardware else ""
+    return written if written.strip("0-") else uuid
+
+
 def parse_machine(text: str | bytes, uuid: str, settings_file: str) -> Machine:
     """A machine from its settings file, as it is while it does not run. Its snapshots' own settings are left alone."""
     found = _children(_tree(text), "Machine")
@@ -165,12 +175,21 @@ def parse_machine(text: str | bytes, uuid: str, settings_file: str) -> Machine:
         (False, True): "aborted",
         (True, True): "aborted-saved",
     }
-    shares = tuple(share for hardware in _children(element, "Hardware")[:1] for share in _shares(hardware, "machine"))
+    hardware = _children(element, "Hardware")[:1]
+    shares = tuple(share for one in hardware for share in _shares(one, "machine"))
     extradata = tuple(
         (_value(item, "name"), _value(item, "value")) for item in _children(element, "ExtraData", "ExtraDataItem")
     )
     return with_shares(
-        Machine(uuid, _value(element, "name"), settings_file, state[saved, aborted], extradata=extradata), shares
+        Machine(
+            uuid,
+            _value(element, "name"),
+            settings_file,
+            state[saved, aborted],
+            extradata=extradata,
+            hardware_uuid=_hardware_uuid(hardware, uuid),
+        ),
+        shares,
     )
 
 
