@@ -103,6 +103,10 @@ class Inventory:
         """Whether it has a machine of this name. Ansible itself adds ``localhost`` where it has none."""
         return name in self._hostvars._inventory.hosts
 
+    def has_group(self, name: str) -> bool:
+        """Whether it has a group of this name."""
+        return name in self._hostvars._inventory.groups
+
     def _written(self, name: str) -> _Written:
         everything = dict(self._hostvars.raw_get(name))
         facts = _fact_names(everything)
