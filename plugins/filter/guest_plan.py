@@ -8,8 +8,9 @@ from __future__ import annotations
 import os
 import typing as t
 
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _programs
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _identity, _programs
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._sharing import Sharing, is_there
 
 DOCUMENTATION = r"""
@@ -20,6 +21,7 @@ author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 description:
   - Compares what a guest has with what its mode means for it, and says which steps of the role C(cache_guest) it needs.
+  - If the guest's host was part of this run, refuses a guest whose hardware UUID is not that of its machine.
 options:
   _input:
     description: The guest, as RV(zeroinstall.virtualbox.guest_info#module:guest) has it.
@@ -31,13 +33,18 @@ options:
     required: true
   settings:
     description:
-      - C(name), the guest's inventory name; C(mode) and C(zero_install), as the role's variables have them.
+      - C(name), the guest's inventory name; C(machine), C(mode) and C(zero_install), as the role's variables have them.
       - C(program), the path of the program that sends packages to the host; C(pythons), the interpreters that Ansible
         may use.
       - C(user), C(store), C(helper), C(sudoers) and C(secure_add), as the role C(sharing) has them for the guest's own
         store.
     type: dict
     required: true
+  hostvars:
+    description:
+      - The variables of all hosts, C(hostvars). The filter reads from them what the guest's host answered in this run.
+      - Without this option, the filter does not look which machine the guest is.
+    type: dict
 """
 
 EXAMPLES = r"""
@@ -69,8 +76,11 @@ _FILE = {"owner": "root", "group": "root", "mode": "0755"}
 class _Guest:
     """A guest beside what its mode wants of it."""
 
-    def __init__(self, guest: t.Mapping[str, t.Any], arrangement: t.Mapping[str, t.Any], settings: t.Any) -> None:
+    def __init__(
+        self, guest: t.Mapping[str, t.Any], arrangement: t.Mapping[str, t.Any], settings: t.Any, hostvars: t.Any
+    ) -> None:
         self.found = guest
+        self.listed = _identity.answered(Inventory(hostvars), arrangement["host"]) if hostvars is not None else ()
         self.settings = settings
         self.mounts = arrangement["mounts"]
         self.helper = arrangement["helper"]
@@ -101,6 +111,10 @@ class _Guest:
                 f"{name} is no VirtualBox guest: it has no VirtualBox device and calls itself '{product}'. Correct the"
                 " inventory: this role is for guests."
             )
+        uuid = found["virtualbox"].get("uuid")
+        other = _identity.refusal(name, self.settings.get("machine", ""), self.listed, uuid)
+        if other:
+            return other
         if found["additions"]["problem"] is not None:
             return str(found["additions"]["problem"])
         if self.needs_zero_install and found["zero_install"]["package"] is None:
@@ -142,11 +156,14 @@ class _Guest:
 
 
 def guest_plan(
-    guest: t.Mapping[str, t.Any], arrangement: t.Mapping[str, t.Any], settings: t.Mapping[str, t.Any]
+    guest: t.Mapping[str, t.Any],
+    arrangement: t.Mapping[str, t.Any],
+    settings: t.Mapping[str, t.Any],
+    hostvars: t.Any = None,
 ) -> dict[str, t.Any]:
     """What is to be done in a guest."""
     try:
-        return _plan(_Guest(guest, arrangement, settings))
+        return _plan(_Guest(guest, arrangement, settings, hostvars))
     except (AttributeError, KeyError, TypeError):
         errors = guest.get("errors")
         return {"problem": f"What {settings['name']} says of itself is not all that is needed: {errors}."}

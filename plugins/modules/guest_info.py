@@ -86,6 +86,14 @@ guest:
           description: What the machine calls itself, or null if that cannot be read.
           type: str
           sample: VirtualBox
+        uuid:
+          description:
+            - UUID of the machine's hardware by its firmware (DMI). Only root can read it. Empty if it cannot be read,
+              or if it is no UUID.
+            - The first three fields may have their bytes in reverse order, compared with
+              RV(zeroinstall.virtualbox.machine_info#module:machines[].hardware_uuid).
+          type: str
+          sample: f06c5e24-3d31-ca4f-8046-1ff7e17a1bb7
     additions:
       description: The Guest Additions.
       type: dict

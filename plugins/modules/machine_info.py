@@ -83,6 +83,12 @@ machines:
     additions_revision:
       description: Revision of the Guest Additions. Empty if unknown.
       type: str
+    hardware_uuid:
+      description:
+        - The UUID that the machine's guest sees as that of its hardware, see
+          RV(zeroinstall.virtualbox.guest_info#module:guest.virtualbox.uuid). It is the machine's own UUID if VirtualBox
+          was given no other. Clones of a machine may have the same. Empty for an inaccessible machine.
+      type: str
     shares:
       description: Shared folders that the machine sees. Global ones are the same for all machines.
       type: list

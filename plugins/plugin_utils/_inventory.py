@@ -120,6 +120,10 @@ class Inventory:
         """Whether it has a machine of this name. Ansible itself adds ``localhost`` where it has none."""
         return name in self._hostvars._inventory.hosts
 
+    def has_group(self, name: str) -> bool:
+        """Whether it has a group of this name."""
+        return name in self._hostvars._inventory.groups
+
     def _written(self, name: str) -> _Written:
         """A machine's variables, which take Ansible half a millisecond to put together: so that is done once."""
         if name not in self._read_before:

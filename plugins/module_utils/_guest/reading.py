@@ -33,6 +33,7 @@ HELPER = "0store-secure-add-helper"
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _VIRTUALBOX_DEVICE = ("0x80ee", "0xcafe")
+_UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Fedora gave its package up, and Arch, Alpine and openSUSE have none in their own repositories.
 _PACKAGE = "0install-core"
 _FAMILIES_WITH_PACKAGE = {"debian", "ubuntu"}
@@ -78,13 +79,20 @@ class Guest:
     # --- VirtualBox and its drivers
 
     def virtualbox(self) -> dict[str, Any]:
-        """``guest``: whether this is a VirtualBox guest; ``product``: the machine's name for itself."""
+        """``guest``: whether this is a VirtualBox guest; ``product``: the machine's name for itself; ``uuid``: its
+        hardware's.
+        """
         product = self.word("/sys/class/dmi/id/product_name")
+        uuid = (self.word("/sys/class/dmi/id/product_uuid") or "").lower()
         devices = (
             tuple(self.word(f"/sys/bus/pci/devices/{device}/{part}") for part in ("vendor", "device"))
             for device in self.names("/sys/bus/pci/devices")
         )
-        return {"guest": product == "VirtualBox" or _VIRTUALBOX_DEVICE in devices, "product": product}
+        return {
+            "guest": product == "VirtualBox" or _VIRTUALBOX_DEVICE in devices,
+            "product": product,
+            "uuid": uuid if _UUID.fullmatch(uuid) else "",
+        }
 
     def mounts(self) -> list[live_mounts.Live]:
         """The live mounts."""

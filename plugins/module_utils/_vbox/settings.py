@@ -10,7 +10,7 @@ import os
 import pwd
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from xml.etree import ElementTree
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
@@ -19,6 +19,9 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 SYMLINKS_KEY = "VBoxInternal2/SharedFoldersEnableSymlinksCreate/"
 OWNER_KEY = _names.MARK + "/share/"
 """Extradata of a machine: ``OWNER_KEY + NAME`` = ``1`` marks the share NAME as set up by this collection."""
+
+_FIRMWARE_UUIDS = {f"VBoxInternal/Devices/{firmware}/0/Config/DmiSystemUuid" for firmware in ("pcbios", "efi")}
+"""Extradata by which a machine's firmware tells its guest another UUID."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +46,10 @@ class Share:
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
-    """A machine as VirtualBox has it registered; ``problem`` says why an inaccessible one is so."""
+    """A machine as VirtualBox has it registered; ``problem`` says why an inaccessible one is so.
+
+    ``hardware_uuid`` is the UUID that its guest sees; empty for an inaccessible machine.
+    """
 
     uuid: str
     name: str
@@ -55,6 +61,7 @@ class Machine:
     additions_revision: str = ""
     shares: tuple[Share, ...] = ()
     extradata: tuple[tuple[str, str], ...] = ()
+    hardware_uuid: str = ""
 
     @property
     def label(self) -> str:
@@ -148,6 +155,15 @@ def parse_registry(text: str | bytes) -> tuple[dict[str, str], tuple[Share, ...]
     return entries, shares
 
 
+def _hardware_uuid(hardware: list[ElementTree.Element], extradata: Iterable[tuple[str, str]], uuid: str) -> str:
+    """The UUID that the machine's guest sees. VirtualBox writes it down where it is not that of the machine itself."""
+    for_firmware = {value.rpartition(":")[2].lower() for name, value in extradata if name in _FIRMWARE_UUIDS}
+    if for_firmware:
+        return for_firmware.pop() if len(for_firmware) == 1 else ""
+    written = _value(hardware[0], "uuid").strip("{}").lower() if hardware else ""
+    return written if written.strip("0-") else uuid
+
+
 def parse_machine(text: str | bytes, uuid: str, settings_file: str) -> Machine:
     """A machine from its settings file, as it is while it does not run. Its snapshots' own settings are left alone."""
     found = _children(_tree(text), "Machine")
@@ -165,12 +181,21 @@ def parse_machine(text: str | bytes, uuid: str, settings_file: str) -> Machine:
         (False, True): "aborted",
         (True, True): "aborted-saved",
     }
-    shares = tuple(share for hardware in _children(element, "Hardware")[:1] for share in _shares(hardware, "machine"))
+    hardware = _children(element, "Hardware")[:1]
+    shares = tuple(share for one in hardware for share in _shares(one, "machine"))
     extradata = tuple(
         (_value(item, "name"), _value(item, "value")) for item in _children(element, "ExtraData", "ExtraDataItem")
     )
     return with_shares(
-        Machine(uuid, _value(element, "name"), settings_file, state[saved, aborted], extradata=extradata), shares
+        Machine(
+            uuid,
+            _value(element, "name"),
+            settings_file,
+            state[saved, aborted],
+            extradata=extradata,
+            hardware_uuid=_hardware_uuid(hardware, extradata, uuid),
+        ),
+        shares,
     )
 
 

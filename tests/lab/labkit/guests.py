@@ -10,6 +10,7 @@ import re
 import shutil
 import subprocess
 import time
+import uuid as uuids
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -155,15 +156,34 @@ def begin_start(lab: Run, name: str) -> None:
 
 
 def finish_start(lab: Run, name: str, prepared: bool = True) -> None:
-    """Wait for the guest, and set what a saved state cannot know: the clock, the name, the collection's modules."""
+    """Wait for the guest, and set what a saved state cannot know.
+
+    These are the clock, the name, the UUID of the machine's hardware, and the collection's modules.
+    """
     await_answer(lab, name)
     if prepared:
         ask(
             lab,
             name,
             "date -s @%d >/dev/null; hostname %s; cd %s; echo %s >etc/hostname; echo 127.0.1.1 %s >etc/hosts;"
-            " kill -HUP $(cat run/warm.pid)" % (round(time.time()), name, agent.ROOT, name, name),
+            " echo %s >run/product_uuid; mount --bind run/product_uuid sys/class/dmi/id/product_uuid;"
+            " kill -HUP $(cat run/warm.pid)"
+            % (round(time.time()), name, agent.ROOT, name, name, as_seen(hardware_uuid(lab, name))),
         )
+
+
+def hardware_uuid(lab: Run, name: str) -> str:
+    """The UUID of a machine's hardware, as VirtualBox tells it."""
+    information = lab.vbox("showvminfo", name, "--machinereadable").stdout
+    found = re.search(r'^hardwareuuid="([0-9a-f-]+)"$', information, re.MULTILINE)
+    if not found:
+        raise LabError("%s: no hardwareuuid in what VBoxManage prints:\n%s" % (name, information))
+    return found.group(1)
+
+
+def as_seen(uuid: str) -> str:
+    """A UUID as Linux reads it in the guest of a machine with BIOS: three fields have their bytes in reverse order."""
+    return str(uuids.UUID(bytes_le=uuids.UUID(uuid).bytes))
 
 
 def boot_systemd(lab: Run, name: str) -> str:

@@ -15,7 +15,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._sharing im
 STORE = "/var/cache/0install.net/implementations"
 PROGRAM, ADD, HELPER, SUDOERS = "/l/secure-add", "/usr/bin/0store-secure-add", "/h", "/s"
 SETTINGS = {
-    "name": "g", "mode": "readonly", "zero_install": "present", "program": PROGRAM, "pythons": ["", "/opt/python3"],
+    "name": "g", "machine": "m", "mode": "readonly", "zero_install": "present", "program": PROGRAM,
+    "pythons": ["", "/opt/python3"],
     "user": "zeroinst", "store": STORE, "helper": HELPER, "sudoers": SUDOERS, "secure_add": ADD,
 }  # fmt: skip
 NOTHING = {
@@ -133,3 +134,46 @@ def test_sharing(paths, sharing, helper, mounts, wanted):
 def test_a_helper_of_somebody_else_does_not_hand_packages_to_the_host():
     plan = planned(guest(sharing={"ours": False}), "box", [WRITABLE])
     assert plan["share"] and plan["secure_add"] == PROGRAM
+
+
+OWN, OTHER = "245e6cf0-313d-4fca-8046-1ff7e17a1bb7", "96aaf015-03eb-4991-a08e-fb0a25ca043e"
+LISTED = [
+    {"guest": name, "machine": name, "name": name, "uuid": uuid, "hardware_uuid": uuid}
+    for name, uuid in (("g", OWN), ("other", OTHER))
+]
+
+
+@pytest.mark.parametrize(
+    ("listed", "uuid", "words"),
+    [
+        (LISTED, OTHER, "g is the machine 'other' .* cache_guest_machine 'm'. Correct cache_guest_machine"),
+        (LISTED, OWN, "^$"),
+        (LISTED, "", "^$"),
+        (LISTED, {"of": "another kind"}, "^$"),
+        (None, OTHER, "^$"),
+        (["of", "another", "kind"], OTHER, "^$"),
+    ],
+)
+def test_a_guest_that_is_another_machine_is_refused(inventory_of, listed, uuid, words):
+    """Before its Guest Additions are looked at. Only what the host answered in this run counts."""
+    found = guest(virtualbox={"guest": True, "product": "VirtualBox", "uuid": uuid})
+    tasks = {"metal": {"cache_host_outlook": {"listed": listed}}}
+    facts = {"g": {"cache_host_outlook": {"listed": []}}, "metal": {"cache_host_shared": {"listed": []}}}
+    arrangement = {"host": "metal", "helper": "none", "mounts": []}
+    plan = guest_plan(found, arrangement, SETTINGS, hostvars=inventory_of({"metal": {}, "g": {}}, facts, tasks))
+    assert re.search(words, plan["problem"])
+
+
+def test_a_guest_that_lies_about_its_hardware_harms_only_itself(inventory_of):
+    """The other guest's plan is the same, whatever this one says of itself, in facts too."""
+    facts = {"g": {"ansible_product_uuid": OTHER, "cache_host_shared": {"listed": []}}}
+    tasks = {"metal": {"cache_host_outlook": {"listed": LISTED}}}
+    hostvars = inventory_of({"metal": {}, "g": {}, "other": {}}, facts, tasks)
+    arrangement = {"host": "metal", "helper": "none", "mounts": []}
+
+    def problem(name, uuid):
+        found = guest(virtualbox={"guest": True, "product": "VirtualBox", "uuid": uuid})
+        return guest_plan(found, arrangement, {**SETTINGS, "name": name}, hostvars=hostvars)["problem"]
+
+    assert "g is the machine 'other'" in problem("g", OTHER)
+    assert problem("other", OTHER) == ""

@@ -21,6 +21,7 @@ FILES = json.loads(
 )
 MINIMUM = additions_versions.limits(additions_versions.MINIMUM)
 STORE = "var/cache/0install.net/implementations"
+UUID = "f06c5e24-3d31-ca4f-8046-1ff7e17a1bb7"
 
 
 @pytest.fixture(autouse=True)
@@ -62,7 +63,7 @@ def same_fields(found, documented, where="guest"):
 def test_a_real_guest(root):
     guest = read(root)
     assert guest["errors"] == {}
-    assert guest["virtualbox"] == {"guest": True, "product": "VirtualBox"}
+    assert guest["virtualbox"] == {"guest": True, "product": "VirtualBox", "uuid": UUID}
     assert guest["additions"] == {
         "version": None,
         "full": None,
@@ -87,15 +88,31 @@ def test_the_result_is_as_documented(root):
 
 def test_a_guest_is_known_by_its_device_alone(root):
     put(root, "sys/class/dmi/id/product_name", "Something else\n")
-    assert read(root)["virtualbox"] == {"guest": True, "product": "Something else"}
+    assert read(root)["virtualbox"] == {"guest": True, "product": "Something else", "uuid": UUID}
     (root / "sys/bus/pci/devices/0000:00:04.0/device").write_text("0xbeef\n")
     assert read(root)["virtualbox"]["guest"] is False
+
+
+@pytest.mark.parametrize(
+    ("text", "uuid"),
+    [
+        (UUID.upper() + "\n", UUID),
+        ("Not Settable\n", ""),
+        ("", ""),
+        (UUID + "0\n", ""),
+        (f"{UUID}\n{UUID}\n", ""),
+        ("\x1b]0;owned\x07", ""),
+    ],
+)
+def test_the_uuid_of_the_hardware_is_a_uuid_or_nothing(root, text, uuid):
+    put(root, "sys/class/dmi/id/product_uuid", text)
+    assert read(root)["virtualbox"]["uuid"] == uuid
 
 
 def test_nothing_there(tmp_path):
     guest = read(tmp_path)
     assert guest["errors"] == {}
-    assert guest["virtualbox"] == {"guest": False, "product": None}
+    assert guest["virtualbox"] == {"guest": False, "product": None, "uuid": ""}
     assert guest["driver"] == {"loaded": False, "loadable": False, "at_boot": []}
     assert guest["additions"]["origin"] is None
     assert "No Guest Additions" in guest["additions"]["problem"]

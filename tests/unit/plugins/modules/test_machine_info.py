@@ -18,13 +18,14 @@ from ansible_collections.zeroinstall.virtualbox.plugins.modules import machine_i
 
 
 def test_a_machine_has_just_the_fields_that_are_documented():
-    bare = Machine("u", "m", "/m.vbox", extradata=((OWNER_KEY + "a", "1"), ("GUI/secret", "x")))
+    extradata = ((OWNER_KEY + "a", "1"), ("GUI/secret", "x"))
+    bare = Machine("u", "m", "/m.vbox", extradata=extradata, hardware_uuid="h")
     machine = with_shares(bare, (Share("a", "/a"),))
     result = machine_report.as_dict(machine, list(machine.shares), {})
     documented = yaml.safe_load(machine_info.RETURN)["machines"]["contains"]
     assert set(result) == set(documented)
     assert set(result["shares"][0]) == set(documented["shares"]["contains"])
-    assert result["shares"][0]["ours"] is True
+    assert (result["hardware_uuid"], result["shares"][0]["ours"]) == ("h", True)
     assert "secret" not in str(result)
 
 

@@ -190,6 +190,29 @@ def test_a_machine_without_a_name_of_its_saved_state_is_not_saved():
         assert settings.parse_machine(text_of("", attributes), "u", "/f").state == state
 
 
+def firmware_uuid(firmware, value):
+    """Extradata with a UUID that the firmware tells the guest."""
+    name = f"VBoxInternal/Devices/{firmware}/0/Config/DmiSystemUuid"
+    return f'<ExtraData><ExtraDataItem name="{name}" value="{value}"/></ExtraData>'
+
+
+@pytest.mark.parametrize(
+    "inside, expected",
+    [
+        ("<Hardware/>", PLAIN),
+        ("", PLAIN),
+        (f'<Hardware uuid="{{{NEWLINE.upper()}}}"/>', NEWLINE),
+        ('<Hardware uuid="{00000000-0000-0000-0000-000000000000}"/>', PLAIN),
+        (f'<Hardware/><Hardware uuid="{{{NEWLINE}}}"/>', PLAIN),
+        (firmware_uuid("pcbios", NEWLINE.upper()), NEWLINE),
+        (firmware_uuid("pcbios", NEWLINE) + firmware_uuid("efi", "string:" + NEWLINE), NEWLINE),
+        (firmware_uuid("pcbios", NEWLINE) + firmware_uuid("efi", PLAIN), ""),
+    ],
+)
+def test_the_hardware_has_the_machines_uuid_unless_another_is_written(inside, expected):
+    assert settings.parse_machine(text_of(inside), PLAIN, "/f").hardware_uuid == expected
+
+
 def test_other_values_are_read_as_virtualbox_reads_them():
     text = text_of(
         hardware('xmlns:q="urn:q" q:writable="1" writable="0"', 'symlinkPolicy="any"', 'symlinkPolicy="Any"')
