@@ -83,6 +83,11 @@ machines:
     additions_revision:
       description: Revision of the Guest Additions. Empty if unknown.
       type: str
+    hardware_uuid:
+      description:
+        - UUID that the guest finds in its hardware. Machines that were cloned may have one in common. Empty if the
+          machine is not accessible.
+      type: str
     shares:
       description: Shared folders that the machine sees. Global ones are the same for all machines.
       type: list
@@ -116,9 +121,12 @@ machines:
           type: bool
         ours:
           description:
-            - Whether this collection set the share up. The module knows such a share by its mark, and a writable one
-              also by its name and path.
+            - Whether this collection set the share up, in the arrangement O(folders.arrangement). The module knows such
+              a share by its mark, and a writable one also by its name and path.
           type: bool
+        arrangement:
+          description: The arrangement that the share's mark names. Empty if it has no mark.
+          type: str
         gives:
           description:
             - Only for a share that somebody else set up. The folder that the guest reaches through this share, if that
