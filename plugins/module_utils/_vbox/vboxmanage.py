@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from xml.etree import ElementTree
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import settings
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import runs, settings
 
 TIMEOUT = 120.0
 
@@ -208,6 +208,8 @@ class VBoxManage:
                 machine = settings.with_shares(machine, shared)
                 if details == "all" or uuid in online or listed[uuid]:
                     machine = self._with_details(machine)
+                if machine.state not in settings.OFFLINE:
+                    machine = dataclasses.replace(machine, run=runs.run_of(settings_file))
             machines.append(machine)
         return machines
 

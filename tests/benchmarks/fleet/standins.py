@@ -34,11 +34,15 @@ def settings(name: str, identity: str, store: str) -> str:
     """The settings file of a machine that has the store's share and its mark, beside shares of somebody else."""
     text = re.sub(r'<Machine uuid="[^"]*" name="[^"]*"', f'<Machine uuid="{{{identity}}}" name="{name}"', _SETTINGS)
     before, live, after = text.rpartition("<SharedFolders>")
-    return before + live + re.sub(
-        r'<SharedFolder name="ZeroInstall" [^>]*/>',
-        f'<SharedFolder name="{SHARE}" hostPath="{store}" writable="false" autoMount="false"/>',
-        after,
-        count=1,
+    return (
+        before
+        + live
+        + re.sub(
+            r'<SharedFolder name="ZeroInstall" [^>]*/>',
+            f'<SharedFolder name="{SHARE}" hostPath="{store}" writable="false" autoMount="false"/>',
+            after,
+            count=1,
+        )
     )
 
 
