@@ -59,8 +59,8 @@ class Share:
 class Machine:
     """A machine as VirtualBox has it registered; ``problem`` says why an inaccessible one is so.
 
-    ``hardware_uuid`` is the UUID that its guest sees; empty for an inaccessible machine. ``run`` identifies the run in which
-    a machine is that is not off.
+    ``hardware_uuid`` is the UUID that its guest sees; empty for an inaccessible machine. ``run`` identifies the run in
+    which a machine is that is not off.
     """
 
     uuid: str
