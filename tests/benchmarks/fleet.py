@@ -37,7 +37,6 @@ SHARE, VERIFY, UNSHARE = (f"zeroinstall.virtualbox.{name}" for name in ("share",
 MANAGE = str(FLEET / "standins/VBoxManage")
 NAIVE = str(FLEET / "naive.yml")
 SETTINGS = {
-    "ANSIBLE_PIPELINING": "1",
     "ANSIBLE_NOCOLOR": "1",
     "ANSIBLE_CONNECTION_PLUGINS": str(FLEET / "connection_plugins"),
 }
@@ -99,6 +98,7 @@ class Bench:
         self.folder = folder
         self.options = options
         self.servers: dict[str, Server] = {}
+        self.runs = 0
 
     def inventory(self, name: str, hosts: Mapping[str, Any], guests: Mapping[str, Any], common: Any = None) -> Path:
         """The file of an inventory with these hosts and guests, each with its variables."""
@@ -117,13 +117,15 @@ class Bench:
         environment = {
             **os.environ,
             **SETTINGS,
+            "ANSIBLE_PIPELINING": "0" if self.options.no_pipelining else "1",
             "HOME": str(self.folder),
             "ANSIBLE_FORKS": str(self.options.forks),
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(control),
         }
         program: list[str | Path] = ["ansible-playbook"]
         if self.options.profile:
-            place = Path(self.options.profile) / f"{Path(playbook).stem}-{inventory.stem}"
+            self.runs += 1
+            place = Path(self.options.profile) / f"{self.runs:02}-{inventory.stem}"
             program = [sys.executable, FLEET / "profiled.py", place]
         cost = measured([*program, "-i", inventory, playbook, *arguments], environment, self.folder / "output")
         connections = hang_up(control)
@@ -284,7 +286,8 @@ def host(bench: Bench) -> str:
                 names = fleet(size, hosts_count)
                 said = {name: of(on, name) for on, its in names.items() for name in its}
                 file = bench.inventory(f"host-{hosts_count}-{size}", bench.hosts(server, names, False), said)
-                bench.play(SHARE, file, "--limit", "zeroinstall_hosts")
+                if not ways:  # all hosts are one machine: the first run makes all right
+                    bench.play(SHARE, file, "--limit", "zeroinstall_hosts")
                 way = f"{size} guests on {hosts_count} hosts"
                 ways[way] = lambda file=file: bench.right(SHARE, file, "--limit", "zeroinstall_hosts")  # type: ignore[misc]
         found = in_turn(ways, bench.options.rounds)
@@ -367,9 +370,7 @@ def thousand(bench: Bench) -> str:
                 bench.play(playbook, one, "--limit", limit, *shared)
             bench.hosts(server, names, False)  # what was unshared is shared again
             everybody = bench.inventory(f"fleet-{size}", hosts, said, common)
-            if playbook == SHARE:
-                bench.play(playbook, everybody, "--limit", "zeroinstall_hosts")
-            cost = bench.play(playbook, everybody, *shared)
+            cost = (bench.play if playbook == UNSHARE else bench.right)(playbook, everybody, *shared)
             print(f"{playbook}: {cost}", flush=True)
             rows.append(
                 [
@@ -410,6 +411,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("parts", nargs="*", metavar="PART", help=f"of {', '.join(PARTS)}; all by default")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--forks", type=int, default=10)
+    parser.add_argument("--no-pipelining", action="store_true", help="as Ansible comes, in the parts guests and host")
     parser.add_argument("--guests", type=sizes_of, default=[20, 100], help="sizes of the part guests, the least first")
     parser.add_argument(
         "--host",

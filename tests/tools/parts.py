@@ -138,6 +138,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/quality/test_jinja.py": (),
     "tests/quality/test_layers.py": (),
     "tests/fleet": (),
+    "tests/quality/test_benchmark.py": ("fleet",),
     "tests/quality/test_docs.py": ("gates",),
     "tests/quality/test_side_by_side.py": ("container",),
     "tests/lab/test_molecule.py": ("guests",),
