@@ -23,6 +23,7 @@ import time
 from typing import NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import extracting
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.archives import Refused
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import judging, manifests, trees
@@ -30,6 +31,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store impo
 REQUEST = ".tar"
 ANSWER = ".answer"
 JUNK = ".junk"
+LEAVING = ".leaving-"
+"""How the names of boxes begin that are being removed, and that are not served any more."""
 OLD = 3600
 """Seconds after which what is no request is removed."""
 MOST_NAMES = 1000
@@ -91,6 +94,8 @@ def open_boxes(path: str, warnings: list[str]) -> list[Box]:
     boxes = []
     try:
         for name in sorted(os.listdir(folder)):
+            if name.startswith(LEAVING):
+                continue
             try:
                 boxes.append(Box(name, _open_box(name, folder)))
             except OSError as error:
@@ -204,7 +209,7 @@ def answer(request: Request, status: str, reason: str) -> None:
             raise
 
 
-def discard(box: Box, name: str, budget: extracting.Removals) -> bool:
+def discard(box: Box, name: str, budget: removing.Budget) -> bool:
     """Remove something from a box; whether it was. What cannot be removed gets a name that is none of a request.
 
     A folder costs as much of the budget as is in it.
@@ -213,7 +218,7 @@ def discard(box: Box, name: str, budget: extracting.Removals) -> bool:
         try:
             os.unlink(name, dir_fd=box.fd)
         except IsADirectoryError:
-            extracting.remove(name, box.fd, budget)
+            removing.remove(name, box.fd, budget)
         return True
     except FileNotFoundError:
         return False
