@@ -98,6 +98,9 @@ def check_share_name(name: str, option: str = "share name") -> None:
 ARRANGEMENT = "default"
 """The name of the arrangement whose boxes have no name of an arrangement before theirs."""
 
+LEAVING = ".leaving-"
+"""How the name of a box begins that is being removed, and that is not served any more."""
+
 _BOX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,31}@)?[A-Za-z0-9_%-][A-Za-z0-9._%-]*", re.ASCII)
 
 

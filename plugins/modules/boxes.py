@@ -112,6 +112,11 @@ boxes:
       description: Whether it is left over.
       type: bool
       sample: false
+gone:
+  description: Whether O(path) is not there any more, or in check mode would not be.
+  returned: success
+  type: bool
+  sample: false
 removed:
   description: Names of what was removed, or in check mode would be.
   returned: success

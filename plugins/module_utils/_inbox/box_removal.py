@@ -51,7 +51,7 @@ class Found(NamedTuple):
     @property
     def box(self) -> str:
         """The name of the box, also while it is being removed."""
-        return self.name[len(guest_boxes.LEAVING) :] if self.kind == LEAVING else self.name
+        return self.name[len(_names.LEAVING) :] if self.kind == LEAVING else self.name
 
 
 class Wish(NamedTuple):
@@ -126,7 +126,7 @@ def survey(folder: int) -> list[Found]:
 
 
 def _look(name: str, folder: int) -> Found | None:
-    kind = LEAVING if name.startswith(guest_boxes.LEAVING) else BOX
+    kind = LEAVING if name.startswith(_names.LEAVING) else BOX
     one = Found(name, kind)
     if not _names.is_box(one.box):
         return None
@@ -182,7 +182,7 @@ def _last_look(name: str, folder: int) -> str:
 
 def leaving_name(box: str) -> str:
     """The name that a box has while it is being removed, which no box of a guest has."""
-    return (guest_boxes.LEAVING + box)[: _names.LIMIT]
+    return (_names.LEAVING + box)[: _names.LIMIT]
 
 
 def take(found: Found, folder: int, force: bool) -> str:
@@ -220,7 +220,7 @@ def run(asked: Asked) -> dict[str, Any]:
     try:
         folder = os.open(wish.path, trees.DIRECTORY)
     except FileNotFoundError:
-        return _result(wish, [], [], {}, False)
+        return {**_result(wish, [], [], {}, False), "gone": True}
     except OSError as error:
         raise Failure(f"The boxes' folder {wish.path} cannot be opened: {error.strerror}. Correct path.") from error
     try:
@@ -276,6 +276,7 @@ def _result(
     paths = [f"{wish.path}/{name}" for name in removed] + [wish.path] * last
     return {
         "changed": False,
+        "gone": last,
         "boxes": [
             {
                 "name": one.name,

@@ -22,6 +22,7 @@ import stat
 import time
 from typing import NamedTuple
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import extracting
@@ -31,8 +32,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store impo
 REQUEST = ".tar"
 ANSWER = ".answer"
 JUNK = ".junk"
-LEAVING = ".leaving-"
-"""How the names of boxes begin that are being removed, and that are not served any more."""
 OLD = 3600
 """Seconds after which what is no request is removed."""
 MOST_NAMES = 1000
@@ -94,7 +93,7 @@ def open_boxes(path: str, warnings: list[str]) -> list[Box]:
     boxes = []
     try:
         for name in sorted(os.listdir(folder)):
-            if name.startswith(LEAVING):
+            if name.startswith(_names.LEAVING):
                 continue
             try:
                 boxes.append(Box(name, _open_box(name, folder)))
