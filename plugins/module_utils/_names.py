@@ -134,3 +134,23 @@ def check_share_name(name: str, option: str = "share name") -> None:
     else:
         return
     raise Failure(f"{option} {name!r} {reason}. Choose another name.")
+
+
+ARRANGEMENT = "default"
+"""The name of the arrangement whose boxes have no name of an arrangement before theirs."""
+
+LEAVING = ".leaving-"
+"""How the name of a box begins that is being removed, and that is not served any more."""
+
+_BOX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,31}@)?[A-Za-z0-9_%-][A-Za-z0-9._%-]*", re.ASCII)
+
+
+def is_box(name: str) -> bool:
+    """Whether a guest's box can have this name: in a path, and with a second '%' for each one in a unit of systemd."""
+    return len(name) <= LIMIT and bool(_BOX.fullmatch(name))
+
+
+def arrangement_of(box: str) -> str:
+    """The name of the arrangement that a box belongs to: what stands before an '@' in the box's name."""
+    name, found, _rest = box.partition("@")
+    return name if found else ARRANGEMENT
