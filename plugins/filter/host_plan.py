@@ -45,6 +45,10 @@ options:
     type: str
     choices: [report, remove]
     default: report
+  boxes:
+    description: The folder with the boxes of guests, as the variable C(cache_host_boxes_path) of the role has it.
+    type: str
+    default: ""
 """
 
 EXAMPLES = r"""
@@ -64,8 +68,8 @@ _value:
       no machine shares them, as far as is known. RV(ignore:kept_groups), all other groups.
     - RV(ignore:left_over), a sentence for each thing that is left over, with the remedy if it stays.
       RV(ignore:taken_back), the shares that are taken back from each machine.
-    - RV(ignore:kept_boxes), the names of boxes that the role leaves alone; RV(ignore:has_boxes), whether the host has
-      any box; RV(ignore:absent_boxes), the boxes that the guests can have, and that no machine shares.
+    - RV(ignore:kept_boxes), the names of boxes that the role leaves alone; RV(ignore:shared_boxes),
+      those that machines still share; RV(ignore:boxes_left_over), what to do with those that are left over; RV(ignore:absent_boxes), the boxes that the guests can have, and that no machine shares.
     - RV(ignore:not_served), why some machines did not get what is theirs, or empty.
   type: dict
 """
@@ -78,6 +82,7 @@ def host_plan(
     shared: t.Mapping[str, t.Any] | None = None,
     other_shares: str = "refuse",
     left_over: str = "report",
+    boxes: str = "",
 ) -> dict[str, t.Any]:
     """What is to be done, and what could not be."""
     outlook = outlook or {}
@@ -117,7 +122,8 @@ def host_plan(
         "kept_groups": sorted({*wanted, *(store["group"] for store in stores)} - set(stale)),
         "kept_boxes": kept_boxes,
         "absent_boxes": [] if left_alone else _unused(arrangement.get("possible_boxes", []), said.get("in_use", [])),
-        "has_boxes": bool(kept_boxes or arrangement.get("boxes")),
+        "shared_boxes": _boxes_in_use(outlook.get("in_use", []), boxes),
+        "boxes_left_over": "report" if unknown else left_over,
         "not_served": " ".join(told),
         "left_over": sentences,
         "taken_back": [f"machine {label}: {_quoted(shares)}" for label, shares in taken.items() if shares],
@@ -142,6 +148,11 @@ def _unused(boxes: t.Iterable[str], in_use: t.Iterable[str]) -> list[str]:
     """The boxes that no machine shares."""
     used = {posixpath.basename(path) for path in in_use}
     return [box for box in boxes if box not in used]
+
+
+def _boxes_in_use(paths: t.Iterable[str], folder: str) -> list[str]:
+    """The names of the boxes that machines still share."""
+    return sorted({posixpath.basename(path) for path in paths if posixpath.dirname(path) == folder})
 
 
 def _of_stray(stray: t.Mapping[str, t.Any], left_over: str, said: t.Mapping[str, t.Any]) -> str:

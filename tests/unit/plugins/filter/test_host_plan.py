@@ -26,7 +26,8 @@ def test_groups_that_are_missing_and_those_that_nobody_is_in():
     plan = host_plan(ARRANGEMENT, STORES, QUIET, left_over="remove")
     assert plan == {
         "group_stores": ["/g/a", "/g/b", "/g/c"], "missing_groups": ["d"], "stale_groups": ["a"], "kept_boxes": [],
-        "kept_groups": ["b", "c", "d"], "has_boxes": True, "not_served": "", "left_over": [], "taken_back": [],
+        "kept_groups": ["b", "c", "d"],
+        "shared_boxes": [], "boxes_left_over": "remove", "not_served": "", "left_over": [], "taken_back": [],
         "absent_boxes": ["w", "x"],
     }  # fmt: skip
 
@@ -76,9 +77,13 @@ def test_a_machine_that_cannot_be_read_may_share_a_store_and_fails_nothing():
 def test_of_guests_that_were_refused_nothing_is_known():
     arrangement = {**ARRANGEMENT, "boxes": [], "refused": {"v": "guest 'v': a fact."}, "kept_boxes": ["v"]}
     plan = host_plan(arrangement, STORES, QUIET, left_over="remove")
-    assert (plan["stale_groups"], plan["kept_boxes"], plan["has_boxes"]) == ([], ["v"], True)
+    assert (plan["stale_groups"], plan["kept_boxes"], plan["boxes_left_over"]) == ([], ["v"], "report")
     assert plan["not_served"] == "guest 'v': a fact."
-    assert not host_plan({**ARRANGEMENT, "boxes": []}, STORES, QUIET)["has_boxes"]
+
+
+def test_boxes_that_machines_still_share_are_told():
+    said = {**QUIET, "in_use": ["/b/w", "/b/old", "/b/deep/er", "/g/a/0install.net/implementations"]}
+    assert host_plan(ARRANGEMENT, STORES, said, left_over="remove", boxes="/b")["shared_boxes"] == ["old", "w"]
 
 
 @pytest.mark.parametrize("key", ["inaccessible", "unresolved", "refused"])
@@ -102,6 +107,6 @@ def test_where_nothing_is_shared_any_more_all_empty_groups_go_and_what_is_taken_
     change = {"share": "ZeroInstall", "action": "remove"}
     said = {**QUIET, "machines": [{"uuid": "00-1", "name": "one", "changes": [change, {**change, "action": "add"}]}]}
     plan = host_plan({}, STORES, said, left_over="remove")
-    assert (plan["stale_groups"], plan["missing_groups"], plan["has_boxes"]) == (["a", "c"], [], False)
+    assert (plan["stale_groups"], plan["missing_groups"]) == (["a", "c"], [])
     assert plan["taken_back"] == ["machine one (00-1): 'ZeroInstall'"]
     assert host_plan({}, STORES, {"inaccessible": ["x."], "refused": []})["not_served"] == "x."
