@@ -68,8 +68,9 @@ _value:
       no machine shares them, as far as is known. RV(ignore:kept_groups), all other groups.
     - RV(ignore:left_over), a sentence for each thing that is left over, with the remedy if it stays.
       RV(ignore:taken_back), the shares that are taken back from each machine.
-    - RV(ignore:kept_boxes), the names of boxes that the role leaves alone; RV(ignore:shared_boxes),
-      those that machines still share; RV(ignore:boxes_left_over), what to do with those that are left over; RV(ignore:absent_boxes), the boxes that the guests can have, and that no machine shares.
+    - RV(ignore:kept_boxes), the names of boxes that the role leaves alone; RV(ignore:shared_boxes), those that machines
+      still share; RV(ignore:absent_boxes), the boxes that the guests can have, and that no machine shares.
+    - RV(ignore:boxes_left_over), what to do with boxes that are left over, as O(left_over) has it.
     - RV(ignore:not_served), why some machines did not get what is theirs, or empty.
   type: dict
 """

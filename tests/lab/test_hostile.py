@@ -199,6 +199,8 @@ def test_unshare_takes_away_what_is_ours_whatever_guests_say(attack: Attack) -> 
     attack.answer({"failed": True, "msg": "not here", "ansible_facts": facts})
     play = attack.play(UNSHARE, "--limit", "vbox,g1", before="")
     assert play.hosts["vbox"]["failures"] == 0 and "In g1 something may be left: " in play.messages("g1"), play.output
+    assert (attack.shared("g1"), attack.shared("g2")) == ({}, READ_ONLY)
+    assert attack.play(UNSHARE, "--limit", "vbox", before="").status == 0
     assert attack.shared("g1") == attack.shared("g2") == {}
 
 
