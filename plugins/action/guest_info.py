@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The module ``guest_info``, whose answer is cleaned. A guest that must not be asked is refused without a connection."""
+"""The module ``guest_info``. A guest that must not be asked is refused without a connection."""
 
 from __future__ import annotations
 

@@ -57,6 +57,7 @@ _value:
   description:
     - RV(ignore:problem), all mistakes in one text, or empty.
     - RV(ignore:guests), the inventory names of the guests of each host, by the host's name.
+    - RV(ignore:modes), the mode of each guest, by its name.
   type: dict
 """
 
@@ -72,7 +73,8 @@ def fleet(hosts: str, guests: str, hostvars: t.Any, sharing: bool = True) -> dic
     mine, others = _fleet.concerning(found.mistakes, inventory.members("all", limited=True))
     for mistake in others[: _fleet.MOST]:
         Display().warning(mistake.text)
-    return {"problem": _fleet.told(mine), "guests": found.by_host()}
+    modes = {name: str(guest.variables["cache_guest_mode"]) for name, guest in found.guests.items()}
+    return {"problem": _fleet.told(mine), "guests": found.by_host(), "modes": modes}
 
 
 class FilterModule:

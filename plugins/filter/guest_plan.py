@@ -58,8 +58,8 @@ EXAMPLES = r"""
 RETURN = r"""
 _value:
   description:
-    - RV(ignore:problem), why nothing can be done and what to do, or empty; RV(ignore:right), whether there is nothing to
-      do but to compare the mounts.
+    - RV(ignore:problem), why nothing can be done and what to do, or empty; RV(ignore:right), whether the role only has
+      to compare the mounts.
     - RV(ignore:package), the package of Zero Install that is to be installed, or empty; RV(ignore:unmount), whether the
       shares of this collection are to be unmounted before.
     - RV(ignore:create_user), whether the user who owns the guest's packages is missing.
