@@ -10,7 +10,7 @@ import os
 import sys
 
 sys.path.insert(0, os.environ["ANSIBLE_COLLECTIONS_PATH"])
-from ansible.module_utils import basic  # noqa: E402
+from ansible.module_utils import basic
 
 basic._ANSIBLE_ARGS = json.dumps({"ANSIBLE_MODULE_ARGS": json.load(sys.stdin)}).encode()
 basic._ANSIBLE_PROFILE = "legacy"  # from ansible-core 2.19 on

@@ -34,11 +34,15 @@ def settings(name: str, identity: str, store: str) -> str:
     """The settings file of a machine that has the store's share and its mark, beside shares of somebody else."""
     text = re.sub(r'<Machine uuid="[^"]*" name="[^"]*"', f'<Machine uuid="{{{identity}}}" name="{name}"', _SETTINGS)
     before, live, after = text.rpartition("<SharedFolders>")
-    return before + live + re.sub(
-        r'<SharedFolder name="ZeroInstall" [^>]*/>',
-        f'<SharedFolder name="{SHARE}" hostPath="{store}" writable="false" autoMount="false"/>',
-        after,
-        count=1,
+    return (
+        before
+        + live
+        + re.sub(
+            r'<SharedFolder name="ZeroInstall" [^>]*/>',
+            f'<SharedFolder name="{SHARE}" hostPath="{store}" writable="false" autoMount="false"/>',
+            after,
+            count=1,
+        )
     )
 
 
@@ -86,7 +90,7 @@ class Server:
     variables: dict[str, object]
 
     def at(self, number: int) -> dict[str, str]:
-        """The variables of one of its machines. Each comes from an address of its own: dropbear lets five of each in."""
+        """The variables of one of its machines, reached from an address of its own: dropbear lets five of each in."""
         address = f"127.1.{number // 250}.{number % 250 + 1}"
         return {"ansible_ssh_extra_args": f"-o HostName=127.0.0.1 -o BindAddress={address}"}
 
