@@ -127,8 +127,10 @@ class Bench:
             self.runs += 1
             place = Path(self.options.profile) / f"{self.runs:02}-{inventory.stem}"
             program = [sys.executable, FLEET / "profiled.py", place]
-        cost = measured([*program, "-i", inventory, playbook, *arguments], environment, self.folder / "output")
-        connections = hang_up(control)
+        try:
+            cost = measured([*program, "-i", inventory, playbook, *arguments], environment, self.folder / "output")
+        finally:
+            connections = hang_up(control)
         there = {name: server.used() - before[name] for name, server in self.servers.items()}
         return dataclasses.replace(cost, processor=cost.processor + connections, there=there)
 

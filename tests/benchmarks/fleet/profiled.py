@@ -41,7 +41,7 @@ def profile(folder: Path, arguments: list[str]) -> None:
 def tell(folder: Path, lines: int = 60) -> None:
     """What takes most, in the main process and in those of tasks."""
     for kind in ("main", "task"):
-        files = sorted(map(str, folder.glob(f"{kind}-*")))
+        files = sorted(str(file) for file in folder.glob(f"{kind}-*") if file.stat().st_size)  # others were killed
         if files:
             print(f"{kind}: {len(files)} processes")
             pstats.Stats(*files).sort_stats("cumulative").print_stats(lines)

@@ -90,7 +90,7 @@ class Server:
     variables: dict[str, object]
 
     def at(self, number: int) -> dict[str, str]:
-        """The variables of one of its machines. Each has its own address: dropbear lets five of each in."""
+        """The variables of one of its machines, reached from an address of its own: dropbear lets five of each in."""
         address = f"127.1.{number // 250}.{number % 250 + 1}"
         return {"ansible_ssh_extra_args": f"-o HostName=127.0.0.1 -o BindAddress={address}"}
 
