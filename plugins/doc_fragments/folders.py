@@ -38,4 +38,15 @@ options:
         description: Folder with the guests' boxes.
         type: str
         default: ""
+      arrangement:
+        description:
+          - Name of the arrangement to which shares of this collection belong. It has 1 to 32 letters, digits, V(.),
+            V(_) and V(-), and is not V(1).
+          - Give each of several inventories that manage one host an arrangement of its own. The mark of a share names
+            its arrangement. The module never corrects or removes a share of another arrangement.
+          - If a machine only has marks of other arrangements, a share of it without a mark does not belong to this
+            arrangement. A box belongs to the arrangement that its folder names, which is V(default) for V(GUEST), and
+            V(ARRANGEMENT) for V(ARRANGEMENT@GUEST).
+        type: str
+        default: default
 """

@@ -51,14 +51,15 @@ EXAMPLES = r"""
 - name: See whether a guest needs anything
   ansible.builtin.debug:
     msg: >-
-      {{ cache_guest_info.guest | zeroinstall.virtualbox.guest_plan(arrangement=cache_guest_arrangement,
+      {{ cache_guest_info.guest | zeroinstall.virtualbox.guest_plan(arrangement=cache_guest_wanted,
       settings=cache_guest_settings) }}
 """
 
 RETURN = r"""
 _value:
   description:
-    - RV(ignore:problem), why nothing can be done and what to do, or empty.
+    - RV(ignore:problem), why nothing can be done and what to do, or empty; RV(ignore:right), whether there is nothing to
+      do but to compare the mounts.
     - RV(ignore:package), the package of Zero Install that is to be installed, or empty; RV(ignore:unmount), whether the
       shares of this collection are to be unmounted before.
     - RV(ignore:create_user), whether the user who owns the guest's packages is missing.
@@ -166,28 +167,32 @@ def guest_plan(
         return _plan(_Guest(guest, arrangement, settings, hostvars))
     except (AttributeError, KeyError, TypeError):
         errors = guest.get("errors")
-        return {"problem": f"What {settings['name']} says of itself is not all that is needed: {errors}."}
+        return _refused(f"What {settings['name']} says of itself is not all that is needed: {errors}.")
 
 
 def _plan(guest: _Guest) -> dict[str, t.Any]:
     problem = guest.problem()
     if problem:
-        return {"problem": problem}
+        return _refused(problem)
     entries = guest.found["fstab"]["entries"]
     sharing, shares = guest.sharing, guest.adds and guest.shares()
-    return {
-        "problem": "",
+    steps = {
         "package": guest.found["zero_install"]["package"] if guest.needs_zero_install else "",
         "unmount": guest.needs_zero_install and any(entry["ours"] for entry in entries),
         "create_user": guest.adds and not sharing["user"],
         "program": guest.program(),
         "remove_program": guest.helper != "box" and guest.found["paths"][guest.settings["program"]] is not None,
         "share": guest.adds and not shares,
-        "secure_add": guest.secure_add,
-        "store": guest.store,
         "unshare": not guest.adds and sharing["ours"],
         "sharing_problem": (sharing["problem"] or "") if shares else "",
     }
+    how = {"secure_add": guest.secure_add, "store": guest.store}
+    return {"problem": "", "right": not any(steps.values()), **steps, **how}
+
+
+def _refused(problem: str) -> dict[str, t.Any]:
+    """Where nothing can be done."""
+    return {"problem": problem, "right": False}
 
 
 class FilterModule:

@@ -25,7 +25,8 @@ description:
     M(zeroinstall.virtualbox.shares), and names the folders that the host needs for that beside its store.
   - Only what the inventory says of a guest counts. If a variable of a guest is a fact, or depends on a fact, the filter
     leaves that guest out. RV(ignore:refused) names it. The other guests get what is theirs.
-  - Fails, naming the guest, if the variables that the inventory gives a guest are wrong or do not fit the host.
+  - Fails if the variables that the inventory gives guests are wrong or do not fit the host. The message names each
+    guest, and everything that is wrong.
   - Warns of variables in the inventory whose names look like misspelt variables of a role.
 options:
   _input:
@@ -67,6 +68,20 @@ options:
     type: str
     choices: [refuse, warn]
     default: refuse
+  may_be_empty:
+    description: Whether a host without guests is right, as the role's C(cache_host_guests_may_be_empty) has it.
+    type: bool
+    default: true
+  arrangement:
+    description: Name of the arrangement, as the variable C(cache_host_arrangement) of the role has it.
+    type: str
+    default: default
+  nothing:
+    description:
+      - Whether the guests are to have nothing any more. Then their machines come without shares, and only the variable
+        C(cache_guest_machine) of a guest can be wrong.
+    type: bool
+    default: false
   explain:
     description: Whether to return what is wrong as RV(ignore:problem), instead of failing.
     type: bool
@@ -88,7 +103,8 @@ RETURN = r"""
 _value:
   description:
     - With O(explain=true), RV(ignore:problem) alone where something is wrong.
-    - RV(ignore:machines), with their shares; the names of RV(ignore:groups) and RV(ignore:boxes), both of folders.
+    - RV(ignore:machines), with their guests and shares; the names of RV(ignore:groups) and RV(ignore:boxes), both of
+      folders.
     - RV(ignore:refused), a message for each guest that the filter leaves out, by the guest's name; and
       RV(ignore:kept_boxes), the names of the boxes of these guests.
     - RV(ignore:possible_boxes), the names that the boxes of all other guests have, in whatever mode they are.
@@ -108,19 +124,30 @@ def host_arrangement(
     user: str = "",
     all_or_nothing: bool = False,
     other_shares: str = "refuse",
+    may_be_empty: bool = True,
+    arrangement: str = "default",
+    nothing: bool = False,
 ) -> dict[str, t.Any]:
     """What ``host`` has of its guests' modes."""
     inventory = Inventory(hostvars)
     when_left_alone = "refuse" if all_or_nothing else "report"
     _roles.warn_of_misspelt(inventory, host)
+    variable = "cache_host_only_guests" if nothing else "cache_host_guests"
     try:
-        guests, refused = _modes.guests_of(names, inventory, host, _roles.defaults("cache_guest"))
+        guests, refused = _modes.guests_of(names, inventory, host, _roles.defaults("cache_guest"), variable)
+        if not (guests or refused or may_be_empty):
+            raise ValueError(
+                f"host '{host}' has no guest: none of the {len(names)} in cache_host_guests has cache_guest_host:"
+                f" {host}. Correct the inventory, or set cache_host_guests_may_be_empty: true for this host if that is"
+                " meant."
+            )
+        found = _modes.Host(store, kind, groups, boxes, user, arrangement)
         return {
-            "machines": _modes.machines(guests, _modes.Host(store, kind, groups, boxes, user), host),
-            **_modes.folders(guests),
+            "machines": _modes.machines(guests, found, host, nothing),
+            **({"groups": [], "boxes": []} if nothing else _modes.folders(guests, arrangement)),
             "refused": refused,
-            "kept_boxes": _modes.possible_boxes(refused),
-            "possible_boxes": _modes.possible_boxes(guests),
+            "kept_boxes": _modes.possible_boxes(refused, arrangement),
+            "possible_boxes": _modes.possible_boxes(guests, arrangement),
             "when_inaccessible": when_left_alone,
             "when_shared_otherwise": "warn" if other_shares == "warn" else when_left_alone,
         }

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import typing as t
 
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
@@ -39,6 +40,11 @@ options:
     description: The variable C(cache_host_other_shares) of the role.
     type: str
     default: refuse
+  left_over:
+    description: What to do with what is left over, as the variable C(cache_host_left_over) of the role has it.
+    type: str
+    choices: [report, remove]
+    default: report
 """
 
 EXAMPLES = r"""
@@ -53,9 +59,13 @@ RETURN = r"""
 _value:
   description:
     - RV(ignore:group_stores), the paths of the stores of groups; RV(ignore:missing_groups), groups whose stores are to
-      be made; RV(ignore:stale_groups), groups whose stores are empty and which no guest is in, as far as is known.
+      be made.
+    - RV(ignore:stale_groups), groups whose stores are to be removed, because they are empty, no guest is in them, and
+      no machine shares them, as far as is known. RV(ignore:kept_groups), all other groups.
+    - RV(ignore:left_over), a sentence for each thing that is left over, with the remedy if it stays.
+      RV(ignore:taken_back), the shares that are taken back from each machine.
     - RV(ignore:kept_boxes), the names of boxes that the role leaves alone; RV(ignore:has_boxes), whether the host has
-      any box.
+      any box; RV(ignore:absent_boxes), the boxes that the guests can have, and that no machine shares.
     - RV(ignore:not_served), why some machines did not get what is theirs, or empty.
   type: dict
 """
@@ -67,31 +77,98 @@ def host_plan(
     outlook: t.Mapping[str, t.Any] | None = None,
     shared: t.Mapping[str, t.Any] | None = None,
     other_shares: str = "refuse",
+    left_over: str = "report",
 ) -> dict[str, t.Any]:
     """What is to be done, and what could not be."""
     outlook = outlook or {}
     wanted, refused = arrangement.get("groups", []), arrangement.get("refused", {})
     left_alone = _left_alone(outlook)
-    # A machine that was left alone may still share the box, or the store, that its guest had in another mode.
-    kept_boxes = [*arrangement.get("kept_boxes", []), *(arrangement.get("possible_boxes", []) if left_alone else [])]
-    stale = [] if refused or left_alone else [store["group"] for store in stores if store["empty"]]
     said = outlook if not shared or shared.get("skipped") else shared
     told = [*refused.values(), *_left_alone(said)]
-    if said.get("refused"):
+    if not arrangement:  # everything is to be taken back, and a machine that cannot be read may have some of it
+        told += said.get("unreadable", [])
+    if any(other["refused"] for other in said.get("others", [])):
         told.append(f"Where such a share is meant, set cache_host_other_shares: warn (it is '{other_shares}').")
+    # A machine of which nothing is known may still share the box, or the store, that its guest had in another mode.
+    unknown = bool(refused or left_alone or outlook.get("unreadable"))
+    kept_boxes = [
+        *arrangement.get("kept_boxes", []),
+        *(arrangement.get("possible_boxes", []) if left_alone else []),
+    ]
+    empty = [
+        store
+        for store in stores
+        if store["empty"] and store["group"] not in wanted and not _is_used(store["path"], said.get("in_use", []))
+    ]
+    stale = [] if unknown or left_over != "remove" else [store["group"] for store in empty]
+    sentences = [_of_stray(stray, left_over, said) for stray in said.get("strays", [])]
+    sentences += [f"{message} What it has of this host is not known." for message in said.get("unreadable", [])]
+    sentences += [_of_store(store, left_over) for store in empty if store["group"] not in stale]
+    taken = {
+        f"{machine['name']} ({machine['uuid']})": [
+            change["share"] for change in machine["changes"] if change["action"] in ("remove", "forget")
+        ]
+        for machine in said.get("machines", [])
+    }
     return {
         "missing_groups": sorted(set(wanted) - {store["group"] for store in stores}),
         "group_stores": [store["path"] for store in stores],
-        "stale_groups": [group for group in stale if group not in wanted],
+        "stale_groups": stale,
+        "kept_groups": sorted({*wanted, *(store["group"] for store in stores)} - set(stale)),
         "kept_boxes": kept_boxes,
+        "absent_boxes": [] if left_alone else _unused(arrangement.get("possible_boxes", []), said.get("in_use", [])),
         "has_boxes": bool(kept_boxes or arrangement.get("boxes")),
         "not_served": " ".join(told),
+        "left_over": sentences,
+        "taken_back": [f"machine {label}: {_quoted(shares)}" for label, shares in taken.items() if shares],
     }
 
 
 def _left_alone(answer: t.Mapping[str, t.Any]) -> list[str]:
     """Messages about machines that were left alone, whatever they still share."""
-    return [*answer.get("inaccessible", []), *answer.get("refused", [])]
+    return [message for key in ("unresolved", "inaccessible", "refused") for message in answer.get(key, [])]
+
+
+def _is_used(path: str, in_use: t.Iterable[str]) -> bool:
+    """Whether a machine shares a folder, or something in it."""
+    return any(used == path or used.startswith(path + "/") for used in in_use)
+
+
+def _quoted(names: t.Iterable[str]) -> str:
+    return ", ".join(f"'{name}'" for name in dict.fromkeys(names))
+
+
+def _unused(boxes: t.Iterable[str], in_use: t.Iterable[str]) -> list[str]:
+    """The boxes that no machine shares."""
+    used = {posixpath.basename(path) for path in in_use}
+    return [box for box in boxes if box not in used]
+
+
+def _of_stray(stray: t.Mapping[str, t.Any], left_over: str, said: t.Mapping[str, t.Any]) -> str:
+    """What is said of a machine that still has shares of this host's, and is no guest's."""
+    text = (
+        f"Machine {stray['name']} ({stray['uuid']}) is the machine of no guest of this host in the arrangement"
+        f" '{stray['arrangement']}', and has {_quoted(stray['shares'])} of it."
+    )
+    if stray["removed"]:
+        return f"{text} That is taken back."
+    text += " If it is a guest's, name it in cache_guest_machine of that guest, and this host in cache_guest_host."
+    if left_over != "remove":
+        return f"{text} Otherwise set cache_host_left_over: remove (it is '{left_over}') to take that back."
+    reason = said.get("doubt") or " ".join(
+        str(item["reason"]) for item in said.get("pending", []) if item["uuid"] == stray["uuid"]
+    )
+    return f"{text} It was not taken back: {reason or 'see the errors of this run'}"
+
+
+def _of_store(store: t.Mapping[str, t.Any], left_over: str) -> str:
+    """What is said of a group's store that is empty."""
+    text = (
+        f"The store of group '{store['group']}', {store['path']}, is empty, and no guest of this host is in the group."
+    )
+    if left_over != "remove":
+        return f"{text} Set cache_host_left_over: remove (it is '{left_over}') to remove it."
+    return f"{text} It stays, because a machine of which nothing is known may share it."
 
 
 class FilterModule:

@@ -9,6 +9,7 @@ import os
 import re
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 
 DOCUMENTATION = r"""
@@ -23,18 +24,17 @@ options:
   _input:
     description: >-
       The role's variables without their common beginning: C(store), C(user), C(boxes_path), C(boxes), C(kept_boxes),
-      C(program), C(python), C(service).
+      C(shared_boxes), C(absent_boxes), C(arrangement), C(left_over), C(program), C(python), C(service).
     type: dict
     required: true
   seen:
     description: What is at each path of RV(ignore:looked_at), as M(zeroinstall.virtualbox.paths_info) tells it.
     type: dict
     default: {}
-  boxes_found:
-    description: The folders beside the boxes, as M(ansible.builtin.find) tells them.
-    type: list
-    elements: dict
-    default: []
+  found:
+    description: The boxes, and what is left over of them, as M(zeroinstall.virtualbox.boxes) tells.
+    type: dict
+    default: {}
   changes:
     description: What is to be changed at which path, as M(zeroinstall.virtualbox.paths) tells it.
     type: dict
@@ -56,6 +56,10 @@ EXAMPLES = r"""
       boxes_path: /var/lib/zeroinstall.virtualbox/boxes
       boxes: [web1]
       kept_boxes: []
+      shared_boxes: []
+      absent_boxes: null
+      arrangement: default
+      left_over: report
       program: /usr/local/lib/zeroinstall.virtualbox/import
       python: /usr/bin/python3
       service: zeroinstall-import
@@ -72,7 +76,12 @@ _value:
       at boot.
     - RV(ignore:looked_at), the paths that matter before anything is removed; RV(ignore:systemd), whether systemd runs;
       RV(ignore:units_there), the units that are there.
-    - RV(ignore:stale_boxes), the names of boxes that are not wanted.
+    - RV(ignore:keep), the names of boxes that stay whatever happens; RV(ignore:ends), whether no box is left that the
+      service could serve; RV(ignore:unneeded), whether the service is to go because of that.
+    - RV(ignore:left_over), what is left over of boxes, in sentences; RV(ignore:service_left_over), the same with the
+      service itself. Both are empty if nothing is.
+    - RV(ignore:absence), what the role's C(absent.yml) removes, C(all) boxes of the arrangement or some C(boxes), and
+      what it has to say, C(told) and C(not_removed).
     - RV(ignore:units_change), whether a unit is changed; RV(ignore:state), the state that the path unit gets.
     - RV(ignore:removed), all that the role removes; RV(ignore:parents), the folders of this collection that it was in;
       RV(ignore:empty_parents), those in which nothing is left then.
@@ -92,13 +101,27 @@ _SHAPES = {
     "user": "[a-z_][a-z0-9_-]*",
     "service": "[A-Za-z0-9_-]+",
 }
-_BOX = "[A-Za-z0-9_%-][A-Za-z0-9._%-]{0,254}"
 _PROBLEM = (
     "A path or name of the role cache_import cannot be used on this host. Paths are absolute, of letters, digits and"
     " ._+@-, and the store's ends in /0install.net/implementations. Neither it nor the boxes are below /home, /root,"
     " /run, /tmp or /var/tmp, which the service does not see, and the boxes are not in the store. Boxes have names of"
-    " letters, digits and ._%-, and there is at least one. Correct the variables cache_import_* or, if no box is"
-    " wanted, run absent.yml of the role."
+    " letters, digits and ._%-, with ARRANGEMENT@ before them if cache_import_arrangement is not 'default', and there"
+    " is at least one. Correct the variables cache_import_* or, if no box is wanted, run left_over.yml of the role,"
+    " which removes nothing that is still needed."
+)
+_REMEDY = (
+    "Nothing is removed because a guest is missing: if it is in the inventory again, it has its box as it was. If it is"
+    " gone for good, set cache_host_left_over: remove (cache_import_left_over, if you use the role cache_import by"
+    " itself). That removes boxes in which no package waits, and which no machine shares."
+)
+_REMEDY_KEPT = (
+    "If a package waits, let the service take it, and run again. Or put the guest back into the inventory. unshare"
+    " removes boxes with what waits in them."
+)
+_SERVICE = (
+    "The import service {service} of {boxes_path} is left over: it has no box any more. If no guest of mode verified"
+    " is to come back, set cache_host_left_over: remove (cache_import_left_over, if you use the role cache_import by"
+    " itself)."
 )
 _OURS = "zeroinstall.virtualbox"
 
@@ -111,7 +134,8 @@ def fits(settings: t.Mapping[str, t.Any]) -> bool:
         and not any(map(_UNSEEN.match, (store, boxes_path)))
         and not f"{boxes_path}/".startswith(f"{store}/")
         and bool(boxes)
-        and all(re.fullmatch(_BOX, str(box)) for box in boxes)
+        and all(_names.is_box(str(box)) for box in (*boxes, *settings["kept_boxes"], *settings["shared_boxes"]))
+        and {_names.arrangement_of(str(box)) for box in boxes} == {settings["arrangement"]}
     )
 
 
@@ -126,10 +150,72 @@ def units(service: str) -> list[dict[str, t.Any]]:
     return [unit(service, "path", enabled=False), unit(service, "service")]
 
 
-def stale(settings: t.Mapping[str, t.Any], found: t.Iterable[t.Mapping[str, t.Any]]) -> list[str]:
-    """The names of folders beside the boxes that are no wanted box."""
-    names = [os.path.basename(folder["path"]) for folder in found]
-    return [name for name in names if name not in (*settings["boxes"], *settings["kept_boxes"])]
+def served(settings: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> list[str]:
+    """The names of the boxes that the service serves once the role has run, also of those that are left over."""
+    there = [
+        box["name"]
+        for box in found.get("boxes", ())
+        if box["owner"] == settings["user"] and box["name"] not in found["removed"] and _names.is_box(box["name"])
+    ]
+    return sorted({*settings["boxes"], *there})
+
+
+def remaining(found: t.Mapping[str, t.Any]) -> list[str]:
+    """What is at the boxes' places once those are removed that go."""
+    names = {box["name"] for box in found.get("boxes", ())} - set(found.get("removed", ()))
+    return sorted(names | {one["name"] for one in found.get("kept", ())})
+
+
+def packages(count: int) -> str:
+    """So many packages, in words."""
+    return "1 package waits" if count == 1 else f"{count} packages wait" if count else "no package waits"
+
+
+def whose(name: str) -> str:
+    """Why a box is left over."""
+    if name.startswith(_names.LEAVING):
+        return "an earlier run began to remove this box, and did not end"
+    return "no guest in the inventory has this box"
+
+
+def left_over(settings: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> list[str]:
+    """The boxes that are left over, each with what waits in it or why it is not removed, and what to do."""
+    waiting = {box["name"]: box["waiting"] for box in found.get("boxes", ())}
+    removes = settings["left_over"] == "remove"
+    told = [
+        f"{settings['boxes_path']}/{one['name']} is left over: {whose(one['name'])}. "
+        + (one["reason"] if removes else f"In it, {packages(waiting.get(one['name'], 0))}.")
+        for one in found.get("kept", ())
+    ]
+    return [*told, _REMEDY_KEPT if removes else _REMEDY] if told else []
+
+
+def taken(settings: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> list[str]:
+    """What waited in boxes that are removed with it."""
+    return [
+        f"{settings['boxes_path']}/{box['name']} is removed with everything in it. In it, {packages(box['waiting'])}."
+        for box in found.get("boxes", ())
+        if box["waiting"] and box["name"] in found["removed"]
+    ]
+
+
+def absence(settings: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
+    """What ``absent.yml`` removes, and what it tells of it."""
+    everything = settings["absent_boxes"] in (None, "")  # Ansible of before ansible-core 2.19 makes '' of null
+    told = taken(settings, found)
+    kept = {one["name"]: one["reason"] for one in found.get("kept", ())}
+    others = [name for name in remaining(found) if name not in kept]
+    if everything and others:
+        told.append(f"The import service stays for boxes of other arrangements: {', '.join(others)}.")
+    failed = [f"{settings['boxes_path']}/{name}: {reason}" for name, reason in kept.items()]
+    return {
+        "all": everything,
+        "boxes": [] if everything else settings["absent_boxes"],
+        "told": told,
+        "not_removed": " ".join(
+            ["These boxes could not be removed, so the import service stays.", *failed] * bool(failed)
+        ),
+    }
 
 
 def emptied(folders: t.Iterable[str], left: t.Mapping[str, t.Any], removed: t.Container[str]) -> list[str]:
@@ -142,12 +228,12 @@ def emptied(folders: t.Iterable[str], left: t.Mapping[str, t.Any], removed: t.Co
 def import_plan(
     settings: t.Mapping[str, t.Any],
     seen: t.Mapping[str, t.Any] | None = None,
-    boxes_found: t.Sequence[t.Mapping[str, t.Any]] = (),
+    found: t.Mapping[str, t.Any] | None = None,
     changes: t.Container[str] = (),
     left: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
     """What is to be done on a host of which so much is known."""
-    seen = seen or {}
+    seen, found = seen or {}, found or {}
     program, boxes_path = settings["program"], settings["boxes_path"]
     own_units = units(settings["service"])
     unit_paths = [own["path"] for own in own_units]
@@ -156,7 +242,12 @@ def import_plan(
     parents = sorted(folder for folder in own_folders if os.path.basename(folder) == _OURS)
     there = [folder for folder in parents if seen.get(folder)]
     units_change = any(path in changes for path in unit_paths)
-    boxes = sorted(set(settings["boxes"]))
+    boxes = served(settings, found)
+    keep = sorted({*settings["boxes"], *settings["kept_boxes"], *settings["shared_boxes"]})
+    gone = (program, boxes_path) if found.get("gone") else (program,)
+    ends = not remaining(found)
+    told = left_over(settings, found)
+    unneeded = ends and not keep
     return {
         "problem": "" if fits(settings) else _PROBLEM,
         "archive": f"{program}/{ARCHIVE}",
@@ -168,12 +259,17 @@ def import_plan(
         "looked_at": [SYSTEMD, program, boxes_path, *unit_paths, *parents],
         "systemd": bool(seen.get(SYSTEMD)),
         "units_there": [own for own in own_units if seen.get(own["path"])],
-        "stale_boxes": stale(settings, boxes_found),
+        "keep": keep,
+        "absence": absence(settings, found),
+        "ends": ends,
+        "unneeded": unneeded and settings["left_over"] == "remove",
+        "left_over": told,
+        "service_left_over": told or [_SERVICE.format(**settings)] * (unneeded and settings["left_over"] != "remove"),
         "units_change": units_change,
         "state": "restarted" if units_change else "started",
         "removed": [*unit_paths, program, staging],
         "parents": there,
-        "empty_parents": emptied(there, left, (program, boxes_path)) if left else [],
+        "empty_parents": emptied(there, left, gone) if left else [],
     }
 
 

@@ -34,6 +34,15 @@ HIDDEN_FOLDERS = ("/home/", "/root/", "/run/", "/tmp/", "/var/tmp/")
 TRUSTED, GUESTS, BOX = "-trusted", "-guests-", "-box"
 """What the names of shares of other kinds than a read-only store have after the name that the user chose."""
 
+DEFAULT_ARRANGEMENT = "default"
+"""The arrangement of an inventory that names none, and of all marks of before there were arrangements."""
+
+OF_ARRANGEMENT = "@"
+"""What is between an arrangement and a guest in the name of a box. No name of a guest's box has it in it."""
+
+_ARRANGEMENT = re.compile(r"[A-Za-z0-9._-]{1,32}", re.ASCII)
+_DEFAULT_MARK = "1"
+
 _SHOWN = 40
 _DEVICE_TAGS = ("LABEL=", "UUID=", "PARTLABEL=", "PARTUUID=", "ID=")
 _BLANK_OR_CONTROL = re.compile(r"[\s\x00-\x1f\x7f]")
@@ -77,6 +86,38 @@ def check_store_path(path: str, option: str) -> None:
         )
 
 
+def check_arrangement(name: str, option: str) -> None:
+    """Failure unless this can name an arrangement. ``option`` is where the user wrote it."""
+    if not _ARRANGEMENT.fullmatch(name) or name == _DEFAULT_MARK:
+        raise Failure(
+            f"{option} {name!r} cannot name an arrangement: write 1 to 32 letters, digits, '.', '_' and '-'"
+            f"{', and not only ' + _DEFAULT_MARK if name == _DEFAULT_MARK else ''}."
+        )
+
+
+def mark_of(arrangement: str) -> str:
+    """The value of the mark of a share of this arrangement."""
+    return _DEFAULT_MARK if arrangement == DEFAULT_ARRANGEMENT else arrangement
+
+
+def marked_by(value: str) -> str:
+    """The arrangement that a mark's value names; empty if it is no mark of this collection."""
+    if value == _DEFAULT_MARK:
+        return DEFAULT_ARRANGEMENT
+    return value if _ARRANGEMENT.fullmatch(value) else ""
+
+
+def box_arrangement(box: str) -> str:
+    """The arrangement to which a box of this name belongs."""
+    arrangement, at, _guest = box.partition(OF_ARRANGEMENT)
+    return arrangement if at else DEFAULT_ARRANGEMENT
+
+
+def in_arrangement(box: str, arrangement: str) -> str:
+    """The name of a guest's box in this arrangement, by its name in the default one."""
+    return box if arrangement == DEFAULT_ARRANGEMENT else arrangement + OF_ARRANGEMENT + box
+
+
 def check_share_name(name: str, option: str = "share name") -> None:
     """Failure unless VirtualBox takes a share of this name, and a guest's fstab and mount can use it.
 
@@ -93,3 +134,23 @@ def check_share_name(name: str, option: str = "share name") -> None:
     else:
         return
     raise Failure(f"{option} {name!r} {reason}. Choose another name.")
+
+
+ARRANGEMENT = "default"
+"""The name of the arrangement whose boxes have no name of an arrangement before theirs."""
+
+LEAVING = ".leaving-"
+"""How the name of a box begins that is being removed, and that is not served any more."""
+
+_BOX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,31}@)?[A-Za-z0-9_%-][A-Za-z0-9._%-]*", re.ASCII)
+
+
+def is_box(name: str) -> bool:
+    """Whether a guest's box can have this name: in a path, and with a second '%' for each one in a unit of systemd."""
+    return len(name) <= LIMIT and bool(_BOX.fullmatch(name))
+
+
+def arrangement_of(box: str) -> str:
+    """The name of the arrangement that a box belongs to: what stands before an '@' in the box's name."""
+    name, found, _rest = box.partition("@")
+    return name if found else ARRANGEMENT

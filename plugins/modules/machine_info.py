@@ -122,9 +122,12 @@ machines:
           type: bool
         ours:
           description:
-            - Whether this collection set the share up. The module knows such a share by its mark, and a writable one
-              also by its name and path.
+            - Whether this collection set the share up, in the arrangement O(folders.arrangement). The module knows such
+              a share by its mark, and a writable one also by its name and path.
           type: bool
+        arrangement:
+          description: The arrangement that the share's mark names. Empty if it has no mark.
+          type: str
         gives:
           description:
             - Only for a share that somebody else set up. The folder that the guest reaches through this share, if that

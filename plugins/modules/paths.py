@@ -98,7 +98,7 @@ attributes:
     details: Check mode accepts a missing user or group, because an earlier task may create it.
   diff_mode:
     support: full
-    details: For a file above 100 KiB, and for one that is no text, the diff shows only the size and the digest.
+    details: For a file above 4 KiB, and for one that is no text, the diff shows only the size and the digest.
   idempotent:
     support: full
 seealso:

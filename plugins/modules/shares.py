@@ -30,17 +30,23 @@ attributes:
 options:
   machines:
     description:
-      - The machines and their shares. If an entry is invalid or names a machine that does not exist, the module changes
-        nothing on any machine.
+      - The machines and their shares. If an entry is invalid, the module changes nothing on any machine.
+      - If an entry names a machine that VirtualBox does not know, or a name that several machines have,
+        O(when_inaccessible) says what happens. Such an entry takes nothing away from other machines.
     type: list
     elements: dict
     required: true
     suboptions:
       machine:
         description:
-          - Name or UUID of the machine. The module refuses a name that several machines have.
+          - Name or UUID of the machine. If several machines have the name, you have to give the UUID.
         type: str
         required: true
+      guest:
+        description:
+          - Name of the machine's guest, for messages and results. In the roles, this is its name in the inventory.
+        type: str
+        default: ""
       shares:
         description:
           - Shares of the machine.
@@ -99,17 +105,27 @@ options:
         writable share by its name and its path, as the collection's roles choose them. See O(folders).
     type: bool
     default: false
-  whole_host:
+  strays:
     description:
-      - Whether O(exclusive=true) is about all machines of the user, and not only about the listed ones.
-    type: bool
-    default: false
+      - What to do about strays. A stray is a machine of this VirtualBox user that is not listed, and that has a share
+        that O(exclusive=true) would remove, or settings that are left over from one. It needs O(exclusive=true).
+      - V(ignore) does not look for strays. V(report) names them in RV(strays), and changes nothing on them. V(remove)
+        removes from them what O(exclusive=true) would remove.
+      - A stray may be a machine that you listed by a name that it no longer has. So if VirtualBox does not know a
+        listed machine, or cannot read one that is listed by its name, V(remove) only names strays, as V(report) does.
+        RV(doubt) then says why. With an empty O(machines), this cannot be.
+    type: str
+    choices: [ignore, report, remove]
+    default: ignore
   when_inaccessible:
     description:
-      - What to do if VirtualBox cannot read the settings of a listed machine, or of any machine with
-        O(whole_host=true).
+      - What to do if VirtualBox cannot read the settings of a listed machine, or does not know a listed machine, or
+        knows several machines of its name.
       - V(fail) changes the other machines as you want, and then fails. V(report) changes the others, too, does not
-        fail, and names the machine in RV(inaccessible). V(refuse) changes nothing on any machine, and fails.
+        fail, and names the machine in RV(inaccessible) or RV(unresolved). V(refuse) changes nothing on any machine, and
+        fails.
+      - Machines that are not listed never keep the module from changing others. With O(strays=remove) and V(fail), the
+        module fails at the end if it could not read one of them.
     type: str
     choices: [fail, report, refuse]
     default: fail
@@ -136,6 +152,9 @@ options:
         nothing on any machine, and fails.
       - If the guest may write there by its own shares, or cannot write through the share, the module only reports it.
         RV(others) has all such shares.
+      - A listed machine may have a share of another arrangement under a name that it needs. See O(folders.arrangement).
+        The module leaves this machine alone in the same ways. V(warn) cannot allow this. With V(warn),
+        O(when_inaccessible) says what to do.
     type: str
     choices: [warn, fail, report, refuse]
     default: warn
@@ -168,7 +187,7 @@ EXAMPLES = r"""
 - name: Take back everything that this collection shared with any machine
   zeroinstall.virtualbox.shares:
     exclusive: true
-    whole_host: true
+    strays: remove
     machines: []
 
 - name: Take back everything that this collection shared with one machine
@@ -190,6 +209,9 @@ machines:
       type: str
     name:
       description: Name of the machine.
+      type: str
+    guest:
+      description: Name of its guest, if O(machines[].guest) says so.
       type: str
     state:
       description: State of the machine in VirtualBox's words.
@@ -213,7 +235,10 @@ machines:
           description: Whether this is a transient share.
           type: bool
 pending:
-  description: Changes that take effect only later, by machine and share, with the reason.
+  description:
+    - Changes that take effect only later, by machine and share, with the reason.
+    - Each run names them until they have taken effect. A change of the right to create symlinks takes effect when the
+      machine starts anew.
   returned: always
   type: list
   elements: dict
@@ -224,17 +249,88 @@ pending:
     name:
       description: Name of the machine.
       type: str
+    guest:
+      description: Name of its guest, if O(machines[].guest) says so.
+      type: str
     share:
       description: Name of the share.
       type: str
     action:
-      description: What remains to be done. V(restart) means that the machine only has to start anew.
+      description: What remains to be done. V(restart) means that the machine only has to be powered off and started.
       type: str
     reason:
       description: Why the change takes effect only later.
       type: str
 inaccessible:
   description: A message for each listed machine whose settings VirtualBox cannot read.
+  returned: always
+  type: list
+  elements: str
+unresolved:
+  description:
+    - A message for each listed machine that VirtualBox does not know, with the nearest names, or whose name several
+      machines have.
+  returned: always
+  type: list
+  elements: str
+unreadable:
+  description:
+    - A message for each machine that is not listed and whose settings VirtualBox cannot read. Such a machine may be a
+      stray. Empty with O(strays=ignore).
+  returned: always
+  type: list
+  elements: str
+listed:
+  description: The listed machines that VirtualBox knows and can read.
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    guest:
+      description: Name of its guest, if O(machines[].guest) says so.
+      type: str
+    machine:
+      description: Name or UUID as O(machines[].machine) has it.
+      type: str
+    name:
+      description: Name of the machine.
+      type: str
+    uuid:
+      description: UUID of the machine.
+      type: str
+    hardware_uuid:
+      description: UUID that the guest finds in its hardware. Machines that were cloned may have one in common.
+      type: str
+strays:
+  description: The strays, with what they had of ours before this run. Empty with O(strays=ignore).
+  returned: always
+  type: list
+  elements: dict
+  contains:
+    uuid:
+      description: UUID of the machine.
+      type: str
+    name:
+      description: Name of the machine.
+      type: str
+    shares:
+      description: Names of the shares, and of shares from which only settings were left.
+      type: list
+      elements: str
+    arrangement:
+      description: The arrangement whose shares these are. See O(folders.arrangement).
+      type: str
+    removed:
+      description: Whether the module removed all this, or would remove it in check mode.
+      type: bool
+doubt:
+  description: Why the module kept O(strays=remove) from removing anything of strays. Empty if it did not.
+  returned: always
+  type: str
+in_use:
+  description:
+    - The paths in the folders O(folders.groups) and O(folders.boxes) that any machine of this user still shares after
+      this run, whoever set up the share.
   returned: always
   type: list
   elements: str
@@ -313,6 +409,7 @@ def main():
                 "required": True,
                 "options": {
                     "machine": {"type": "str", "required": True},
+                    "guest": {"type": "str", "default": ""},
                     "shares": {
                         "type": "list",
                         "elements": "dict",
@@ -323,7 +420,7 @@ def main():
                 },
             },
             "exclusive": {"type": "bool", "default": False},
-            "whole_host": {"type": "bool", "default": False},
+            "strays": {"type": "str", "choices": list(sharing.STRAYS), "default": "ignore"},
             "when_inaccessible": {"type": "str", "choices": ["fail", "report", "refuse"], "default": "fail"},
             "when_shared_otherwise": {
                 "type": "str",

@@ -74,9 +74,10 @@ class CleanAction(ActionBase):
             told = self._no_user(streams) if streams.strip() else None
             if told is not None:
                 return {"failed": True, "msg": told}
-            words = functools.partial(self._value, variables)
-            message = str(result.get("msg", ""))
-            result["msg"] = _words.of_role(self._role, message, words, self._task.args, variables)
+            result["msg"] = self._in_words(str(result.get("msg", "")), variables)
+        for key in _words.LISTS:
+            if result.get(key) and self._documented[key].elements == "str":
+                result[key] = [self._in_words(message, variables) for message in result[key]]
         if self._discovered_interpreter_key:
             found = _answers.plain(str(self._discovered_interpreter))
             result["ansible_facts"] = {self._discovered_interpreter_key: found}
@@ -92,6 +93,12 @@ class CleanAction(ActionBase):
         """The role that the task belongs to, without its collection."""
         role = getattr(self._task, "_role", None)
         return role.get_name().rpartition(".")[2] if role else ""
+
+    def _in_words(self, message: str, variables: t.Mapping[str, t.Any]) -> str:
+        """A message of the module in the words of the role."""
+        return _words.of_role(
+            self._role, message, functools.partial(self._value, variables), self._task.args, variables
+        )
 
     def _no_user(self, said: str) -> str | None:
         user = self._task.become_user if self._task.become else None

@@ -35,12 +35,14 @@ _HAS_NO_VALUE = "{variable} cannot be read from the inventory: {error}. Correct 
 
 class Said(t.NamedTuple):
     """What is said of a machine: ``values`` of variables, by the inventory alone; ``refused``, the reasons for which
-    a variable is not only the inventory's word; ``claimed``, the values that those have with all that is said.
+    a variable is not only the inventory's word; ``claimed``, the values that those have with all that is said;
+    ``broken``, those of the refused for which the inventory itself has no value, whatever a machine says.
     """
 
     values: dict[str, t.Any]
     refused: dict[str, str]
     claimed: dict[str, t.Any]
+    broken: set[str]
 
 
 class _Written(t.NamedTuple):
@@ -71,17 +73,28 @@ def _fact_names(variables: dict[str, t.Any]) -> frozenset[str]:
     return frozenset({*named, _FACTS, "ansible_local"})
 
 
+def _is_plain(value: t.Any) -> bool:
+    """Whether a value is what it is written as: no template, and nothing that may have one in it."""
+    return isinstance(value, (bool, int)) or (isinstance(value, str) and "{" not in value)
+
+
 class Inventory:
     """The inventory of a run, by its ``hostvars``."""
 
     def __init__(self, hostvars: t.Any) -> None:
         self._hostvars = hostvars
         self._manager: t.Any = None
+        self._read_before: dict[str, _Written] = {}
+
+    def members(self, pattern: str, limited: bool = False) -> list[str]:
+        """The names of the machines that a pattern matches, in the whole inventory or within ``--limit``."""
+        found = self._hostvars._inventory.get_hosts(pattern, ignore_limits=not limited, ignore_restrictions=True)
+        return [str(host.name) for host in found]
 
     def said(self, name: str, variables: t.Iterable[str]) -> Said:
         """What is said of a machine in these variables, without those of which nothing is said."""
         written = self._written(name)
-        found = Said({}, {}, {})
+        found = Said({}, {}, {}, set())
         for variable in variables:
             if variable in written.all or variable in written.inventory:
                 self._read(variable, written, found)
@@ -93,11 +106,15 @@ class Inventory:
         facts = _fact_names(everything)
         return {name: everything[name] for name in variables if name in everything and name not in facts}
 
-    def names(self, machine: str) -> set[str]:
-        """The names of a machine's variables, without its facts and without what tasks of this run set."""
-        everything = self._hostvars.raw_get(machine)
+    def written(self, machine: str) -> dict[str, t.Any]:
+        """A machine's variables as they are written, without its facts and without what tasks of this run set."""
+        found = self._written(machine)
         by_tasks = self._hostvars._variable_manager._nonpersistent_fact_cache.get(machine, {})
-        return set(everything) - set(by_tasks) - _fact_names(everything)
+        return {name: value for name, value in found.all.items() if name not in by_tasks and name not in found.facts}
+
+    def names(self, machine: str) -> set[str]:
+        """The names of those variables."""
+        return set(self.written(machine))
 
     def has(self, name: str) -> bool:
         """Whether it has a machine of this name. Ansible itself adds ``localhost`` where it has none."""
@@ -108,12 +125,17 @@ class Inventory:
         return name in self._hostvars._inventory.groups
 
     def _written(self, name: str) -> _Written:
-        everything = dict(self._hostvars.raw_get(name))
-        facts = _fact_names(everything)
-        return _Written(self._alone(name, facts) if everything.get(_FACTS) else everything, everything, facts)
+        """A machine's variables, which take Ansible half a millisecond to put together: so that is done once."""
+        if name not in self._read_before:
+            everything = dict(self._hostvars.raw_get(name))
+            facts = _fact_names(everything)
+            own = self._alone(name, facts) if everything.get(_FACTS) else everything
+            self._read_before[name] = _Written(own, everything, facts)
+        return self._read_before[name]
 
     def _read(self, variable: str, written: _Written, found: Said) -> None:
-        own, claimed = (self._template(variable, variables) for variables in (written.inventory, written.all))
+        claimed = self._template(variable, written.all)
+        own = claimed if written.inventory is written.all else self._template(variable, written.inventory)
         if not own.problem:
             found.values[variable] = own.value
         if variable in written.facts:
@@ -122,6 +144,7 @@ class Inventory:
             reason = _FOLLOWS_FROM_A_FACT
         elif own.problem:
             reason = _HAS_NO_VALUE
+            found.broken.add(variable)
         else:
             return
         found.refused[variable] = reason.format(variable=variable, error=own.problem)
@@ -131,6 +154,8 @@ class Inventory:
     def _template(self, variable: str, variables: dict[str, t.Any]) -> _Answer:
         if variable not in variables:
             return _Answer(problem="nothing sets it")
+        if _is_plain(variables[variable]):
+            return _Answer(variables[variable])
         known = {_FACTS: {}, **variables}
         try:
             return _Answer(Templar(loader=self._hostvars._loader, variables=known).template(known[variable]))

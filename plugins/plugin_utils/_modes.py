@@ -28,7 +28,8 @@ class Host(t.NamedTuple):
     """What a host shares.
 
     ``store``: its store's path; ``kind``: ``system`` or ``user``, as ``cache_host_store`` has it; ``groups``,
-    ``boxes``: where the stores of groups and the guests' boxes are; ``user``: who registered the machines.
+    ``boxes``: where the stores of groups and the guests' boxes are; ``user``: who registered the machines;
+    ``arrangement``: the name of the inventory's arrangement on the host.
     """
 
     store: str
@@ -36,6 +37,15 @@ class Host(t.NamedTuple):
     groups: str = ""
     boxes: str = ""
     user: str = ""
+    arrangement: str = _names.DEFAULT_ARRANGEMENT
+
+
+class Problems(ValueError):
+    """All that is wrong with variables, as ``messages``."""
+
+    def __init__(self, messages: t.Iterable[str]) -> None:
+        self.messages = tuple(dict.fromkeys(messages))
+        super().__init__(" ".join(self.messages))
 
 
 class Part(t.NamedTuple):
@@ -73,17 +83,25 @@ HOST = "cache_guest_host"
 
 
 def guests_of(
-    names: t.Iterable[str], inventory: Inventory, host: str, defaults: dict[str, t.Any]
+    names: t.Iterable[str],
+    inventory: Inventory,
+    host: str,
+    defaults: dict[str, t.Any],
+    variable: str = "cache_host_guests",
 ) -> tuple[dict[str, dict[str, t.Any]], dict[str, str]]:
     """The guests of a host among these names, with those of their variables that count here, and the refused ones.
 
     A guest is refused if a variable that counts here is not the inventory's word. Where the inventory names no host for
-    a guest, the host that the guest itself names reports that it was refused.
+    a guest, the host that the guest itself names reports that it was refused. ``variable`` is where the names are from.
     """
     guests, refused = {}, {}
+    names = list(names)
+    unknown = [name for name in names if not inventory.has(name)]
+    if unknown:
+        raise Problems(
+            f"guest '{name}' is not in the inventory: correct {variable}, or add the guest." for name in unknown
+        )
     for name in names:
-        if not inventory.has(name):
-            raise ValueError(f"guest '{name}' is not in the inventory: correct cache_host_guests, or add the guest.")
         said = inventory.said(name, (HOST, *VARIABLES))
         if said.values.get(HOST, said.claimed.get(HOST)) != host:
             continue
@@ -131,13 +149,17 @@ def group_store(groups: str, group: str) -> str:
     return f"{groups}/{group}{_names.STORE}"
 
 
-def box_name(guest: str) -> str:
-    """The name of a guest's box: its inventory name, with what could mean something in a path or a unit as %XX."""
+def box_name(guest: str, arrangement: str = _names.DEFAULT_ARRANGEMENT) -> str:
+    """The name of a guest's box: its inventory name, with what could mean something in a path or a unit as %XX.
+
+    In another arrangement than the default one, that one's name is before it.
+    """
     name = re.sub(
         rb"[^A-Za-z0-9_.-]|\A\.",
         lambda found: b"%%%02X" % found.group()[0],
         guest.encode("utf-8", "surrogateescape"),
     ).decode("ascii")
+    name = name and _names.in_arrangement(name, arrangement)
     if not name or len(name) > _LONGEST_NAME:
         raise ValueError(f"guest '{guest}': its inventory name is too long for the name of its box. Shorten it.")
     return name
@@ -152,7 +174,7 @@ def _group_store(_name: str, guest: dict[str, t.Any], host: Host) -> str:
 
 
 def _box(name: str, _guest: dict[str, t.Any], host: Host) -> str:
-    return f"{host.boxes}/{box_name(name)}"
+    return f"{host.boxes}/{box_name(name, host.arrangement)}"
 
 
 _SHARE, _GROUP_VARIABLE = "{cache_guest_share}", "{cache_guest_group}"
@@ -258,69 +280,111 @@ def share(part: Part, name: str, guest: dict[str, t.Any], host: Host) -> dict[st
     return found
 
 
-def _machine(name: str, guest: dict[str, t.Any], entries: dict[str, str]) -> str:
+def check_machine(name: str, guest: t.Mapping[str, t.Any]) -> str:
+    """What a guest calls its machine. ValueError if it names none."""
     machine = guest.get("cache_guest_machine")
     if not machine or not isinstance(machine, str):
         raise ValueError(
             f"guest '{name}' does not name its machine: set cache_guest_machine to the name or UUID"
             " that VirtualBox knows it by."
         )
-    if machine in entries:
-        raise ValueError(
-            f"guests '{entries[machine]}' and '{name}' name the same machine '{machine}': correct cache_guest_machine."
-        )
-    entries[machine] = name
     return machine
 
 
-def machines(guests: dict[str, dict[str, t.Any]], host: Host, host_name: str = "") -> list[dict[str, t.Any]]:
+def twins(one: str, other: str, machine: str) -> str:
+    """The message that two guests name one machine."""
+    return f"guests '{one}' and '{other}' name the same machine '{machine}': correct cache_guest_machine."
+
+
+def _machine(name: str, guest: dict[str, t.Any], entries: dict[str, str]) -> str:
+    machine = check_machine(name, guest)
+    other = entries.setdefault(machine, name)
+    if other != name:
+        raise ValueError(twins(other, name, machine))
+    return machine
+
+
+def _check_host(host: Host) -> None:
+    """ValueError if a host shares what may not be shared, whatever guests it has."""
+    check_store(host.store)
+    try:
+        _names.check_arrangement(host.arrangement, "cache_host_arrangement")
+    except Failure as error:
+        raise ValueError(str(error)) from error
+
+
+def _check_verified(name: str, host: Host, host_name: str) -> None:
+    """ValueError if a host cannot have guests of mode ``verified``."""
+    for path, variable in ((host.store, "cache_host_path"), (host.boxes, "cache_host_boxes_path")):
+        if path.startswith(_names.HIDDEN_FOLDERS):
+            raise ValueError(
+                f"guest '{name}' has mode 'verified', and '{path}' of its host '{host_name}' is below one"
+                f" of {', '.join(_names.HIDDEN_FOLDERS)}, which the import service does not see. Correct"
+                f" {variable}."
+            )
+    if host.user == OWNER:
+        raise ValueError(
+            f"guest '{name}' has mode 'verified', and the machines of its host '{host_name}' belong to user"
+            f" '{OWNER}', who owns the store: their VirtualBox could write it. Let another user have them."
+        )
+
+
+def _shares(name: str, guest: dict[str, t.Any], host: Host, host_name: str) -> list[dict[str, t.Any]]:
+    """The shares of a guest. ValueError if its variables are wrong, or do not fit its host."""
+    mode = mode_of(name, guest)
+    check_kind(name, guest, mode, host.kind, host_name)
+    if _GUESTS in mode.parts:
+        check_folder(host.groups, "cache_host_groups_path")
+    if _DROP_BOX in mode.parts:
+        check_folder(host.boxes, "cache_host_boxes_path")
+        _check_verified(name, host, host_name)
+    return [share(part, name, guest, host) for part in mode.parts]
+
+
+def machines(
+    guests: dict[str, dict[str, t.Any]], host: Host, host_name: str = "", nothing: bool = False
+) -> list[dict[str, t.Any]]:
     """The option ``machines`` of the module ``shares`` for these guests (inventory name to variables) of one host.
 
-    ValueError names the guest whose variables are wrong.
+    With ``nothing``, the machines without shares. Problems has a message for each thing that is wrong with the host
+    and with each guest.
     """
-    check_store(host.store)
     entries: dict[str, str] = {}
-    result = []
+    result, problems = [], []
+
+    def tried(step: t.Callable[..., t.Any], *arguments: t.Any) -> t.Any:
+        try:
+            return step(*arguments)
+        except ValueError as error:
+            problems.append(str(error))
+
+    tried(_check_host, host)
     for name, guest in guests.items():
-        machine, mode = _machine(name, guest, entries), mode_of(name, guest)
-        check_kind(name, guest, mode, host.kind, host_name)
-        if _GUESTS in mode.parts:
-            check_folder(host.groups, "cache_host_groups_path")
-        if _DROP_BOX in mode.parts:
-            check_folder(host.boxes, "cache_host_boxes_path")
-            for path, variable in ((host.store, "cache_host_path"), (host.boxes, "cache_host_boxes_path")):
-                if path.startswith(_names.HIDDEN_FOLDERS):
-                    raise ValueError(
-                        f"guest '{name}' has mode 'verified', and '{path}' of its host '{host_name}' is below one"
-                        f" of {', '.join(_names.HIDDEN_FOLDERS)}, which the import service does not see. Correct"
-                        f" {variable}."
-                    )
-            if host.user == OWNER:
-                raise ValueError(
-                    f"guest '{name}' has mode 'verified', and the machines of its host '{host_name}' belong to user"
-                    f" '{OWNER}', who owns the store: their VirtualBox could write it. Let another user have them."
-                )
-        result.append({"machine": machine, "shares": [share(part, name, guest, host) for part in mode.parts]})
+        machine = tried(_machine, name, guest, entries)
+        shares = [] if nothing else tried(_shares, name, guest, host, host_name)
+        result.append({"machine": machine, "guest": name, "shares": shares})
+    if problems:
+        raise Problems(problems)
     return result
 
 
-def folders(guests: dict[str, dict[str, t.Any]]) -> dict[str, list[str]]:
+def folders(guests: dict[str, dict[str, t.Any]], arrangement: str = _names.DEFAULT_ARRANGEMENT) -> dict[str, list[str]]:
     """The ``groups`` and the ``boxes``, by name, that these guests need on their host."""
     modes = {name: mode_of(name, guest) for name, guest in guests.items()}
     return {
         "groups": sorted(
             {str(guests[name]["cache_guest_group"]) for name, mode in modes.items() if _GUESTS in mode.parts}
         ),
-        "boxes": sorted(box_name(name) for name, mode in modes.items() if _DROP_BOX in mode.parts),
+        "boxes": sorted(box_name(name, arrangement) for name, mode in modes.items() if _DROP_BOX in mode.parts),
     }
 
 
-def possible_boxes(names: t.Iterable[str]) -> list[str]:
+def possible_boxes(names: t.Iterable[str], arrangement: str = _names.DEFAULT_ARRANGEMENT) -> list[str]:
     """The names that boxes of these guests have, in whatever mode they are. Whose name is too long can have none."""
     found = []
     for name in names:
         with contextlib.suppress(ValueError):
-            found.append(box_name(name))
+            found.append(box_name(name, arrangement))
     return found
 
 

@@ -39,12 +39,27 @@ def warn_of_misspelt(inventory: Inventory, machine: str) -> None:
         Display().warning(message)
 
 
-def misspelt(variables: t.Iterable[str]) -> list[str]:
-    """A message for each name that begins as those of a role, is none of them, and is nearly one of them."""
+def nearest(name: str, names: t.Iterable[str]) -> str:
+    """A question for a name that is none of these, and is nearly one of them; or empty."""
+    found = difflib.get_close_matches(name, sorted(names), 1)
+    return f"Is '{found[0]}' meant?" if found else ""
+
+
+def is_variable(name: str) -> bool:
+    """Whether a role has a variable of this name."""
+    role = _role_of(name)
+    return bool(role) and name in _variables(role)
+
+
+def misspelt(variables: t.Iterable[str], but: t.Container[str] = ()) -> list[str]:
+    """A message for each name that begins as those of a role, is none of them, and is nearly one of them.
+
+    ``but``: roles that are passed over.
+    """
     messages = []
     for variable in sorted(variables):
         role = _role_of(variable)
-        if not role or variable in _variables(role):
+        if not role or role in but or variable in _variables(role):
             continue
         for meant in difflib.get_close_matches(variable[len(role) :], _endings(role), 1, _ALIKE):
             messages.append(

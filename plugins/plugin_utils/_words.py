@@ -11,6 +11,9 @@ import typing as t
 USER = {"cache_host": "cache_host_user", "cache_import": "cache_host_user", "cache_verify": "cache_host_user"}
 """By role, the variable that names the user that runs its modules."""
 
+LISTS = ("unresolved", "inaccessible", "unreadable", "refused")
+"""The return values that are lists of messages."""
+
 LIMITS = {
     "cache_guest": ("cache_guest_timeout", 0),
     "cache_verify": ("cache_verify_guest_timeout", 0),
@@ -20,6 +23,9 @@ LIMITS = {
 
 # What a module says, and what it is in a role. A variable in braces is named with its value.
 _HOST = (
+    (r"\bCorrect the machine's name\b", "Correct its cache_guest_machine"),
+    (r"\bname the machine by its UUID\b", "set its cache_guest_machine to the UUID of the machine"),
+    (r"\blist it once\b", "correct cache_guest_machine of one of them"),
     (r"\bset become_user\b", "set {cache_host_user}"),
     (r"\bRun as the user who\b", "Set {cache_host_user} to the user who"),
     (r"\bbecome_user\b", "{cache_host_user}"),

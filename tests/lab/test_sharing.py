@@ -300,12 +300,13 @@ def test_a_malformed_fstab_line_and_a_missing_last_newline_stay_or_are_mended(fl
 
 def test_a_system_without_virtualbox_is_refused_and_nothing_is_changed(fleet: Fleet, tmp_path: Path) -> None:
     """The host's own root, which is no VirtualBox guest, named as one."""
-    hosts = groups_of(fleet)["zeroinstall_hosts"]["hosts"]
-    nobody = {**hosts["vbox"], "cache_guest_host": "vbox", "cache_guest_machine": "none"}
+    groups = groups_of(fleet)
+    own = {name: value for name, value in groups["zeroinstall_hosts"]["hosts"]["vbox"].items() if "cache_" not in name}
+    nobody = {**own, "cache_guest_host": "vbox", "cache_guest_machine": "none"}
     path = tmp_path / "inventory.json"
-    path.write_text(json.dumps({"zeroinstall_guests": {"hosts": {"nobody": nobody}}}), encoding="utf-8")
+    path.write_text(json.dumps({**groups, "zeroinstall_guests": {"hosts": {"nobody": nobody}}}), encoding="utf-8")
     before = snapshot(fleet, guests=False)
-    message = refused(fleet, "nobody", inventory=path)
+    message = refused(fleet, "nobody", "--limit", "nobody", inventory=path)
     assert "nobody is no VirtualBox guest" in message, message
     assert snapshot(fleet, guests=False) == before
 

@@ -19,13 +19,15 @@ import pytest
 from fleet import TESTS, Fleet, Play, alone_with
 from labkit.waiting import HANG
 from setup import run_name
-from walk import MODES, SHARE, SWITCHES, UNSHARE, WALK, assert_same
+from walk import MODES, SWITCHES, WALK, assert_same
 
 pytestmark = pytest.mark.thorough
 
 CONTAINERS = TESTS / "containers" / "containers.py"
 PODMAN = TESTS / "containers" / "podman"
 RUN = run_name("switches")
+SHARE, UNSHARE = str(TESTS / "qemu" / "role.yml"), str(TESTS / "qemu" / "unrole.yml")
+"""The guests' part alone: these guests have no host."""
 STORE = "/var/cache/0install.net/implementations"
 SHARES = ("ZeroInstall-trusted", "ZeroInstall-guests-default", "ZeroInstall-box")
 # Left out is what differs between two boots, or two machines, of the same system.
@@ -75,7 +77,7 @@ class Guests(Fleet):
             "ansible_python_interpreter": "/usr/bin/python3",
             "cache_guest_host": "none",
         }
-        groups = {"zeroinstall_hosts": {}, "zeroinstall_guests": {"hosts": guests, "vars": variables}}
+        groups = {"zeroinstall_guests": {"hosts": guests, "vars": variables}}
         self.inventory.write_text(json.dumps({"all": {"children": groups}}), encoding="utf-8")
 
     def containers(self, *words: str) -> None:

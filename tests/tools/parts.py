@@ -74,6 +74,7 @@ NEEDS: Mapping[str, Need] = {
     "zero-install": Need(("0install-core", "acl", "attr", "e2fsprogs", "libcap2-bin", "locales", "util-linux")),
     # The package of dropbear has no service that would start by itself.
     "ssh": Need(("dropbear-bin", "openssh-client", "openssh-sftp-server")),
+    "fleet": Need(("0install-core", "dropbear-bin", "openssh-client", "python3-apt", "util-linux")),
     "vagrant": Need(("vagrant",)),
     "host": Need(
         LAB_PACKAGES, "a VirtualBox host", ("lab/lab.py", "build", "host"), LAB, (), "", 90, 1500),
@@ -137,6 +138,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/quality/test_dialect.py": (),
     "tests/quality/test_jinja.py": (),
     "tests/quality/test_layers.py": (),
+    "tests/fleet": (),
+    "tests/quality/test_benchmark.py": ("fleet",),
     "tests/quality/test_docs.py": ("gates",),
     "tests/quality/test_side_by_side.py": ("container",),
     "tests/lab/test_molecule.py": ("guests",),

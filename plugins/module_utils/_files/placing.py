@@ -17,7 +17,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _nam
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting, replacing
 
-SHOWN = 100 * 1024
+SHOWN = 4096
 """Bytes of a file beyond which a diff shows its digest instead."""
 
 CREATED, REMOVED = "created", "removed"

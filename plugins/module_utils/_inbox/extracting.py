@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""Trees of implementations that are not in the store yet: unpacking them, making their manifest, removing them.
+"""Trees of implementations that are not in the store yet: unpacking them, and making their manifest.
 
 Everything is made and opened by its name in a directory that is open already, and no link is followed.
 """
@@ -168,37 +168,3 @@ def make_manifest(root: int, algorithm: Algorithm, tick: Callable[[], None] = la
         file.flush()
         os.fchmod(fd, 0o444)
     return algorithm.implementation(hash_.digest())
-
-
-class Removals:
-    """How much more may be removed."""
-
-    def __init__(self, entries: int) -> None:
-        self.entries = entries
-
-
-def remove(name: str | bytes, folder: int, budget: Removals | None = None, depth: int = DEEPEST + 1) -> None:
-    """Remove a file, link or directory with all that is in it, by its name in an open directory.
-
-    OSError: it cannot be removed whole, or it is more than the budget allows.
-    """
-    if budget:
-        budget.entries -= 1
-        if budget.entries < 0:
-            raise OSError(errno.E2BIG, "too much is in it")
-    try:
-        os.unlink(name, dir_fd=folder)
-        return
-    except IsADirectoryError:
-        if not depth:
-            raise OSError(errno.ELOOP, "it is too deep") from None
-    fd = os.open(name, trees.DIRECTORY, dir_fd=folder)
-    try:
-        if not os.fstat(fd).st_mode & stat.S_IWUSR:
-            os.fchmod(fd, 0o700)
-        with os.scandir(fd) as entries:
-            for entry in entries:
-                remove(entry.name, fd, budget, depth - 1)
-    finally:
-        os.close(fd)
-    os.rmdir(name, dir_fd=folder)

@@ -22,7 +22,9 @@ import stat
 import time
 from typing import NamedTuple
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import extracting
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.archives import Refused
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import judging, manifests, trees
@@ -91,6 +93,8 @@ def open_boxes(path: str, warnings: list[str]) -> list[Box]:
     boxes = []
     try:
         for name in sorted(os.listdir(folder)):
+            if name.startswith(_names.LEAVING):
+                continue
             try:
                 boxes.append(Box(name, _open_box(name, folder)))
             except OSError as error:
@@ -204,7 +208,7 @@ def answer(request: Request, status: str, reason: str) -> None:
             raise
 
 
-def discard(box: Box, name: str, budget: extracting.Removals) -> bool:
+def discard(box: Box, name: str, budget: removing.Budget) -> bool:
     """Remove something from a box; whether it was. What cannot be removed gets a name that is none of a request.
 
     A folder costs as much of the budget as is in it.
@@ -213,7 +217,7 @@ def discard(box: Box, name: str, budget: extracting.Removals) -> bool:
         try:
             os.unlink(name, dir_fd=box.fd)
         except IsADirectoryError:
-            extracting.remove(name, box.fd, budget)
+            removing.remove(name, box.fd, budget)
         return True
     except FileNotFoundError:
         return False

@@ -25,7 +25,7 @@ from typing import Any, Callable, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing, replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import (
     extracting,
     free_room,
@@ -276,7 +276,7 @@ class _Pass:
         self._alone: set[tuple[str, str]] = set()
         self._answers = dict.fromkeys(self._boxes, 0)
         self._removed = 0
-        self._budgets = {name: extracting.Removals(guest_boxes.BUDGET) for name in self._boxes}
+        self._budgets = {name: removing.Budget(guest_boxes.BUDGET) for name in self._boxes}
         self._left_room = free_room.Room(staging, options.limits, self._workers)
         self._turns = turn_taking.Turns.for_size(options.limits.max_size)
         self._warnings: list[str] = []
@@ -326,10 +326,10 @@ class _Pass:
         """Remove what a pass left that was killed."""
         for name in os.listdir(self._staging):
             if not turn_taking.is_kept(name, self._staging):
-                self._try(extracting.remove, name, self._staging)
+                self._try(removing.remove, name, self._staging)
         for name in os.listdir(self._store.fd):
             if name.startswith(TEMPORARY):
-                self._try(extracting.remove, name, self._store.fd)
+                self._try(removing.remove, name, self._store.fd)
 
     def _tidy(self) -> None:
         """Remove what does not belong into boxes any more."""
@@ -485,9 +485,9 @@ class _Pass:
                 status, reason = self._move_in(unpacking)
             except Exception as error:
                 reason = trouble(error)
-                self._try(extracting.remove, TEMPORARY + unpacking.name, self._store.fd)
+                self._try(removing.remove, TEMPORARY + unpacking.name, self._store.fd)
         if status != "added":
-            self._try(extracting.remove, unpacking.name, self._staging)
+            self._try(removing.remove, unpacking.name, self._staging)
         return status, reason
 
     def _move_in(self, unpacking: Unpacking) -> tuple[str, str]:
@@ -503,7 +503,7 @@ class _Pass:
             os.chmod(temporary, 0o555, dir_fd=store)
             replacing.rename_new(temporary, store, digest, store)
         except OSError as error:
-            extracting.remove(temporary, store)
+            removing.remove(temporary, store)
             if _has(self._store, digest):
                 return "present", ""
             return "refused", f"It cannot be added to the host's store: {error.strerror}."

@@ -10,7 +10,7 @@ import time
 from collections.abc import Iterable
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, settings
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import Machine, Share
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxapi import Live
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import (
@@ -78,9 +78,9 @@ class Applier:
 
     def obstacle(self, machine: Machine, change: planning.Change) -> str:
         """Why a change to this machine cannot be made for good now; empty if it can."""
-        if machine.state in planning.OFFLINE or change.extradata_only or change.transient:
+        if machine.state in settings.OFFLINE or change.extradata_only or change.transient:
             return ""
-        if machine.state in planning.ONLINE:
+        if machine.state in settings.ONLINE:
             return "" if self.live() else f"the machine is {machine.state}, and {self._no_live}"
         return f"the machine is {machine.state}"
 
@@ -119,13 +119,13 @@ class Applier:
             if not self._check_mode:
                 self._carry_out(machine, change)
             outcome.done.append(change)
-            started = machine.state not in planning.OFFLINE
+            started = machine.state not in settings.OFFLINE
             if started and planning.symlinks_change(machine, change):
                 outcome.restart.append(change)
             return
         outcome.pending.append((change, reason))
         bridge = planning.as_transient(after) if after else None
-        if self._when_busy == "transient" and after and bridge and machine.state in planning.ONLINE:
+        if self._when_busy == "transient" and after and bridge and machine.state in settings.ONLINE:
             live = machine.share(change.name, "transient")
             if live is None or not planning.stands_in(live, after):
                 if not self._check_mode:
@@ -136,7 +136,7 @@ class Applier:
         calls = planning.calls(machine, change, self._virtualbox.can_modify)
         for call in calls.first:
             self._virtualbox.change(*call)
-        live = self.live() if machine.state in planning.ONLINE and calls.folder and not change.transient else None
+        live = self.live() if machine.state in settings.ONLINE and calls.folder and not change.transient else None
         if live:
             live.replace(machine.uuid, change.before, change.after)
         else:

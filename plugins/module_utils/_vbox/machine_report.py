@@ -33,18 +33,14 @@ def run(asked: Asked) -> dict[str, Any]:
 def told(machines: Sequence[Machine], folders: Folders, warn: Callable[[str], None]) -> list[dict[str, Any]]:
     """The machines for the result. Shares that somebody should know of are warned of."""
     ours = {
-        machine.uuid: [
-            share
-            for share in machine.shares
-            if recognizing.is_ours(share, folders, recognizing.bases(folders, machine))
-        ]
+        machine.uuid: [share for share in machine.shares if recognizing.is_ours(share, folders, machine)]
         for machine in machines
     }
     targets = recognizing.shared(folders, [share.path for shares in ours.values() for share in shares])
     mounts, result = recognizing.read_mounts(), []
     for machine in machines:
         for share in ours[machine.uuid]:
-            if not share.ours:
+            if not share.arrangement:
                 warn(
                     f"machine {machine.label}: share '{share.name}' (path '{share.path}', writable) is one of this"
                     " collection by its name and path, and has no mark. A restored snapshot may have brought it back."
@@ -58,9 +54,9 @@ def told(machines: Sequence[Machine], folders: Folders, warn: Callable[[str], No
 
 
 def as_dict(machine: Machine, ours: Collection[Share], gives: Mapping[Share, str]) -> dict[str, Any]:
-    """A machine for the result: all fields but the extradata."""
+    """A machine for the result: all fields but the extradata, and the run, which is only for comparison."""
     fields = dataclasses.asdict(machine)
-    del fields["extradata"]
+    del fields["extradata"], fields["run"]
     for share, live in zip(fields["shares"], machine.shares):
         share.update(ours=live in ours, gives=gives.get(live, ""))
     return fields

@@ -6,7 +6,9 @@
 from __future__ import annotations
 
 import dataclasses
+import difflib
 import os
+import re
 from collections.abc import Iterable, Mapping, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
@@ -14,18 +16,19 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import recognizing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import (
+    OFFLINE,
     OWNER_KEY,
     SYMLINKS_KEY,
+    WAITS_KEY,
     Machine,
     Share,
 )
 
+_NEAREST = 3
+_LIKE_UUID = re.compile(r"[0-9a-f-]{30,40}", re.IGNORECASE | re.ASCII)
+
 POLICIES = ("none", "forbidden", "subtree", "relative", "any")
 COMPARED = ("path", "writable", "automount", "mount_point", "symlink_policy", "symlinks")
-OFFLINE = ("poweroff", "aborted")
-"""States in which VirtualBox lets a machine's settings be changed."""
-ONLINE = ("running", "paused")
-"""States in which VirtualBox changes transient shares, and by its API permanent ones too."""
 
 
 @dataclasses.dataclass(frozen=True)
@@ -33,20 +36,28 @@ class Wanted:
     """The shares that one machine should have (``present``) and should not have (``absent``: names).
 
     ``exclusive``: what this collection once set up and is not ``present`` goes too. ``folders`` tell what that is
-    where it has no mark.
+    where it has no mark. ``guest`` and ``machine`` are the names that the user gave them, if he did.
     """
 
     present: tuple[Share, ...] = ()
     absent: tuple[str, ...] = ()
     exclusive: bool = False
     folders: recognizing.Folders = dataclasses.field(default_factory=recognizing.Folders)
+    guest: str = ""
+    machine: str = ""
+
+    @property
+    def whose(self) -> str:
+        """What messages begin with."""
+        return f"guest '{self.guest}': " if self.guest else ""
 
     def takes(self, machine: Machine, live: Share) -> bool:
         """Whether a share of this machine is to go."""
         if live.kind == "global" or any(share.name == live.name for share in self.present):
             return False
-        known = recognizing.bases(self.folders, machine, self.present)
-        return live.name in self.absent or (self.exclusive and recognizing.is_ours(live, self.folders, known))
+        if live.name in self.absent:
+            return True
+        return self.exclusive and recognizing.is_ours(live, self.folders, machine, self.present)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -114,14 +125,24 @@ def check_folder(share: Share) -> None:
         raise Failure(f"path '{share.path}' of share '{share.name}' is not a directory.")
 
 
+def nearest(machines: Sequence[Machine], identifier: str) -> list[str]:
+    """The names of machines that are most like one that is not there, or of a UUID, the UUIDs."""
+    names = [machine.uuid if _LIKE_UUID.fullmatch(identifier) else machine.name for machine in machines]
+    lower = {name.lower(): name for name in names}
+    return [lower[name] for name in difflib.get_close_matches(identifier.lower(), list(lower), _NEAREST)]
+
+
 def resolve(machines: Sequence[Machine], identifier: str) -> Machine:
     """The one machine of this name or UUID."""
     found = [m for m in machines if m.uuid == identifier.lower()] or [m for m in machines if m.name == identifier]
     if not found:
-        names = ", ".join(sorted(f"'{m.name}'" for m in machines)) or "none"
+        near = ", ".join(f"'{name}'" for name in nearest(machines, identifier))
         raise Failure(
-            f"machine '{identifier}' is not registered with VirtualBox for this user (registered: {names}). Machines"
-            " belong to the user who registered them: correct the name, or set become_user to that user."
+            "machine '{}' is not registered with VirtualBox for this user ({}). Correct the machine's name. If another"
+            " user registered the machine, set become_user to that user.".format(
+                identifier,
+                f"nearest: {near}" if near else f"registered: {len(machines)}, of which none has a similar name",
+            )
         )
     if len(found) > 1:
         raise Failure(
@@ -132,9 +153,24 @@ def resolve(machines: Sequence[Machine], identifier: str) -> Machine:
     return found[0]
 
 
-def inaccessible(machine: Machine) -> str:
+def of_another_arrangement(machine: Machine, wanted: Wanted) -> str:
+    """The message that a machine has a share of another arrangement under a name that is needed, or empty."""
+    own = wanted.folders.arrangement
+    needed = [*(share.name for share in wanted.present), *wanted.absent]
+    taken = {name: machine.marks[name] for name in needed if machine.marks.get(name, own) != own}
+    if not taken:
+        return ""
+    shares = " and ".join(f"share '{name}' belongs to the arrangement '{other}'" for name, other in taken.items())
+    return (
+        f"{wanted.whose}machine {machine.label}: {shares}, and this is the arrangement '{own}'. The machine is left"
+        " alone. Choose another name for the share, or take the machine out of the inventory of the other arrangement"
+        " and have that one take its share back."
+    )
+
+
+def inaccessible(machine: Machine, whose: str = "") -> str:
     """The message that nothing can be done with a machine."""
-    return f"machine {machine.label} is inaccessible: {machine.problem}. Repair it or unregister it."
+    return f"{whose}machine {machine.label} is inaccessible: {machine.problem}. Repair it or unregister it."
 
 
 def as_transient(share: Share) -> Share | None:
@@ -161,6 +197,16 @@ def symlinks_change(machine: Machine, change: Change) -> bool:
     return after.symlinks != may_symlink(machine, change.name) or (after.symlinks and policy)
 
 
+def waits(machine: Machine, name: str) -> bool:
+    """Whether a change of the right to create symlinks waits for a machine to be powered off and started.
+
+    That is so in the run of the machine in which it was changed. What cannot be told of the run counts as the same.
+    """
+    if machine.state in OFFLINE or name not in machine.waits:
+        return False
+    return machine.waits[name] == machine.run or not machine.run
+
+
 def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> list[Change]:
     """The changes that make a machine's shares as wanted, in the order in which they are to be made.
 
@@ -171,6 +217,7 @@ def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> li
         share.name: share if can_modify else dataclasses.replace(share, symlink_policy="none")
         for share in wanted.present
     }
+    own = wanted.folders.arrangement
     go: list[Change] = []
     come: list[Change] = []
     for live in machine.shares:
@@ -181,13 +228,14 @@ def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> li
         elif wanted.takes(machine, live):
             go.append(Change(live.name, live))
     for share in names.values():
-        change = Change(share.name, machine.share(share.name), dataclasses.replace(share, kind="machine", ours=True))
+        change = Change(
+            share.name, machine.share(share.name), dataclasses.replace(share, kind="machine", arrangement=own)
+        )
         if change.before is None or change.fields:
             come.append(change)
     have = {share.name for share in machine.shares if share.kind != "global"}
-    for key, _value in machine.extradata:
-        name = key[len(OWNER_KEY) :]
-        left_over = key.startswith(OWNER_KEY) and name not in have and name not in names
+    for name in dict.fromkeys([*machine.marks, *machine.waits]):
+        left_over = name not in have and name not in names and machine.marks.get(name, own) == own
         if left_over and (wanted.exclusive or name in wanted.absent):
             go.append(Change(name))
     return go + come
@@ -196,7 +244,15 @@ def differences(machine: Machine, wanted: Wanted, can_modify: bool = True) -> li
 def others(
     machine: Machine, wanted: Wanted, targets: Iterable[str], mounts: Sequence[live_mounts.Live]
 ) -> list[recognizing.Other]:
-    """The shares of a machine that give its guest one of these folders, and that stay as they are."""
+    """The shares of a machine that give its guest one of these folders, and that stay as they are.
+
+    Those of another arrangement count where they let a guest write for which this one has shares.
+    """
+
+    def known(live: Share) -> bool:
+        other = live.arrangement != wanted.folders.arrangement
+        return live.arrangement != "" and not (other and live.writable and wanted.present)
+
     names = {share.name for share in wanted.present}
     own = {live.name for live in machine.shares if live.kind != "global"}
     stay = [
@@ -205,7 +261,7 @@ def others(
         if (
             live.name not in own
             if live.kind == "global"
-            else live.name not in names and not live.ours and not wanted.takes(machine, live)
+            else live.name not in names and not known(live) and not wanted.takes(machine, live)
         )
     ]
     return recognizing.others(stay, [share.path for share in wanted.present if share.writable], targets, mounts)
@@ -274,17 +330,23 @@ def calls(machine: Machine, change: Change, can_modify: bool = True) -> Calls:
     uuid, before, after = machine.uuid, change.before, change.after
     if before and change.transient:
         return Calls(folder=[remove_call(uuid, before)])
-    symlinks, mark = SYMLINKS_KEY + change.name, OWNER_KEY + change.name
-    have_symlinks, have_mark = may_symlink(machine, change.name), dict(machine.extradata).get(mark) == "1"
+    symlinks, mark, wait = (key + change.name for key in (SYMLINKS_KEY, OWNER_KEY, WAITS_KEY))
+    have_symlinks, marked = may_symlink(machine, change.name), machine.marks.get(change.name, "")
     first = [_extradata(uuid, symlinks, None)] if have_symlinks and not (after and after.symlinks) else []
     if after is None:
         return Calls(
             first=first,
             folder=[remove_call(uuid, before)] if before else [],
-            last=[_extradata(uuid, mark, None)] if have_mark else [],
+            last=[
+                *([_extradata(uuid, wait, None)] if change.name in machine.waits else []),
+                *([_extradata(uuid, mark, None)] if marked else []),
+            ],
         )
-    if not have_mark:
-        first.append(_extradata(uuid, mark, "1"))
+    if marked != after.arrangement:
+        first.append(_extradata(uuid, mark, _names.mark_of(after.arrangement)))
+    later = machine.run and machine.state not in OFFLINE and symlinks_change(machine, change)
+    if later and machine.waits.get(change.name) != machine.run:
+        first.append(_extradata(uuid, wait, machine.run))
     modify = _modify_call(uuid, before, after) if can_modify and before else None
     if change.extradata_only:
         folder = []

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts, replacing
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import OWNER_KEY, Machine, Share
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import Machine, Share
 
 DEFAULT_NAME = "ZeroInstall"
 DEFAULT_BOXES = "/var/lib/zeroinstall.virtualbox/boxes"
@@ -31,6 +31,7 @@ OPTION = {
         "store": {"type": "str", "default": ""},
         "groups": {"type": "str", "default": ""},
         "boxes": {"type": "str", "default": ""},
+        "arrangement": {"type": "str", "default": _names.DEFAULT_ARRANGEMENT},
     },
 }
 """The option ``folders`` of modules."""
@@ -46,16 +47,21 @@ class Form(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Folders:
-    """What a host shares: its ``store``, the folders ``groups`` and ``boxes``; and the names that users chose."""
+    """What a host shares: its ``store``, the folders ``groups`` and ``boxes``; and the names that users chose.
+
+    ``arrangement`` is the one whose shares are ours. Those of others on the same host are not.
+    """
 
     names: tuple[str, ...] = (DEFAULT_NAME,)
     store: str = ""
     groups: str = ""
     boxes: str = ""
+    arrangement: str = _names.DEFAULT_ARRANGEMENT
 
 
 def folders_of(option: Mapping[str, Any]) -> Folders:
-    """The Folders of the option ``folders``."""
+    """The Folders of the option ``folders``. Failure: the name of the arrangement is none."""
+    _names.check_arrangement(option["arrangement"], "folders.arrangement")
     return Folders(**{**option, "names": tuple(option["names"])})
 
 
@@ -83,10 +89,11 @@ class Other:
             else "read-only"
         )
         where = {"at": "is '%s'", "above": "has '%s' in it", "in": "is in '%s'"}[self.how] % self.folder
-        return "share '{}' ({}, {}), which this collection did not set up, {}".format(
+        return "share '{}' ({}, {}), which {}, {}".format(
             share.name,
             f"path '{share.path}'" if share.kind == "machine" else f"{share.kind}, path '{share.path}'",
             rights,
+            f"the arrangement '{share.arrangement}' set up" if share.arrangement else "this collection did not set up",
             where,
         )
 
@@ -106,8 +113,8 @@ def forms(name: str) -> list[Form]:
 
 
 def bases(folders: Folders, machine: Machine, present: Iterable[Share] = ()) -> frozenset[str]:
-    """The names that users chose, as far as is known: told, wanted of this machine, or in a mark of it."""
-    marked = [key[len(OWNER_KEY) :] for key, _value in machine.extradata if key.startswith(OWNER_KEY)]
+    """The names that users chose, as far as is known: told, wanted of this machine, or in a mark of ours of it."""
+    marked = [name for name, arrangement in machine.marks.items() if arrangement == folders.arrangement]
     names = [*(share.name for share in present), *marked]
     return frozenset({*folders.names, *(form.base for name in names for form in forms(name))})
 
@@ -117,19 +124,44 @@ def is_within(path: str, folder: str) -> bool:
     return folder != "" and (path == folder or path.startswith(folder.rstrip("/") + "/"))
 
 
-def is_ours(share: Share, folders: Folders, known: frozenset[str]) -> bool:
-    """Whether a share has the name of one of ours and shares what that one does, marked or not.
+def within(path: str, folders: Iterable[str]) -> list[str]:
+    """A path as it is below these folders, for each that it is in, whatever links lead there."""
+    found = []
+    for folder in folders:
+        for here, there in ((os.path.normpath(path), folder), (os.path.realpath(path), os.path.realpath(folder))):
+            if folder and is_within(here, there):
+                found.append(os.path.normpath(f"{folder}/{os.path.relpath(here, there)}"))
+                break
+    return found
 
-    A read-only one is not: that of a Vagrantfile has no mark and may have any name.
+
+def is_ours(share: Share, folders: Folders, machine: Machine, present: Iterable[Share] = ()) -> bool:
+    """Whether a machine's share has our mark, or none, and the name of one of ours, and shares what that one does.
+
+    A read-only one without a mark is not: that of a Vagrantfile has none and may have any name. Of a machine that only
+    has marks of other arrangements, only a box of ours is.
     """
-    if share.ours:
-        return share.kind != "global"
-    path = os.path.normpath(share.path)
-    return (
-        share.kind != "global"
-        and share.writable
-        and any(_fits(form, path, folders, form.base in known) for form in forms(share.name))
+    if share.kind == "global":
+        return False
+    if share.arrangement:
+        return share.arrangement == folders.arrangement
+    if not share.writable:
+        return False
+    path, known = os.path.normpath(share.path), bases(folders, machine, present)
+    of_others = bool(machine.marks) and folders.arrangement not in machine.marks.values()
+    return any(
+        _fits(form, path, folders, form.base in known) and _may_be_ours(form, path, folders, of_others)
+        for form in forms(share.name)
     )
+
+
+def _may_be_ours(form: Form, path: str, folders: Folders, of_others: bool) -> bool:
+    """Whether a share that looks like one of this collection may be one of our arrangement. A box says whose it is."""
+    if form.kind != "box":
+        return not of_others
+    boxes = folders.boxes if is_within(path, folders.boxes) else DEFAULT_BOXES
+    box = os.path.relpath(path, boxes).partition("/")[0]
+    return _names.box_arrangement(box) == folders.arrangement
 
 
 def _fits(form: Form, path: str, folders: Folders, known: bool) -> bool:

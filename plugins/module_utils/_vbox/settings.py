@@ -18,7 +18,18 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 
 SYMLINKS_KEY = "VBoxInternal2/SharedFoldersEnableSymlinksCreate/"
 OWNER_KEY = _names.MARK + "/share/"
-"""Extradata of a machine: ``OWNER_KEY + NAME`` = ``1`` marks the share NAME as set up by this collection."""
+"""Extradata of a machine: ``OWNER_KEY + NAME`` marks the share NAME as set up by this collection.
+
+Its value names the arrangement, and is ``1`` for the default one.
+"""
+WAITS_KEY = _names.MARK + "/waits/"
+"""Extradata of a machine: ``WAITS_KEY + NAME`` is the run of the machine (see ``runs``) in which a right to create
+symlinks was changed, which takes effect in the next one."""
+
+OFFLINE = ("poweroff", "aborted")
+"""States in which VirtualBox lets a machine's settings be changed."""
+ONLINE = ("running", "paused")
+"""States in which VirtualBox changes transient shares, and by its API permanent ones too."""
 
 _FIRMWARE_UUIDS = {f"VBoxInternal/Devices/{firmware}/0/Config/DmiSystemUuid" for firmware in ("pcbios", "efi")}
 """Extradata by which a machine's firmware tells its guest another UUID."""
@@ -30,7 +41,7 @@ class Share:
 
     ``kind`` is ``machine``, ``global`` or ``transient``. ``symlink_policy`` is ``none``, ``forbidden``, ``subtree``,
     ``relative`` or ``any``. ``symlinks`` says whether the guest may create symlinks at all (extradata).
-    ``ours`` says whether this collection set it up.
+    ``arrangement`` is the one by whose mark this collection set it up, and empty if it has no mark.
     """
 
     name: str
@@ -41,14 +52,15 @@ class Share:
     mount_point: str = ""
     symlink_policy: str = "none"
     symlinks: bool = False
-    ours: bool = False
+    arrangement: str = ""
 
 
 @dataclasses.dataclass(frozen=True)
 class Machine:
     """A machine as VirtualBox has it registered; ``problem`` says why an inaccessible one is so.
 
-    ``hardware_uuid`` is the UUID that its guest sees; empty for an inaccessible machine.
+    ``hardware_uuid`` is the UUID that its guest sees; empty for an inaccessible machine. ``run`` identifies the run in
+    which a machine is that is not off.
     """
 
     uuid: str
@@ -62,6 +74,20 @@ class Machine:
     shares: tuple[Share, ...] = ()
     extradata: tuple[tuple[str, str], ...] = ()
     hardware_uuid: str = ""
+    run: str = ""
+
+    @property
+    def marks(self) -> dict[str, str]:
+        """The arrangements of the machine's marks, by the names of the shares, whether those are there or not."""
+        found = {
+            key[len(OWNER_KEY) :]: _names.marked_by(value) for key, value in self.extradata if key.startswith(OWNER_KEY)
+        }
+        return {name: arrangement for name, arrangement in found.items() if arrangement}
+
+    @property
+    def waits(self) -> dict[str, str]:
+        """The runs of the machine in which rights were changed, by the names of the shares."""
+        return {key[len(WAITS_KEY) :]: value for key, value in self.extradata if key.startswith(WAITS_KEY)}
 
     @property
     def label(self) -> str:
@@ -112,6 +138,12 @@ def _flag(element: ElementTree.Element, name: str) -> bool:
     return _value(element, name) in ("true", "yes", "1")
 
 
+def _uuid(element: ElementTree.Element) -> str:
+    """An element's UUID. VirtualBox takes the one that is all zeros for none."""
+    uuid = _value(element, "uuid").strip("{}").lower()
+    return uuid if uuid.strip("0-") else ""
+
+
 def _shares(element: ElementTree.Element, kind: str) -> tuple[Share, ...]:
     return tuple(
         Share(
@@ -129,7 +161,7 @@ def _shares(element: ElementTree.Element, kind: str) -> tuple[Share, ...]:
 
 def with_shares(machine: Machine, shares: tuple[Share, ...]) -> Machine:
     """The machine with these shares besides its own, each with what the machine's extradata says of its name."""
-    known = dict(machine.extradata)
+    known, marks = dict(machine.extradata), machine.marks
     return dataclasses.replace(
         machine,
         shares=machine.shares
@@ -137,7 +169,7 @@ def with_shares(machine: Machine, shares: tuple[Share, ...]) -> Machine:
             dataclasses.replace(
                 share,
                 symlinks=known.get(SYMLINKS_KEY + share.name) == "1",
-                ours=share.kind != "global" and known.get(OWNER_KEY + share.name) == "1",
+                arrangement="" if share.kind == "global" else marks.get(share.name, ""),
             )
             for share in shares
         ),
@@ -150,7 +182,7 @@ def parse_registry(text: str | bytes) -> tuple[dict[str, str], tuple[Share, ...]
     shares: tuple[Share, ...] = ()
     for element in _children(_tree(text), "Global"):
         for entry in _children(element, "MachineRegistry", "MachineEntry"):
-            entries[_value(entry, "uuid").strip("{}").lower()] = _value(entry, "src")
+            entries[_uuid(entry)] = _value(entry, "src")
         shares += _shares(element, "global")
     return entries, shares
 
@@ -186,17 +218,15 @@ def parse_machine(text: str | bytes, uuid: str, settings_file: str) -> Machine:
     extradata = tuple(
         (_value(item, "name"), _value(item, "value")) for item in _children(element, "ExtraData", "ExtraDataItem")
     )
-    return with_shares(
-        Machine(
-            uuid,
-            _value(element, "name"),
-            settings_file,
-            state[saved, aborted],
-            extradata=extradata,
-            hardware_uuid=_hardware_uuid(hardware, extradata, uuid),
-        ),
-        shares,
+    machine = Machine(
+        uuid,
+        _value(element, "name"),
+        settings_file,
+        state[saved, aborted],
+        extradata=extradata,
+        hardware_uuid=_hardware_uuid(hardware, extradata, uuid),
     )
+    return with_shares(machine, shares)
 
 
 def read_settings(path: str) -> bytes:

@@ -20,7 +20,7 @@ from collections.abc import Callable, Iterator, Mapping
 from xml.etree import ElementTree
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import settings
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import runs, settings
 
 TIMEOUT = 120.0
 
@@ -33,7 +33,11 @@ _LISTED = re.compile(r'^(?P<name>.*)" \{(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-
 _FIELD = re.compile(r'^(?P<key>[^=\n]+)=(?:"(?P<text>(?:[^"\\]|\\.)*)"|(?P<word>[^"\n]*))$', re.MULTILINE | re.DOTALL)
 _NO_SERVER = b"Failed to create the VirtualBox object"
 """What a client says that meets a VBoxSVC which is just starting or leaving. It has done nothing then."""
-_ATTEMPTS = 5
+_PATIENCE = 30.0
+"""Seconds for which it is asked again. On a busy machine a VBoxSVC may take many to leave."""
+_PAUSE = 0.5
+_LOOKS = 25
+"""How often, with 0.2 s in between, the registry is read until it has the machines that VirtualBox lists."""
 _BUSY = re.compile(r"\(0x80bb000[27]\)|already has a lock request pending|is not currently running")
 
 
@@ -152,11 +156,12 @@ class VBoxManage:
         """Standard output of a call that changes nothing. Debian's wrapper may have put warnings in front of it."""
         environ = {key: value for key, value in os.environ.items() if not key.startswith("LC_") and key != "LANGUAGE"}
         environ["LANG"] = environ["LC_ALL"] = "C.UTF-8"
-        for attempt in range(_ATTEMPTS):
-            time.sleep(attempt / 2)
+        deadline = time.monotonic() + _PATIENCE
+        while True:
             done = self._run(args, environ)
-            if not done.returncode or _NO_SERVER not in done.stderr:
+            if not done.returncode or _NO_SERVER not in done.stderr or time.monotonic() > deadline:
                 break
+            time.sleep(_PAUSE)
         if done.returncode:
             text = done.stderr.decode("utf-8", "replace")
             lines = [line.partition("error: ")[2] for line in text.splitlines() if "error: " in line]
@@ -203,6 +208,8 @@ class VBoxManage:
                 machine = settings.with_shares(machine, shared)
                 if details == "all" or uuid in online or listed[uuid]:
                     machine = self._with_details(machine)
+                if machine.state not in settings.OFFLINE:
+                    machine = dataclasses.replace(machine, run=runs.run_of(settings_file))
             machines.append(machine)
         return machines
 
@@ -217,7 +224,7 @@ class VBoxManage:
     def _registry(self) -> tuple[dict[str, str], dict[str, bool], tuple[settings.Share, ...]]:
         """Settings files by UUID, UUIDs with whether VirtualBox calls them inaccessible, and the global shares."""
         path = os.path.join(self.folder, "VirtualBox.xml")
-        for _attempt in range(5):
+        for _attempt in range(_LOOKS):
             listed = parse_list(self.read("list", "vms"))
             try:
                 entries, shared = settings.parse_registry(settings.read_settings(path))

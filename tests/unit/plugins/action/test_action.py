@@ -49,3 +49,9 @@ def test_without_a_variable_of_a_role_the_time_is_told():
 def test_whatever_else_ends_a_task_is_left_to_ansible(raised):
     with pytest.raises(type(raised)):
         action(raised)._execute_clean("m", task_vars={"cache_guest_timeout": 2})
+
+
+def test_a_guest_that_must_not_be_asked_is_refused_without_a_connection():
+    made = action(AssertionError("asked"))
+    made._task.args = {"refuse": "web1 is \x1b[31mwrong"}
+    assert made.run() == {"failed": True, "msg": "web1 is \\u001b[31mwrong"}

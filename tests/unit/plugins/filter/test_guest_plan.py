@@ -20,7 +20,8 @@ SETTINGS = {
     "user": "zeroinst", "store": STORE, "helper": HELPER, "sudoers": SUDOERS, "secure_add": ADD,
 }  # fmt: skip
 NOTHING = {
-    "problem": "", "package": "", "unmount": False, "create_user": False, "program": [], "remove_program": False,
+    "problem": "", "right": True,
+    "package": "", "unmount": False, "create_user": False, "program": [], "remove_program": False,
     "share": False, "secure_add": ADD, "store": STORE, "unshare": False, "sharing_problem": "",
 }  # fmt: skip
 MOUNT = {"share": "Z", "path": STORE}
@@ -59,7 +60,9 @@ def guest(paths=(), sharing=(), **more):
 def planned(found, helper="none", mounts=(MOUNT,), **settings):
     """What differs from nothing to be done."""
     plan = guest_plan(found, {"helper": helper, "mounts": list(mounts)}, {**SETTINGS, **settings})
-    return {name: value for name, value in plan.items() if value != NOTHING[name]}
+    steps = {name: value for name, value in plan.items() if value != NOTHING[name] and name != "right"}
+    assert plan["right"] == (steps.keys() <= {"secure_add", "store"})
+    return steps
 
 
 def test_a_guest_that_is_right_needs_nothing():
@@ -87,7 +90,7 @@ def test_a_guest_that_is_right_needs_nothing():
 )
 def test_what_cannot_be_done_is_said(found, helper, settings, words):
     plan = guest_plan({**guest(), **found}, {"helper": helper, "mounts": []}, {**SETTINGS, **settings})
-    assert list(plan) == ["problem"]
+    assert plan == {"problem": plan["problem"], "right": False}
     assert re.search(words, plan["problem"]), plan
 
 

@@ -34,7 +34,7 @@ def derived(arranged):
 
 def test_a_guest_names_its_host_and_machine_and_nothing_else(derived):
     assert derived({"web1": {"cache_guest_host": "metal", "cache_guest_machine": "Web 'eins'"}}) == [
-        {"machine": "Web 'eins'", "shares": [{"name": "ZeroInstall", "path": STORE}]}
+        {"machine": "Web 'eins'", "guest": "web1", "shares": [{"name": "ZeroInstall", "path": STORE}]}
     ]
 
 
@@ -77,6 +77,62 @@ def test_a_guest_with_wrong_variables_is_named(derived, variables, words):
 def test_two_guests_with_one_machine_are_refused(derived):
     with pytest.raises(AnsibleFilterError, match="guests 'a' and 'b' name the same machine 'w'"):
         derived({name: {"cache_guest_host": "metal", "cache_guest_machine": "w"} for name in "ab"})
+
+
+def test_all_that_is_wrong_is_told_at_once(arranged):
+    guests = {
+        "a": guest("open"),
+        "b": guest("readonly"),
+        "c": {"cache_guest_host": "metal", "cache_guest_mode": "trusted"},
+        "d": guest("readonly", cache_guest_machine="d"),
+    }
+    with pytest.raises(AnsibleFilterError) as raised:
+        arranged(guests, store="/srv", arrangement="a b")
+    told = str(raised.value)
+    for words in (
+        "'/srv' is not a store of implementations",
+        "guest 'a' has the unknown mode 'open'",
+        "guests 'a' and 'b' name the same machine 'm'",
+        "guest 'c' does not name its machine",
+        "guest 'c' has mode 'trusted', which needs",
+    ):
+        assert told.count(words) == 1, told
+    assert "guest 'd'" not in told
+
+
+@pytest.mark.parametrize("name", ["", "1", "a b", "x" * 33, "ä", "a@b", "a\n"])
+def test_a_name_that_is_no_arrangement_is_refused(derived, name):
+    with pytest.raises(
+        AnsibleFilterError, match=r"^cache_host_arrangement '.*' cannot name an arrangement: write 1 to"
+    ):
+        derived({"w": guest("readonly")}, arrangement=name)
+
+
+def test_guests_that_are_to_have_nothing_only_name_their_machines(arranged):
+    found = arranged({"w": guest("open"), "v": guest("verified", cache_guest_machine="v")}, nothing=True)
+    assert found["machines"] == [
+        {"machine": "m", "guest": "w", "shares": []},
+        {"machine": "v", "guest": "v", "shares": []},
+    ]
+    assert (found["groups"], found["boxes"], found["possible_boxes"]) == ([], [], ["w", "v"])
+    with pytest.raises(AnsibleFilterError, match="guest 'w' does not name its machine"):
+        arranged({"w": {"cache_guest_host": "metal"}}, nothing=True)
+
+
+def test_all_guests_that_are_not_in_the_inventory_are_named_with_the_variable(inventory_of):
+    for nothing, variable in ((False, "cache_host_guests"), (True, "cache_host_only_guests")):
+        with pytest.raises(AnsibleFilterError) as raised:
+            host_arrangement(["x", "y"], inventory_of({}), "metal", STORE, nothing=nothing)
+        told = str(raised.value)
+        assert f"guest 'x' is not in the inventory: correct {variable}," in told and "guest 'y'" in told
+
+
+def test_boxes_of_another_arrangement_have_its_name(arranged):
+    found = arranged({"w@x": guest("verified")}, arrangement="team-b", **FOLDERS)
+    assert found["boxes"] == found["possible_boxes"] == ["team-b@w%40x"]
+    assert found["machines"][0]["shares"][1]["path"] == "/var/lib/boxes/team-b@w%40x"
+    with pytest.raises(AnsibleFilterError, match="too long for the name of its box"):
+        arranged({"x" * 250: guest("verified")}, arrangement="team-b", **FOLDERS)
 
 
 @pytest.mark.parametrize(
@@ -141,7 +197,7 @@ LINKS = {"writable": True, "symlinks": True, "symlink_policy": "relative"}
     ],
 )
 def test_the_shares_of_each_mode(derived, variables, kind, shares):
-    assert derived({"w": variables}, kind=kind, **FOLDERS) == [{"machine": "m", "shares": shares}]
+    assert derived({"w": variables}, kind=kind, **FOLDERS) == [{"machine": "m", "guest": "w", "shares": shares}]
 
 
 def test_no_two_modes_have_different_folders_under_one_name(derived):

@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.host_plan import host_plan
 
 STORES = [
@@ -14,40 +15,93 @@ STORES = [
 ARRANGEMENT = {
     "groups": ["c", "d"], "boxes": ["w"], "refused": {}, "kept_boxes": [], "possible_boxes": ["w", "x"], "machines": [],
 }  # fmt: skip
-QUIET = {"inaccessible": [], "refused": [], "machines": []}
+QUIET = {
+    "inaccessible": [], "unresolved": [], "unreadable": [], "refused": [], "machines": [], "others": [], "strays": [],
+    "pending": [], "in_use": [], "doubt": "",
+}  # fmt: skip
+STRAY = {"uuid": "00-5", "name": "old", "shares": ["ZeroInstall"], "arrangement": "default", "removed": False}
 
 
 def test_groups_that_are_missing_and_those_that_nobody_is_in():
-    plan = host_plan(ARRANGEMENT, STORES, QUIET)
+    plan = host_plan(ARRANGEMENT, STORES, QUIET, left_over="remove")
     assert plan == {
         "group_stores": ["/g/a", "/g/b", "/g/c"], "missing_groups": ["d"], "stale_groups": ["a"], "kept_boxes": [],
-        "has_boxes": True, "not_served": "",
+        "kept_groups": ["b", "c", "d"], "has_boxes": True, "not_served": "", "left_over": [], "taken_back": [],
+        "absent_boxes": ["w", "x"],
     }  # fmt: skip
+
+
+def test_what_is_left_over_is_named_unless_it_is_to_go():
+    plan = host_plan(ARRANGEMENT, STORES, {**QUIET, "strays": [STRAY]})
+    assert (plan["stale_groups"], plan["kept_groups"], plan["not_served"]) == ([], ["a", "b", "c", "d"], "")
+    stray, store = plan["left_over"]
+    assert stray.startswith(
+        "Machine old (00-5) is the machine of no guest of this host in the arrangement 'default', and"
+    )
+    for words in ("has 'ZeroInstall' of it", "cache_guest_machine", "cache_host_left_over: remove (it is 'report')"):
+        assert words in stray
+    assert store.startswith("The store of group 'a', /g/a, is empty, and no guest") and "cache_host_left_over" in store
+
+
+def test_what_is_to_go_and_stays_is_named_with_the_reason():
+    said = {**QUIET, "strays": [STRAY], "unresolved": ["web is not known."], "doubt": "web is not known."}
+    plan = host_plan(ARRANGEMENT, STORES, said, left_over="remove")
+    assert plan["stale_groups"] == [] and plan["not_served"] == "web is not known."
+    assert plan["left_over"][0].endswith("It was not taken back: web is not known.")
+    assert plan["left_over"][1].endswith("It stays, because a machine of which nothing is known may share it.")
+    pending = [{"uuid": "00-5", "reason": "the machine is saved"}]
+    plan = host_plan(ARRANGEMENT, [], {**QUIET, "strays": [STRAY], "pending": pending}, left_over="remove")
+    assert plan["left_over"][0].endswith("It was not taken back: the machine is saved")
+    gone = host_plan(ARRANGEMENT, [], {**QUIET, "strays": [{**STRAY, "removed": True}]}, left_over="remove")
+    assert gone["left_over"][0].endswith("has 'ZeroInstall' of it. That is taken back.")
+
+
+def test_what_a_machine_shares_is_not_removed():
+    """Whose machine that is does not matter: it may be one of another arrangement."""
+    for path in ("/g/a", "/g/a/0install.net/implementations"):
+        plan = host_plan(ARRANGEMENT, STORES, {**QUIET, "in_use": [path, "/b/x"]}, left_over="remove")
+        assert (plan["stale_groups"], plan["left_over"], plan["absent_boxes"]) == ([], [], ["w"])
+    plan = host_plan(ARRANGEMENT, STORES, {**QUIET, "in_use": ["/g/a"]}, QUIET, left_over="remove")
+    assert plan["stale_groups"] == ["a"], "it was shared until now"
+
+
+def test_a_machine_that_cannot_be_read_may_share_a_store_and_fails_nothing():
+    plan = host_plan(ARRANGEMENT, STORES, {**QUIET, "unreadable": ["x cannot be read."]}, left_over="remove")
+    assert (plan["stale_groups"], plan["not_served"], plan["kept_boxes"]) == ([], "", [])
+    assert plan["left_over"][0] == "x cannot be read. What it has of this host is not known."
+    end = host_plan({}, STORES, {**QUIET, "unreadable": ["x cannot be read."]}, left_over="remove")
+    assert end["not_served"] == "x cannot be read.", "where everything is taken back, that is a failure"
 
 
 def test_of_guests_that_were_refused_nothing_is_known():
     arrangement = {**ARRANGEMENT, "boxes": [], "refused": {"v": "guest 'v': a fact."}, "kept_boxes": ["v"]}
-    plan = host_plan(arrangement, STORES, QUIET)
+    plan = host_plan(arrangement, STORES, QUIET, left_over="remove")
     assert (plan["stale_groups"], plan["kept_boxes"], plan["has_boxes"]) == ([], ["v"], True)
     assert plan["not_served"] == "guest 'v': a fact."
     assert not host_plan({**ARRANGEMENT, "boxes": []}, STORES, QUIET)["has_boxes"]
 
 
-def test_nor_of_machines_that_were_left_alone():
-    plan = host_plan(ARRANGEMENT, STORES, {**QUIET, "inaccessible": ["w cannot be read."]})
-    assert (plan["stale_groups"], plan["kept_boxes"]) == ([], ["w", "x"])
+@pytest.mark.parametrize("key", ["inaccessible", "unresolved", "refused"])
+def test_nor_of_machines_that_were_left_alone(key):
+    plan = host_plan(ARRANGEMENT, STORES, {**QUIET, key: ["w cannot be read."]}, left_over="remove")
+    assert (plan["stale_groups"], plan["kept_boxes"], plan["absent_boxes"]) == ([], ["w", "x"], [])
     assert plan["not_served"] == "w cannot be read."
 
 
 def test_what_was_said_last_is_told():
-    refused = {**QUIET, "refused": ["w shares otherwise."]}
+    refused = {**QUIET, "refused": ["w shares otherwise."], "others": [{"refused": True}]}
     hint = "Where such a share is meant, set cache_host_other_shares: warn (it is 'refuse')."
     assert host_plan(ARRANGEMENT, STORES, QUIET, refused)["not_served"] == f"w shares otherwise. {hint}"
     assert host_plan(ARRANGEMENT, STORES, refused, QUIET)["not_served"] == ""
     assert host_plan(ARRANGEMENT, STORES, refused, {"skipped": True})["not_served"] == f"w shares otherwise. {hint}"
+    another = {**QUIET, "refused": ["w is of another arrangement."]}
+    assert host_plan(ARRANGEMENT, STORES, another)["not_served"] == "w is of another arrangement."
 
 
-def test_where_nothing_is_shared_any_more_all_empty_groups_go():
-    plan = host_plan({}, STORES)
+def test_where_nothing_is_shared_any_more_all_empty_groups_go_and_what_is_taken_back_is_said():
+    change = {"share": "ZeroInstall", "action": "remove"}
+    said = {**QUIET, "machines": [{"uuid": "00-1", "name": "one", "changes": [change, {**change, "action": "add"}]}]}
+    plan = host_plan({}, STORES, said, left_over="remove")
     assert (plan["stale_groups"], plan["missing_groups"], plan["has_boxes"]) == (["a", "c"], [], False)
+    assert plan["taken_back"] == ["machine one (00-1): 'ZeroInstall'"]
     assert host_plan({}, STORES, {"inaccessible": ["x."], "refused": []})["not_served"] == "x."

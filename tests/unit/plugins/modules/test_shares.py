@@ -14,7 +14,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox impor
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.applying import Outcome
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.planning import Change, Wanted
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.recognizing import Folders
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import Machine, Share
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import Machine, Share, with_shares
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import shares
 
 STORE = "/srv/0install.net/implementations"
@@ -34,10 +34,16 @@ class StandIn:
         self.params = {
             "machines": [{"machine": name, "shares": items} for name, items in entries],
             "exclusive": False,
-            "whole_host": False,
+            "strays": "ignore",
             "when_inaccessible": "fail",
             "when_shared_otherwise": "warn",
-            "folders": {"names": ["ZeroInstall"], "store": STORE, "groups": "", "boxes": ""},
+            "folders": {
+                "names": ["ZeroInstall"],
+                "store": STORE,
+                "groups": "",
+                "boxes": "",
+                "arrangement": "default",
+            },
         }
         self.check_mode = check_mode
         self.warnings = []
@@ -55,7 +61,8 @@ def test_an_entry_becomes_what_is_wanted():
     entry = {"machine": "one", "shares": [item("a", path="/a", writable=True), item("b", "absent")]}
     folders = Folders(store=STORE)
     wanted = sharing.wanted_of(entry, "machines[0]", True, folders)
-    assert wanted == Wanted((Share("a", "/a", writable=True),), ("b",), True, folders)
+    assert wanted == Wanted((Share("a", "/a", writable=True),), ("b",), True, folders, "", "one")
+    assert sharing.wanted_of({**entry, "guest": "web"}, "machines[0]", True, folders).whose == "guest 'web': "
 
 
 def test_a_share_listed_twice_is_refused():
@@ -75,8 +82,7 @@ def test_machines_are_planned_in_the_order_of_the_option(tmp_path):
     ("entries", "words"),
     [
         ([("one", []), ("one", [])], r"^machines\[1\]: machine 'one' is listed twice"),
-        ([("one", []), ("00-1", [])], r"machine one \(00-1\) is listed twice, by name and by UUID"),
-        ([("three", [])], "machine 'three' is not registered"),
+        ([("one", []), ("00-1", [])], r"machine one \(00-1\) is listed twice, as 'one' and as '00-1'"),
         ([("one", [item("b", path="/"), item("a b", path="/")])], r"^machines\[0\]\.shares\[1\]\.name 'a b' has"),
         ([("one", [item("a", path="rel")])], r"^machines\[0\]\.shares\[0\]\.path 'rel' is not absolute"),
         ([("one", [item("a", path="/no/such/folder")])], "'/no/such/folder' of share 'a' does not exist"),
@@ -107,16 +113,160 @@ def test_a_machine_that_cannot_be_read_keeps_nothing_from_the_others():
         module.plan()
 
 
-def test_what_is_ours_is_taken_from_all_machines_of_the_host():
-    module = StandIn(("two", []))
-    module.registered.append(LOST)
-    module.params.update(exclusive=True, whole_host=True)
+def test_a_machine_that_is_not_known_keeps_nothing_from_the_others():
+    module = StandIn(("one", []), ("twoo", []), ("twin", []))
+    module.params["machines"][1]["guest"] = "web"
+    module.registered += [dataclasses.replace(TWO, uuid=f"00-{number}", name="twin") for number in (3, 4)]
     made = module.plan()
-    wanted = Wanted((), (), True, Folders(store=STORE))
-    assert made.machines == [(TWO, wanted), (ONE, wanted)]
-    assert "machine lost (00-9) is inaccessible" in made.inaccessible[0] and module.warnings == []
+    assert [machine.name for machine, _want in made.machines] == ["one"]
+    unknown, twin = made.unresolved
+    assert unknown.startswith("guest 'web': machine 'twoo' is not registered with VirtualBox for this user (nearest: ")
+    assert "'two'" in unknown and "become_user" in unknown
+    assert twin == "machine name 'twin' is not unique: name the machine by its UUID, one of 00-3, 00-4."
+    for when, told in (("fail", made.unresolved), ("report", [])):
+        module.params["when_inaccessible"] = when
+        assert sharing.failures(module.params, made, []) == told
+    module.params["when_inaccessible"] = "refuse"
+    with pytest.raises(Failure, match=r"'twoo' is not registered .* 'twin' is not unique"):
+        module.plan()
+
+
+def test_two_guests_of_one_machine_are_both_named():
+    module = StandIn(("one", []), ("00-1", []))
+    for number, guest in enumerate("ab"):
+        module.params["machines"][number]["guest"] = guest
+    with pytest.raises(Failure, match="of guests 'a' and 'b' is listed twice, as 'one' and as '00-1'"):
+        module.plan()
+
+
+# Strays
+
+OURS = Share("ZeroInstall", STORE, arrangement="default")
+MARK = ("zeroinstall.virtualbox/share/", "1")
+STRAY = with_shares(
+    Machine("00-5", "stray", "/5.vbox", extradata=((MARK[0] + "ZeroInstall", "1"), (MARK[0] + "gone", "1"))),
+    (Share("ZeroInstall", STORE), Share("ZeroInstall-trusted", STORE, writable=True), Share("own", "/home")),
+)
+OF_B = with_shares(
+    Machine("00-6", "of-b", "/6.vbox", extradata=((MARK[0] + "ZeroInstall", "b"),)),
+    (Share("ZeroInstall", STORE), Share("ZeroInstall-trusted", STORE, writable=True)),
+)
+
+
+def with_strays(strays, *entries):
+    module = StandIn(*entries)
+    module.registered += [STRAY, OF_B, LOST]
+    module.params.update(exclusive=True, strays=strays)
+    return module
+
+
+def told(made):
+    return [(machine.name, names) for machine, names in made.strays]
+
+
+FOUND = [("stray", ["ZeroInstall", "ZeroInstall-trusted", "gone"])]
+
+
+def test_strays_are_named_and_left_or_lose_what_is_ours():
+    assert told(with_strays("ignore", ("one", [])).plan()) == []
+    made = with_strays("report", ("one", [])).plan()
+    assert (told(made), [machine.name for machine, _want in made.machines]) == (FOUND, ["one"])
+    made = with_strays("remove", ("one", [])).plan()
+    assert told(made) == FOUND and STRAY in [machine for machine, _want in made.machines]
+    assert [message.partition(":")[0] for message in made.unreadable] == ["machine lost (00-9) is inaccessible"]
+    assert made.inaccessible == [] and made.doubt == ""
+    module = with_strays("remove")
+    assert sharing.failures(module.params, made, []) == made.unreadable
+    module.params["strays"] = "report"
+    assert sharing.failures(module.params, made, []) == []
+    told_of = sharing.told(made, [(STRAY, Wanted(), Outcome())])["strays"]
+    assert told_of == [
+        {"uuid": "00-5", "name": "stray", "shares": FOUND[0][1], "arrangement": "default", "removed": True}
+    ]
+    assert not sharing.told(made, [])["strays"][0]["removed"]
+
+
+def test_a_machine_of_another_arrangement_is_its_stray_alone():
+    module = with_strays("report", ("one", []))
+    module.params["folders"]["arrangement"] = "b"
+    assert (
+        told(module.plan()) == [("of-b", ["ZeroInstall", "ZeroInstall-trusted"])] or told(module.plan())[0][0] == "of-b"
+    )
+
+
+@pytest.mark.parametrize("name", ["renamed", "lost"])
+def test_a_stray_that_may_be_a_listed_machine_loses_nothing(name):
+    made = with_strays("remove", ("one", []), (name, [])).plan()
+    assert (told(made), [machine.name for machine, _want in made.machines]) == (FOUND, ["one"])
+    assert f"machine '{name}'" in made.doubt or f"machine {name} " in made.doubt
+    made = with_strays("remove", ("one", []), ("00-9", [])).plan()
+    assert made.doubt == "" and STRAY in [machine for machine, _want in made.machines], "a UUID leaves no doubt"
+
+
+def test_strays_are_about_what_exclusive_removes():
+    module = with_strays("report")
     module.params["exclusive"] = False
-    assert [machine.name for machine, _want in module.plan().machines] == ["two"]
+    with pytest.raises(Failure, match=r"strays is 'report'.*Set exclusive: true"):
+        module.plan()
+
+
+def test_a_name_that_is_no_arrangement_is_refused():
+    for name in ("", "1", "a b", "x" * 33, "a\n", "ä"):
+        module = StandIn()
+        module.params["folders"]["arrangement"] = name
+        with pytest.raises(Failure, match=r"^folders\.arrangement '.*' cannot name an arrangement: write 1 to 32"):
+            module.plan()
+
+
+@pytest.mark.parametrize("when", ["warn", "fail", "report", "refuse"])
+@pytest.mark.parametrize("inaccessible", ["fail", "report", "refuse"])
+def test_a_machine_whose_share_is_of_another_arrangement_is_left_alone(tmp_path, when, inaccessible):
+    path = os.path.realpath(tmp_path)
+    module = StandIn(("of-b", [item("ZeroInstall", path=path)]), ("one", []))
+    module.registered.append(with_shares(dataclasses.replace(OF_B, shares=()), (Share("ZeroInstall", path),)))
+    module.params.update(when_shared_otherwise=when, when_inaccessible=inaccessible)
+    what = inaccessible if when == "warn" else when
+    if what == "refuse":
+        with pytest.raises(Failure, match="share 'ZeroInstall' belongs to the arrangement 'b'"):
+            module.plan()
+        return
+    made = module.plan()
+    assert [machine.name for machine, _want in made.machines] == ["one"]
+    assert len(made.refused) == 1 and "belongs to the arrangement 'b'" in made.refused[0]
+    assert sharing.failures(module.params, made, []) == (made.refused if what == "fail" else [])
+
+
+def test_what_machines_still_share_of_groups_and_boxes_is_told():
+    gone, kept = Share("a", "/g/a/s"), Share("b", "/g/b/s", "transient")
+    machine = dataclasses.replace(ONE, shares=(gone, kept, Share("c", "/home"), Share("d", "/boxes/w")))
+    made = sharing.Plan(registered=[machine])
+    folders = Folders(groups="/g", boxes="/boxes")
+    done = [(machine, Wanted(), Outcome(done=[Change("a", gone)]))]
+    assert sharing.still_used(made, folders, []) == ["/boxes/w", "/g/a/s", "/g/b/s"]
+    assert sharing.still_used(made, folders, done) == ["/boxes/w", "/g/b/s"]
+
+
+def test_listed_machines_are_told_with_their_guests():
+    module = StandIn(("one", []))
+    module.params["machines"][0]["guest"] = "web"
+    module.registered[0] = dataclasses.replace(ONE, hardware_uuid="00-77")
+    assert sharing.told(module.plan(), [])["listed"] == [
+        {"guest": "web", "machine": "one", "name": "one", "uuid": "00-1", "hardware_uuid": "00-77"}
+    ]
+
+
+def test_what_waits_is_told_by_each_run(tmp_path):
+    path = os.path.realpath(tmp_path)
+    extradata = (("zeroinstall.virtualbox/waits/a", "now"), ("zeroinstall.virtualbox/waits/b", "now"))
+    machine = dataclasses.replace(TWO, extradata=extradata, run="now")
+    want = Wanted((Share("a", path),), guest="web")
+    assert sharing.waiting(machine, want, Outcome()) == ["a"]
+    assert sharing.waiting(machine, want, Outcome(pending=[(Change("a"), "saved")])) == []
+    assert sharing.waiting(machine, want, Outcome(restart=[Change("a", None, want.present[0])])) == ["a"]
+    assert sharing.waiting(dataclasses.replace(machine, run="later"), want, Outcome()) == []
+    (pending,) = sharing.result_of([(machine, want, Outcome())])["pending"]
+    assert (pending["share"], pending["action"], pending["guest"]) == ("a", "restart", "web")
+    assert sharing.waits(pending) == f"guest 'web': share 'a' of machine two (00-2): {sharing.SYMLINKS_LATER}."
 
 
 def test_the_result_names_what_was_done_and_what_is_left():
@@ -124,9 +274,9 @@ def test_the_result_names_what_was_done_and_what_is_left():
     add, correct = Change("a", None, share), Change("a", Share("a", "/b", writable=True), share)
     result = sharing.result_of(
         [
-            (ONE, Outcome(done=[add], restart=[add])),
-            (TWO, Outcome(pending=[(correct, "the machine is saved")])),
-            (Machine("00-3", "three", "/3"), Outcome()),
+            (ONE, Wanted(), Outcome(done=[add], restart=[add])),
+            (TWO, Wanted(guest="web"), Outcome(pending=[(correct, "the machine is saved")])),
+            (Machine("00-3", "three", "/3"), Wanted(), Outcome()),
         ]
     )
     assert result["changed"] is True
@@ -134,17 +284,32 @@ def test_the_result_names_what_was_done_and_what_is_left():
         {
             "uuid": "00-1",
             "name": "one",
+            "guest": "",
             "state": "poweroff",
             "changes": [{"share": "a", "action": "add", "fields": [], "transient": False}],
         },
-        {"uuid": "00-2", "name": "two", "state": "saved", "changes": []},
+        {"uuid": "00-2", "name": "two", "guest": "web", "state": "saved", "changes": []},
     ]
     assert result["pending"] == [
-        {"uuid": "00-1", "name": "one", "share": "a", "action": "restart", "reason": sharing.SYMLINKS_LATER},
-        {"uuid": "00-2", "name": "two", "share": "a", "action": "correct", "reason": "the machine is saved"},
+        {
+            "uuid": "00-1",
+            "name": "one",
+            "guest": "",
+            "share": "a",
+            "action": "restart",
+            "reason": sharing.SYMLINKS_LATER,
+        },
+        {
+            "uuid": "00-2",
+            "name": "two",
+            "guest": "web",
+            "share": "a",
+            "action": "correct",
+            "reason": "the machine is saved",
+        },
     ]
     assert result["diff"]["after"] == "one (00-1)\n  a: /a, read-only\n"
-    assert sharing.result_of([(ONE, Outcome())])["changed"] is False
+    assert sharing.result_of([(ONE, Wanted(), Outcome())])["changed"] is False
 
 
 class Applier:
@@ -155,11 +320,10 @@ class Applier:
 
 
 def test_what_a_fresh_look_finds_is_an_error_unless_it_is_pending():
-    plans = [(ONE, Wanted()), (TWO, Wanted())]
     change = Change("b", None, Share("b", "/b"))
 
     def found(*outcomes):
-        return sharing.unfinished(Applier(), StandIn(), list(zip((ONE, TWO), outcomes)), plans)
+        return sharing.unfinished(Applier(), StandIn(), list(zip((ONE, TWO), (Wanted(), Wanted()), outcomes)))
 
     assert found(Outcome(done=[change]), Outcome()) == []
     assert found(Outcome(), Outcome(done=[change], pending=[(Change("a"), "later")])) == []
@@ -208,7 +372,7 @@ def test_a_machine_whose_guest_could_write_to_the_store_otherwise_is_left_alone(
 def test_other_machines_of_the_host_are_told_and_never_refused():
     module = StandIn()
     module.registered = [dataclasses.replace(ONE, shares=(Share("src", "/srv", writable=True),))]
-    module.params.update(exclusive=True, whole_host=True, when_shared_otherwise="refuse")
+    module.params.update(exclusive=True, strays="remove", when_shared_otherwise="refuse")
     made = module.plan()
     assert (len(made.machines), made.refused, len(module.warnings)) == (1, [], 1)
 

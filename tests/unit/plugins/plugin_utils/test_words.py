@@ -10,6 +10,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import wanted_mounts
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.wanted_mounts import Mount
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, vboxmanage
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import Machine
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _words
 
 VALUES = {"cache_host_user": "", "cache_host_vboxmanage": "/no/such", "cache_guest_mount_options": ["nofail"]}
@@ -26,6 +27,14 @@ def test_options_become_the_variables_of_the_role_with_their_values():
     told, plain = said("cache_host", lambda: planning.resolve([], "web"))
     assert "become_user" in plain and "become_user" not in told
     assert "set cache_host_user (now '') to that user" in told
+    assert "Correct its cache_guest_machine." in told and "Correct the machine's name." in plain
+    twins = [Machine("00-1", "web", "/1"), Machine("00-2", "web", "/2")]
+    told, _plain = said("cache_host", lambda: planning.resolve(twins, "web"))
+    assert (
+        told
+        == "machine name 'web' is not unique: set its cache_guest_machine to the UUID of the machine, one of"
+        + (" 00-1, 00-2.")
+    )
     told, plain = said("cache_host", lambda: vboxmanage.VBoxManage("/no/such"))
     assert "'vboxmanage'" in plain and "with cache_host_vboxmanage (now '/no/such')" in told
     told, _plain = said(

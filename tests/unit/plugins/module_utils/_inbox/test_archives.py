@@ -150,19 +150,3 @@ def test_limits(root, limits, why):
     text = archive(*((info("/".join("abc"[:depth]), tarfile.DIRTYPE), b"") for depth in (1, 2, 3)))
     with pytest.raises(Refused, match=why):
         extracting.unpack(io.BytesIO(text), root, limits)
-
-
-def test_what_is_removed_and_what_is_too_much(tmp_path, root):
-    deep = tmp_path / "deep"
-    (deep / "er" / "est").mkdir(parents=True)
-    (deep / "er" / "file").touch()
-    (deep / "link").symlink_to(tmp_path)
-    (deep / "er").chmod(0o555)
-    with pytest.raises(OSError, match="too much is in it"):
-        extracting.remove("deep", root, extracting.Removals(3))
-    with pytest.raises(OSError, match="it is too deep"):
-        extracting.remove("deep", root, depth=1)
-    extracting.remove("deep", root)
-    assert not deep.exists() and tmp_path.exists()
-    with pytest.raises(FileNotFoundError):
-        extracting.remove("deep", root)

@@ -14,6 +14,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.plann
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import (
     OWNER_KEY,
     SYMLINKS_KEY,
+    WAITS_KEY,
     Machine,
     Share,
     with_shares,
@@ -21,7 +22,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.setti
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import Busy, CommandFailed
 
 STORE = Share("store", "/srv/store")
-OURS = dataclasses.replace(STORE, ours=True)
+OURS = dataclasses.replace(STORE, arrangement="default")
 WRITABLE = dataclasses.replace(STORE, writable=True)
 
 
@@ -36,7 +37,7 @@ class StandIn:
     def __init__(self, *shares, state="poweroff", failures=()):
         self.state = state
         self.shares = {(share.name, share.kind): share for share in shares}
-        self.extradata = {OWNER_KEY + share.name: "1" for share in shares if share.ours}
+        self.extradata = {OWNER_KEY + share.name: "1" for share in shares if share.arrangement}
         self.commands = []
         self.failures = list(failures)
         self.reads = 0
@@ -206,7 +207,7 @@ def test_a_share_that_cannot_be_added_anew_is_put_back(fails_at):
     virtualbox = StandIn(ELSEWHERE, failures=[*failing, None, None, *([None] if fails_at == 2 else []), *failing])
     outcome, _applier = bring(virtualbox, dataclasses.replace(STORE, symlink_policy="subtree"))
     assert outcome.error == "machine m (u): refused"
-    assert dataclasses.replace(virtualbox.shares["store", "machine"], ours=True) == ELSEWHERE
+    assert dataclasses.replace(virtualbox.shares["store", "machine"], arrangement="default") == ELSEWHERE
 
 
 @pytest.mark.parametrize("state", ["saved", "starting", "livesnapshotting"])
@@ -267,6 +268,16 @@ def test_with_the_api_a_running_machine_is_changed_for_good(monkeypatch):
     assert [change.name for change in outcome.restart] == ["store"], "VirtualBox reads the right at the start"
     applier.close()
     assert api.closed
+
+
+def test_what_waits_for_a_start_is_noted_with_the_machines_run(monkeypatch):
+    virtualbox = StandIn(OURS, state="running")
+    machine = dataclasses.replace(virtualbox.machine("u"), run="2026-11-29T00:46:40Z")
+    monkeypatch.setattr(applying, "Live", lambda: StandInApi(virtualbox))
+    wish = Wanted((dataclasses.replace(STORE, symlinks=True),))
+    outcome = applying.Applier(virtualbox, "later", 10, check_mode=False).bring(machine, wish)
+    assert [change.name for change in outcome.restart] == ["store"]
+    assert virtualbox.extradata[WAITS_KEY + "store"] == "2026-11-29T00:46:40Z"
 
 
 def test_a_symlink_policy_that_changes_live_is_told_to_need_a_restart(monkeypatch):

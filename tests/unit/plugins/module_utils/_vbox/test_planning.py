@@ -14,6 +14,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox impor
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import (
     OWNER_KEY,
     SYMLINKS_KEY,
+    WAITS_KEY,
     Machine,
     Share,
     with_shares,
@@ -22,13 +23,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 STORE = Share("store", "/srv/store")
-OURS = dataclasses.replace(STORE, ours=True)
+OURS = dataclasses.replace(STORE, arrangement="default")
 
 
 def machine(*shares, state="poweroff", **extra):
     """A machine with these shares; extradata come from them and from keywords, ``symlinks=[NAMES], marks=[NAMES]``."""
     keys = {SYMLINKS_KEY + share.name for share in shares if share.symlinks}
-    keys |= {OWNER_KEY + share.name for share in shares if share.ours}
+    keys |= {OWNER_KEY + share.name for share in shares if share.arrangement}
     keys |= {SYMLINKS_KEY + name for name in extra.get("symlinks", ())}
     keys |= {OWNER_KEY + name for name in extra.get("marks", ())}
     bare = Machine("u", "m", "/m.vbox", state, extradata=tuple((key, "1") for key in sorted(keys)))
@@ -111,11 +112,20 @@ def test_machines_are_found_by_name_or_uuid():
     assert s.resolve(machines, "AB-2") is two
     assert s.resolve(machines, "ab-1") is one, "a UUID goes before a name that looks like it"
     assert "its settings file is gone" in s.inaccessible(s.resolve(machines, "bad"))
-    for name, words in (("m", "ab-1, ab-2"), ("x", "'ab-1', 'bad', 'm', 'm'")):
+    for name, words in (("m", "ab-1, ab-2"), ("BaD", r"nearest: 'bad'\)"), ("x", "registered: 4, of which none has")):
         with pytest.raises(Failure, match=words):
             s.resolve(machines, name)
-    with pytest.raises(Failure, match="registered: none"):
+    with pytest.raises(Failure, match="registered: 0, of which none"):
         s.resolve([], "m")
+
+
+def test_the_nearest_three_names_are_told_and_for_a_uuid_the_nearest_uuids():
+    uuids = [f"7f1f6fd0-7b52-4ad3-8d5e-3a6f0f1f2a5{number}" for number in range(5)]
+    machines = [Machine(uuid, name, "/") for uuid, name in zip(uuids, ("web1", "web2", "web3", "web33", "mail"))]
+    assert s.nearest(machines, "WEB4") == ["web3", "web2", "web1"]
+    near = s.nearest(machines, uuids[0][:-1] + "F")
+    assert len(near) == 3 and set(near) <= set(uuids)
+    assert s.nearest(machines, "database") == []
 
 
 # Differences
@@ -139,7 +149,7 @@ DRIFTS = [
 @pytest.mark.parametrize(("field", "drift"), DRIFTS)
 def test_each_drifted_field_is_corrected(field, drift):
     change = only(machine(but(OURS, **drift)), STORE)
-    assert (change.action, change.fields, change.after) == ("correct", [field], but(STORE, ours=True))
+    assert (change.action, change.fields, change.after) == ("correct", [field], but(STORE, arrangement="default"))
 
 
 @pytest.mark.parametrize(("field", "drift"), DRIFTS)
@@ -261,7 +271,7 @@ def test_from_71_a_share_is_corrected_in_place(drift, options):
 def test_a_policy_is_given_in_place_and_taken_away_by_adding_anew():
     policy = but(STORE, symlink_policy="subtree")
     assert flat(machine(OURS), only(machine(OURS), policy)) == [[*MODIFY, "--symlink-policy=subtree"]]
-    live = machine(but(policy, ours=True))
+    live = machine(but(policy, arrangement="default"))
     assert flat(live, only(live, STORE)) == [REMOVE, [*ADD, "--readonly"]]
     assert none(machine(STORE), policy, can_modify=False), "before 7.1 there are no policies"
 
@@ -300,6 +310,106 @@ def test_the_diff_shows_the_shares_concerned_on_both_sides():
     assert text["after"] == "m (u)\n"
 
 
+# Arrangements, and what waits for the next start
+
+OF_B = s.recognizing.Folders(arrangement="b")
+
+
+def marked(name, value, *shares, state="poweroff", run="", **more):
+    """A machine with one mark, and other extradata."""
+    extradata = ((OWNER_KEY + name, value), *more.items())
+    return with_shares(Machine("u", "m", "/m.vbox", state, extradata=extradata, run=run), shares)
+
+
+def test_a_share_of_another_arrangement_is_neither_corrected_nor_removed():
+    live = marked("store", "b", but(STORE, writable=True))
+    assert s.differences(live, s.Wanted(exclusive=True)) == []
+    assert [change.action for change in s.differences(live, s.Wanted(exclusive=True, folders=OF_B))] == ["remove"]
+    for wanted in (s.Wanted((STORE,)), s.Wanted((), ("store",), guest="web")):
+        told = s.of_another_arrangement(live, wanted)
+        assert "share 'store' belongs to the arrangement 'b', and this is the arrangement 'default'" in told
+        assert told.startswith("guest 'web': machine m (u): " if wanted.guest else "machine m (u): ")
+    assert s.of_another_arrangement(live, s.Wanted((but(STORE, name="other"),))) == ""
+    assert s.of_another_arrangement(live, s.Wanted((STORE,), folders=OF_B)) == ""
+    old = marked("store", "1", STORE)
+    assert s.of_another_arrangement(old, s.Wanted((STORE,))) == ""
+    assert "belongs to the arrangement 'default'" in s.of_another_arrangement(old, s.Wanted((STORE,), folders=OF_B))
+
+
+def test_the_mark_of_another_arrangement_is_not_forgotten_with_its_share():
+    assert s.differences(marked("store", "b"), s.Wanted(exclusive=True)) == []
+    assert [change.action for change in s.differences(marked("store", "1"), s.Wanted(exclusive=True))] == ["forget"]
+
+
+def test_the_mark_names_the_arrangement():
+    change = only_of(machine(), s.Wanted((STORE,), folders=OF_B))
+    assert s.calls(machine(), change).first == [["setextradata", "u", OWNER_KEY + "store", "b"]]
+    kept = marked("store", "b", but(STORE, writable=True))
+    change = only_of(kept, s.Wanted((STORE,), folders=OF_B))
+    assert s.calls(kept, change).first == []
+
+
+def only_of(live, wanted):
+    (change,) = s.differences(live, wanted)
+    return change
+
+
+RUN = "2026-11-29T00:46:40.646179000Z"
+
+
+@pytest.mark.parametrize("state", ["running", "paused", "saved"])
+def test_a_change_of_the_right_to_symlinks_is_noted_with_the_run_of_the_machine(state):
+    live = marked("store", "1", STORE, state=state, run=RUN)
+    wish = but(STORE, symlinks=True)
+    first = s.calls(live, only_of(live, s.Wanted((wish,)))).first
+    assert first == [["setextradata", "u", WAITS_KEY + "store", RUN]]
+    noted = marked("store", "1", STORE, state=state, run=RUN, **{WAITS_KEY + "store": RUN})
+    assert s.calls(noted, only_of(noted, s.Wanted((wish,)))).first == []
+    assert s.waits(noted, "store") and not s.waits(noted, "other")
+
+
+@pytest.mark.parametrize(("state", "run"), [("poweroff", ""), ("aborted", RUN), ("running", "")])
+def test_nothing_is_noted_of_a_machine_that_is_off_or_of_whose_run_nothing_is_known(state, run):
+    live = marked("store", "1", STORE, state=state, run=run)
+    assert s.calls(live, only_of(live, s.Wanted((but(STORE, symlinks=True),)))).first == []
+
+
+@pytest.mark.parametrize(
+    ("state", "run", "waits"),
+    [
+        ("running", RUN, True),
+        ("running", "2026-11-29T01:00:00.000000000Z", False),
+        ("running", "", True),
+        ("poweroff", "", False),
+    ],
+)
+def test_a_change_waits_in_the_run_in_which_it_was_made(state, run, waits):
+    live = marked("store", "1", STORE, state=state, run=run, **{WAITS_KEY + "store": RUN})
+    assert s.waits(live, "store") is waits
+
+
+def test_what_waits_goes_with_the_share():
+    live = marked("store", "1", STORE, state="running", run=RUN, **{WAITS_KEY + "store": RUN})
+    assert s.calls(live, only_of(live, s.Wanted(exclusive=True))).last == [
+        ["setextradata", "u", WAITS_KEY + "store"],
+        ["setextradata", "u", OWNER_KEY + "store"],
+    ]
+    gone = Machine("u", "m", "/m.vbox", extradata=((WAITS_KEY + "store", RUN),))
+    change = only_of(gone, s.Wanted(exclusive=True))
+    assert (change.action, s.calls(gone, change).last) == ("forget", [["setextradata", "u", WAITS_KEY + "store"]])
+    assert s.differences(gone, s.Wanted((but(STORE, name="x"),)))[0].name == "x"
+
+
+def test_a_writable_share_of_another_arrangement_is_told_where_this_one_has_shares(tmp_path):
+    store = but(STORE, path=str(tmp_path) + "/0install.net/implementations")
+    live = marked("theirs", "b", but(store, name="theirs", writable=True))
+    found = s.others(live, s.Wanted((store,)), [store.path], ())
+    assert [(other.share.name, other.refused) for other in found] == [("theirs", True)]
+    assert "which the arrangement 'b' set up" in found[0].text
+    assert s.others(live, s.Wanted(exclusive=True), [store.path], ()) == []
+    assert s.others(marked("t", "b", but(store, name="t")), s.Wanted((store,)), [store.path], ()) == []
+
+
 # Any machine, any wish: what the calls do is what was wanted
 
 NAMES = st.sampled_from(["a", "b", "c"])
@@ -319,7 +429,7 @@ LISTS = st.lists(SHARES, unique_by=lambda share: share.name)
 
 def played(live, changes, can_modify):
     """What a machine's permanent shares and extradata are after the calls, by VBoxManage's documented behaviour."""
-    shares = {share.name: but(share, symlinks=False, ours=False) for share in live.shares}
+    shares = {share.name: but(share, symlinks=False, arrangement="") for share in live.shares}
     extradata = dict(live.extradata)
     for change in changes:
         calls = s.calls(live, change, can_modify)
@@ -378,10 +488,10 @@ def test_after_the_calls_nothing_is_left_to_do(live, present, symlinks, marks, r
     assert s.differences(after, wanted, can_modify) == []
     for share in present:
         policy = share.symlink_policy if can_modify else "none"
-        expected = but(share, ours=after.share(share.name).ours, symlink_policy=policy)
+        expected = but(share, arrangement=after.share(share.name).arrangement, symlink_policy=policy)
         assert after.share(share.name) == expected
     untouched = {
-        share for share in before.shares if share.name not in names | absent and not (exclusive and share.ours)
+        share for share in before.shares if share.name not in names | absent and not (exclusive and share.arrangement)
     }
     assert untouched <= set(after.shares)
 

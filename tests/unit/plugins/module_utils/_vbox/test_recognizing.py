@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 
 import pytest
@@ -17,9 +18,10 @@ STORE, GROUPS, BOXES = "/var/cache" + END, "/home/u/groups", "/srv/boxes"
 FOLDERS = k.Folders(store=STORE, groups=GROUPS, boxes=BOXES)
 
 
-def is_ours(name, path, known=("ZeroInstall",), **fields):
+def is_ours(name, path, marks=(), mine="default", **fields):
     share = Share(name, path, **{"writable": True, **fields})
-    return k.is_ours(share, FOLDERS, frozenset(known))
+    machine = Machine("u", "m", "/m", extradata=tuple((OWNER_KEY + name, value) for name, value in marks))
+    return k.is_ours(share, dataclasses.replace(FOLDERS, arrangement=mine), machine)
 
 
 OURS = [
@@ -58,7 +60,7 @@ def test_a_writable_share_is_ours_by_its_name_and_what_it_shares(name, path):
     assert is_ours(name, path, kind="transient")
     assert not is_ours(name, path, kind="global")
     assert not is_ours(name, path, writable=False), "a Vagrantfile may have it"
-    assert is_ours(name, path, writable=False, ours=True)
+    assert is_ours(name, path, writable=False, arrangement="default")
 
 
 @pytest.mark.parametrize(("name", "path"), OTHERS)
@@ -66,10 +68,45 @@ def test_neither_the_name_nor_the_path_alone_makes_a_share_ours(name, path):
     assert not is_ours(name, path)
 
 
+@pytest.mark.parametrize(("theirs", "ours"), [("default", True), ("b", False)])
+def test_a_share_with_a_mark_belongs_to_the_arrangement_of_its_mark(theirs, ours):
+    share = Share("x-trusted", STORE, writable=True, arrangement=theirs)
+    machine = Machine("u", "m", "/m", shares=(share,))
+    assert k.is_ours(share, FOLDERS, machine) is ours
+    assert k.is_ours(share, dataclasses.replace(FOLDERS, arrangement="b"), machine) is not ours
+
+
+@pytest.mark.parametrize(
+    ("marks", "ours"),
+    [([], True), ([("a", "b")], False), ([("a", "b"), ("c", "1")], True), ([("a", "no name")], True)],
+)
+def test_without_a_mark_it_is_not_ours_in_a_machine_of_other_arrangements_alone(marks, ours):
+    assert is_ours("ZeroInstall-trusted", STORE, marks) is ours
+
+
+@pytest.mark.parametrize("marks", [[], [("a", "b")], [("a", "1")]])
+@pytest.mark.parametrize(("box", "arrangement"), [("g", "default"), ("b@g", "b"), ("b@g/x", "b"), ("x@g", "x")])
+def test_a_box_says_whose_it_is(marks, box, arrangement):
+    for folder in (BOXES, k.DEFAULT_BOXES):
+        for mine in ("default", "b", "x"):
+            assert is_ours("ZeroInstall-box", f"{folder}/{box}", marks, mine) is (mine == arrangement)
+
+
+def test_a_path_is_told_as_it_is_below_a_folder(tmp_path):
+    real, link = tmp_path / "real", tmp_path / "link"
+    (real / "a").mkdir(parents=True)
+    link.symlink_to(real)
+    assert k.within(f"{real}/a", [str(link), "", "/srv"]) == [f"{link}/a"]
+    assert k.within("/srv/x/../a/b", ["/srv/a", "/srv"]) == ["/srv/a/b", "/srv/a/b"]
+    assert k.within("/srv/ab", ["/srv/a"]) == []
+
+
 def test_names_are_known_that_are_wanted_or_marked():
-    machine = Machine("u", "m", "/m", extradata=((OWNER_KEY + "mine-guests-a", "1"), ("other", "1")))
+    machine = Machine(
+        "u", "m", "/m", extradata=((OWNER_KEY + "mine-guests-a", "1"), ("other", "1"), (OWNER_KEY + "of", "b"))
+    )
     known = k.bases(FOLDERS, machine, [Share("his-trusted", "/x")])
-    assert {"ZeroInstall", "mine", "his"} <= known and "other" not in known
+    assert {"ZeroInstall", "mine", "his"} <= known and not {"other", "of"} & known
 
 
 RESTORED = Share("ZeroInstall-trusted", "/home/u/.cache" + END, writable=True, symlinks=True, symlink_policy="relative")
@@ -113,7 +150,7 @@ def test_a_read_only_share_is_told_where_it_is_just_the_store_or_makes_links():
 
 def test_what_goes_and_what_is_ours_is_not_told():
     assert told(RESTORED) == []
-    assert told(Share("z", STORE, writable=True, ours=True), exclusive=False) == []
+    assert told(Share("z", STORE, writable=True, arrangement="default"), exclusive=False) == []
 
 
 def test_a_guest_that_may_write_there_breaks_no_promise():
