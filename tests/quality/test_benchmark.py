@@ -16,14 +16,8 @@ pytestmark = pytest.mark.thorough
 
 ROWS = {
     "guests": (["--guests", "1,2"], ["share.yml, 1 guests", "naive role, 2 guests"]),
-    "host": (
-        ["--host", "1:1,2", "--host", "2:2"],
-        ["1 guests on 1 hosts", "2 guests on 1 hosts", "2 guests on 2 hosts"],
-    ),
-    "machines": (
-        ["--machines", "1,2", "--hosts", "1"],
-        ["machine_info, 2 machines, running", "shares, 1 machines, off"],
-    ),
+    "host": (["--host", "1:1,2", "--host", "2:2"], ["1 guests on 1 hosts", "2 guests on 1 hosts", "2 guests on 2 hosts"]),
+    "machines": (["--machines", "1,2", "--hosts", "1"], ["machine_info, 2 machines, running", "shares, 1 machines, off"]),
     "thousand": (["--thousand", "2", "--thousand-hosts", "2"], ["share", "verify", "unshare"]),
 }
 
