@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 import typing as t
 
+from ansible.errors import AnsibleError
 from ansible.parsing.utils.addresses import parse_address
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _identity, _modes
 
@@ -116,11 +117,12 @@ def sayable(name: str) -> bool:
 
 
 def writable(name: str) -> bool:
-    """Whether an inventory that is written in YAML can have a machine of this name."""
+    """Whether Ansible reads a machine's inventory name from YAML as it is: without a range or a port in it."""
     try:
-        return name.isprintable() and "{{" not in name and parse_address(name, allow_ranges=True) == (name, None)
-    except Exception:  # whatever Ansible raises for a name that is no address
-        return False
+        whole = parse_address(name, allow_ranges=True) == (name, None)
+    except AnsibleError:  # no address, so Ansible does not look for a port in it
+        whole = True
+    return whole and name.isprintable() and not any(part in name for part in ("[", "{{", "{%", "{#"))
 
 
 def _told(answer: object, key: str) -> t.Any:

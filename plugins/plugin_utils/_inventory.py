@@ -102,19 +102,22 @@ class Inventory:
 
     def set_by_tasks(self, machine: str, variables: t.Iterable[str]) -> dict[str, t.Any]:
         """What tasks of this run registered or set of a machine in these variables. Its facts are not among it."""
-        everything = self._hostvars.raw_get(machine)
-        facts = _fact_names(everything)
-        return {name: everything[name] for name in variables if name in everything and name not in facts}
+        by_tasks = self._by_tasks(machine)
+        return {name: by_tasks[name] for name in variables if name in by_tasks}
 
     def written(self, machine: str) -> dict[str, t.Any]:
         """A machine's variables as they are written, without its facts and without what tasks of this run set."""
         found = self._written(machine)
-        by_tasks = self._hostvars._variable_manager._nonpersistent_fact_cache.get(machine, {})
+        by_tasks = self._by_tasks(machine)
         return {name: value for name, value in found.all.items() if name not in by_tasks and name not in found.facts}
 
     def names(self, machine: str) -> set[str]:
         """The names of those variables."""
         return set(self.written(machine))
+
+    def _by_tasks(self, machine: str) -> t.Mapping[str, t.Any]:
+        found: t.Mapping[str, t.Any] = self._hostvars._variable_manager._nonpersistent_fact_cache.get(machine, {})
+        return found
 
     def has(self, name: str) -> bool:
         """Whether it has a machine of this name. Ansible itself adds ``localhost`` where it has none."""

@@ -284,6 +284,23 @@ GUEST = {
 """Enough of what guest_info answers for the role to go on to the next module."""
 
 
+@pytest.mark.thorough
+def test_a_guest_that_says_it_is_another_machine_stops_itself_alone(attack: Attack) -> None:
+    """Its host shares with both as the inventory says. Nothing but a read is run in the guest."""
+    known = vagrants.machines(attack.fleet)
+    theirs = known["g2"]["hardware_uuid"]
+    for uuid, words in ((theirs, "g1 is the machine 'g2' (guest g2) by its hardware UUID"), (theirs[::-1], "")):
+        virtualbox = {**GUEST["virtualbox"], "uuid": uuid}
+        attack.answer_once({"changed": False, "guest": {**GUEST, "virtualbox": virtualbox}})
+        attack.guests["g1"] = {} if words else {"cache_guest_timeout": 2}
+        play = attack.play(SHARE, "--limit", "vbox,g1", before="")
+        assert (play.hosts["vbox"]["failures"], play.hosts["g1"]["failures"]) == (0, 1), play.output
+        assert words in play.messages("g1") and ("Timed out" in play.messages("g1")) == (not words), play.output
+        assert attack.shared("g1") == attack.shared("g2") == READ_ONLY
+        (attack.folder / "asked").unlink(missing_ok=True)
+    attack.take_back()
+
+
 def told(text: str) -> dict[str, dict[str, Any]]:
     """Answers that have a text wherever one is shown, decided by or handed on."""
     problem = {"path": text, "name": text, "reason": text, "detail": text}

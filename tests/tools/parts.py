@@ -114,6 +114,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/lab/test_oracle.py": ("oracle",),
     "tests/switches": ("gates", "host", "containers"),
     "tests/lab/test_systemd.py": ("guests",),
+    "tests/lab/test_discover.py": ("guests",),
     "tests/lab/test_printed.py": ("guests",),
     "tests/containers": ("containers",),
     "tests/store": ("zero-install", "ssh"),

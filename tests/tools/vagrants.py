@@ -131,10 +131,15 @@ def machines_without_guests(name: str) -> Iterator[Fleet]:
         yield made
 
 
-def shares(fleet: Fleet, name: str) -> Mapping[str, dict[str, Any]]:
-    """The shares of a machine, as the module machine_info tells them."""
+def machines(fleet: Fleet) -> Mapping[str, dict[str, Any]]:
+    """The machines of a host by their names, as the module machine_info tells them."""
     play = fleet.play(str(SCRIPTS / "machines.yml"))
     assert play.status == 0, play.output
     (result,) = play.results("vbox", "zeroinstall.virtualbox.machine_info")
-    (machine,) = (one for one in result["machines"] if one["name"] == name)
+    return {machine["name"]: machine for machine in result["machines"]}
+
+
+def shares(fleet: Fleet, name: str) -> Mapping[str, dict[str, Any]]:
+    """The shares of a machine, as the module machine_info tells them."""
+    machine = machines(fleet)[name]
     return {share["name"]: share for share in machine["shares"]}
