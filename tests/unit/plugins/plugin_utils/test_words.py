@@ -30,8 +30,10 @@ def test_options_become_the_variables_of_the_role_with_their_values():
     assert "Correct its cache_guest_machine." in told and "Correct the machine's name." in plain
     twins = [Machine("00-1", "web", "/1"), Machine("00-2", "web", "/2")]
     told, _plain = said("cache_host", lambda: planning.resolve(twins, "web"))
-    assert told == "machine name 'web' is not unique: set its cache_guest_machine to the UUID of the machine, one of" + (
-        " 00-1, 00-2."
+    assert (
+        told
+        == "machine name 'web' is not unique: set its cache_guest_machine to the UUID of the machine, one of"
+        + (" 00-1, 00-2.")
     )
     told, plain = said("cache_host", lambda: vboxmanage.VBoxManage("/no/such"))
     assert "'vboxmanage'" in plain and "with cache_host_vboxmanage (now '/no/such')" in told
