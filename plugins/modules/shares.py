@@ -256,7 +256,7 @@ pending:
       description: Name of the share.
       type: str
     action:
-      description: What remains to be done. V(restart) means that the machine only has to be powered off and started.
+      description: What remains to be done. V(restart) means that the machine only has to start anew.
       type: str
     reason:
       description: Why the change takes effect only later.

@@ -125,6 +125,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/imports/test_service.py": ("container",),
     "tests/integration": ("host",),
     "tests/lab/test_hostile.py": ("host",),
+    "tests/lab/test_strays.py": ("host",),
     "tests/lab/test_restored.py": ("host",),
     "tests/lab/test_sudo.py": ("host",),
     "tests/lab/test_runner.py": ("host",),

@@ -198,9 +198,11 @@ def symlinks_change(machine: Machine, change: Change) -> bool:
 
 
 def waits(machine: Machine, name: str) -> bool:
-    """Whether a change of the right to create symlinks waits for a machine to be powered off and started.
+    """Whether a change of the right to create symlinks waits for the next start of a machine.
 
-    That is so in the run of the machine in which it was changed. What cannot be told of the run counts as the same.
+    That is so in the run of the machine in which it was changed. A saved machine is in its last run. When its state is
+    restored, VirtualBox begins a new run, and tells in its log that it reads the right anew. What cannot be told of the
+    run counts as the same.
     """
     if machine.state in OFFLINE or name not in machine.waits:
         return False

@@ -20,7 +20,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.recog
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.settings import Machine, Share
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.vboxmanage import VBoxManage
 
-SYMLINKS_LATER = "the right to create symlinks changes when the machine is powered off and started the next time"
+SYMLINKS_LATER = "the right to create symlinks changes when the machine is started the next time"
 STRAYS = ("ignore", "report", "remove")
 
 
