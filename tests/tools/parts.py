@@ -123,6 +123,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/imports/test_service.py": ("container",),
     "tests/integration": ("host",),
     "tests/lab/test_hostile.py": ("host",),
+    "tests/lab/test_boxes.py": ("host",),
     "tests/lab/test_restored.py": ("host",),
     "tests/lab/test_sudo.py": ("host",),
     "tests/lab/test_runner.py": ("host",),
