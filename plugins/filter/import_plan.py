@@ -123,6 +123,7 @@ _SERVICE = (
     " is to come back, set cache_host_left_over: remove (cache_import_left_over, if you use the role cache_import by"
     " itself)."
 )
+_FAILED = "These boxes could not be removed, so the import service stays."
 _OURS = "zeroinstall.virtualbox"
 
 
@@ -188,6 +189,11 @@ def left_over(settings: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> 
         for one in found.get("kept", ())
     ]
     return [*told, _REMEDY_KEPT if removes else _REMEDY] if told else []
+
+
+def service_left_over(settings: t.Mapping[str, t.Any], unneeded: bool) -> list[str]:
+    """That the service is left over, and what to do, if it is."""
+    return [_SERVICE.format(**settings)] if unneeded and settings["left_over"] != "remove" else []
 
 
 def taken(settings: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> list[str]:
@@ -264,7 +270,7 @@ def import_plan(
         "ends": ends,
         "unneeded": unneeded and settings["left_over"] == "remove",
         "left_over": told,
-        "service_left_over": told or [_SERVICE.format(**settings)] * (unneeded and settings["left_over"] != "remove"),
+        "service_left_over": told or service_left_over(settings, unneeded),
         "units_change": units_change,
         "state": "restarted" if units_change else "started",
         "removed": [*unit_paths, program, staging],

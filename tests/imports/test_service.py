@@ -83,6 +83,10 @@ class Container:
         assert "[WARNING]" not in output, output
         return {name: int(count) for name, count in re.findall(r"(\w+)=(\d+)", output.split("PLAY RECAP")[1])}
 
+    def said(self) -> str:
+        """What Ansible has printed so far."""
+        return (self.folder / "log").read_text(encoding="utf-8")
+
     def files(self) -> str:
         """All that the role may have to do with, with owners and modes, but for the packages in the store."""
         folders = ["/etc/systemd/system", "/usr/local/lib", "/var/lib", "/var/cache/0install.net"]
@@ -193,15 +197,36 @@ def test_systemd_finds_little_exposed(served: Container) -> None:
 
 
 def test_what_drifted_is_put_right(served: Container) -> None:
-    """Boxes: one with another owner, one too many, one missing. The program: changed, with a file beside it. A unit
-    that is stopped."""
+    """Boxes: one with another owner, one missing. The program: changed, with a file beside it. A unit that is
+    stopped."""
     before = served.files()
     served.run("chmod", "777", f"{BOXES}/good")
-    served.run("mkdir", f"{BOXES}/old")
     served.run("rmdir", f"{BOXES}/with%20space")
     served.run("sh", "-c", f"cd {PROGRAM}; echo >>store_import.pyz; touch more.py")
     served.run("systemctl", "stop", "zeroinstall-import.path")
-    assert served.role()["changed"] == 4
+    assert served.role()["changed"] == 3
+    assert served.files() == before
+
+
+def test_the_box_of_a_guest_that_is_gone_is_served_until_it_may_be_removed(served: Container) -> None:
+    """A request comes in where no guest is in the inventory any more: it is answered."""
+    before = served.files()
+    gone = {"cache_import_boxes": ["evil", "with%20space"]}
+    assert served.role(**gone)["changed"] == 0
+    assert f"{BOXES}/good is left over" in served.said() and "no package waits" in served.said()
+    script = (
+        f"mkdir -p /srv/gone && echo gone >/srv/gone/x && cd /srv/gone && name=$(0install digest . | tail -1) &&"
+        f" /srv/secure-add $name --box '{BOXES}/good' --timeout {HANG}"
+    )
+    served.run("sh", "-c", script)
+    assert served.role(entry="left_over", cache_import_boxes=[])["changed"] == 0
+    assert served.files() == before
+
+    assert served.role(**gone, cache_import_left_over="remove")["changed"] == 3  # the box, a unit, and its restart
+    assert f"{BOXES}/good" not in served.files()
+    assert served.run("systemctl", "is-active", "zeroinstall-import.path") == "active\n"
+    assert served.role(**gone)["changed"] == 0
+    served.role()
     assert served.files() == before
 
 

@@ -126,6 +126,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/integration": ("host",),
     "tests/lab/test_hostile.py": ("host",),
     "tests/lab/test_strays.py": ("host",),
+    "tests/lab/test_boxes.py": ("host",),
     "tests/lab/test_restored.py": ("host",),
     "tests/lab/test_sudo.py": ("host",),
     "tests/lab/test_runner.py": ("host",),

@@ -46,7 +46,7 @@ class Found(NamedTuple):
     name: str
     kind: str
     owner: str = ""
-    count: Count = Count()
+    requests: Count = Count()
 
     @property
     def box(self) -> str:
@@ -110,7 +110,7 @@ def why_kept(found: Found, wish: Wish, mounted: Sequence[str] = ()) -> str:
         return ""
     if found.kind == OTHER:
         return "It is no folder, so it is no box. Move it away, or remove it with force."
-    return _why_not_empty(found.count)
+    return _why_not_empty(found.requests)
 
 
 def _why_not_empty(count: Count) -> str:
@@ -273,7 +273,9 @@ def _result(
     wish: Wish, found: Sequence[Found], left_over: Sequence[Found], kept: dict[str, str], last: bool
 ) -> dict[str, Any]:
     removed = [one.name for one in left_over if not kept[one.name]]
-    paths = [f"{wish.path}/{name}" for name in removed] + [wish.path] * last
+    paths = [f"{wish.path}/{name}" for name in removed]
+    if last:
+        paths.append(wish.path)
     return {
         "changed": False,
         "gone": last,
@@ -281,7 +283,7 @@ def _result(
             {
                 "name": one.name,
                 "owner": one.owner,
-                "waiting": one.count.waiting,
+                "waiting": one.requests.waiting,
                 "left_over": one in left_over,
             }
             for one in found
