@@ -4,13 +4,15 @@
 """All hosts and guests of an inventory at once: which guests a host has, and what is wrong with the inventory.
 
 A mistake stops a run only if it concerns a machine of this run. Facts are no mistake of the inventory: a guest must not
-be able to stop the run of the others. What they would change, `_modes` refuses for that guest alone.
+be able to stop the run of the others. What they would change, ``_modes`` refuses for that guest alone.
 """
 
 from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes, _roles
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
@@ -18,10 +20,12 @@ HOSTS, GUESTS = "zeroinstall_hosts", "zeroinstall_guests"
 """The variables with the patterns of hosts and guests, and the groups that they name where nothing sets them."""
 MAY_BE_EMPTY = "cache_host_guests_may_be_empty"
 OWN_GUESTS = "cache_host_guests"
+KIND, ARRANGEMENT = "cache_host_store", "cache_host_arrangement"
 MACHINE = "cache_guest_machine"
 MOST = 30
 """Mistakes that one message names."""
 
+_KINDS = ("system", "user")
 _ORDINARY = ("sharing", "vagrantfile")
 """Roles whose names are ordinary words: a variable that begins like theirs may be that of somebody else's role."""
 _TRUE = ("true", "yes", "on", "1", "y", "t")
@@ -68,7 +72,7 @@ class Fleet:
     def look(self) -> None:
         """Collect the mistakes."""
         self.look_for_hosts()
-        kinds = {host: self._kind(host) for host in self.hosts}
+        kinds = {host: self._look_at_host(host) for host in self.hosts}
         for name, guest in self.guests.items():
             self._look_at(name, guest, kinds)
         self._look_for_twins()
@@ -104,11 +108,20 @@ class Fleet:
         said = self.inventory.said(host, (MAY_BE_EMPTY, OWN_GUESTS))
         return bool(said.values.get(OWN_GUESTS)) or str(said.values.get(MAY_BE_EMPTY, "")).lower() in _TRUE
 
-    def _kind(self, host: str) -> str:
+    def _look_at_host(self, host: str) -> str:
+        """The kind of a host's store, or empty if that is wrong."""
+        said = self.inventory.said(host, (KIND, ARRANGEMENT))
+        for variable in sorted(said.broken):
+            self._mistake(f"host '{host}': {said.refused[variable]}", host)
         try:
-            return _modes.kind_of(host, self.inventory)
-        except ValueError:
+            _names.check_arrangement(str(said.values.get(ARRANGEMENT, _names.DEFAULT_ARRANGEMENT)), ARRANGEMENT)
+        except Failure as error:
+            self._mistake(f"host '{host}': {error}", host)
+        kind = str(said.values.get(KIND, _KINDS[0]))
+        if kind not in _KINDS:
+            self._mistake(f"host '{host}' has {KIND} '{kind}': set it to one of {', '.join(_KINDS)}.", host)
             return ""
+        return "" if KIND in said.refused else kind
 
     def _look_at(self, name: str, guest: Guest, kinds: t.Mapping[str, str]) -> None:
         if not guest.host and _modes.HOST not in guest.unknown:
