@@ -18,6 +18,7 @@ import dataclasses
 import json
 import os
 import shutil
+import signal
 import statistics
 import subprocess
 import sys
@@ -428,6 +429,7 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("--thousand-hosts", type=int, default=20, help="its hosts")
     parser.add_argument("--profile", help="a folder for profiles of Ansible's processes; then times mean nothing")
     options = parser.parse_args(arguments)
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # the stand-ins end with it
     options.host = options.host or [(1, [10, 2000]), (20, [20, 1000])]
     if unknown := set(options.parts) - PARTS.keys():
         parser.error(f"there is no part {', '.join(sorted(unknown))}")
