@@ -55,12 +55,12 @@ class Host:
 
     def shared(self, name: str) -> dict[str, tuple[str, bool]]:
         """What the host shares with a machine, by its settings file."""
-        found = self._settings(name).iter("{*}SharedFolder")
-        return {one.attrib["name"]: (one.attrib["hostPath"], one.attrib["writable"] == "true") for one in found}
+        found = self._settings(name).findall(".//{*}SharedFolder")
+        return {one.attrib["name"]: (one.attrib["hostPath"], one.get("writable") == "true") for one in found}
 
     def notes(self, name: str) -> dict[str, str]:
         """The collection's extradata of a machine, by its settings file."""
-        found = {one.attrib["name"]: one.attrib["value"] for one in self._settings(name).iter("{*}ExtraDataItem")}
+        found = {one.attrib["name"]: one.attrib["value"] for one in self._settings(name).findall(".//{*}ExtraDataItem")}
         return {key: value for key, value in found.items() if key.startswith("zeroinstall.virtualbox/")}
 
     def _settings(self, name: str) -> ElementTree.Element:

@@ -45,7 +45,7 @@ class Host(Fleet):
         self.host("mkdir", "-p", f"{USER_STORE}/{EMPTY}", "/home/vm/.local/share", user="vm")
         self.host("install", "-d", "-o", "zeroinst", SYSTEM_STORE, f"{SYSTEM_STORE}/{EMPTY}")
         children = json.loads(self.inventory.read_text(encoding="utf-8"))["all"]["children"]
-        children["zeroinstall_hosts"]["vars"] = {"cache_host_user": "vm"}
+        children["zeroinstall_hosts"]["vars"] = {"cache_host_user": "vm", "cache_host_left_over": "remove"}
         children["zeroinstall_guests"] = {"hosts": {"g.x": {"cache_guest_host": "vbox", "cache_guest_machine": "m"}}}
         self.inventory = self.folder / "modes.json"
         self.inventory.write_text(json.dumps(children), encoding="utf-8")
