@@ -8,7 +8,7 @@ from __future__ import annotations
 import types
 
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.action import guest_info
+from ansible_collections.zeroinstall.virtualbox.plugins.action import guest_info, shares
 
 
 class TaskTimeoutError(BaseException):
@@ -49,3 +49,24 @@ def test_without_a_variable_of_a_role_the_time_is_told():
 def test_whatever_else_ends_a_task_is_left_to_ansible(raised):
     with pytest.raises(type(raised)):
         action(raised)._execute_clean("m", task_vars={"cache_guest_timeout": 2})
+
+
+def test_lists_of_messages_are_told_in_the_words_of_the_role():
+    """They come with a result that is no failure, too."""
+    made = shares.ActionModule.__new__(shares.ActionModule)
+    made._task = types.SimpleNamespace(
+        action="zeroinstall.virtualbox.shares",
+        args={},
+        become=False,
+        become_user=None,
+        _role=types.SimpleNamespace(get_name=lambda: "zeroinstall.virtualbox.cache_host"),
+    )
+    made._discovered_interpreter_key = None
+    message = "Correct the machine's name. If another user registered the machine, set become_user to that user."
+    made._execute_module = lambda **_options: {"changed": False, "unresolved": [message], "missing_paths": [message]}
+    found = made._execute_clean("m", task_vars={"cache_host_user": "vm"})
+    assert found["unresolved"] == [
+        "Correct its cache_guest_machine. If another user registered the machine, set cache_host_user (now 'vm') to"
+        " that user."
+    ]
+    assert found["missing_paths"] == [message]
