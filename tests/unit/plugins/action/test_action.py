@@ -8,7 +8,7 @@ from __future__ import annotations
 import types
 
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.action import guest_info
+from ansible_collections.zeroinstall.virtualbox.plugins.action import guest_info, shares
 
 
 class TaskTimeoutError(BaseException):
@@ -55,3 +55,24 @@ def test_a_guest_that_must_not_be_asked_is_refused_without_a_connection():
     made = action(AssertionError("asked"))
     made._task.args = {"refuse": "web1 is \x1b[31mwrong"}
     assert made.run() == {"failed": True, "msg": "web1 is \\u001b[31mwrong"}
+
+
+def test_lists_of_messages_are_told_in_the_words_of_the_role():
+    """They come with a result that is no failure, too."""
+    made = shares.ActionModule.__new__(shares.ActionModule)
+    made._task = types.SimpleNamespace(
+        action="zeroinstall.virtualbox.shares",
+        args={},
+        become=False,
+        become_user=None,
+        _role=types.SimpleNamespace(get_name=lambda: "zeroinstall.virtualbox.cache_host"),
+    )
+    made._discovered_interpreter_key = None
+    message = "Correct the machine's name. If another user registered the machine, set become_user to that user."
+    made._execute_module = lambda **_options: {"changed": False, "unresolved": [message], "missing_paths": [message]}
+    found = made._execute_clean("m", task_vars={"cache_host_user": "vm"})
+    assert found["unresolved"] == [
+        "Correct its cache_guest_machine. If another user registered the machine, set cache_host_user (now 'vm') to"
+        " that user."
+    ]
+    assert found["missing_paths"] == [message]
