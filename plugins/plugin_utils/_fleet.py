@@ -183,7 +183,8 @@ class Fleet:
 
 def concerning(mistakes: t.Iterable[Mistake], machines: t.Collection[str]) -> tuple[list[Mistake], list[Mistake]]:
     """The mistakes that concern one of these machines, and the others."""
-    mine, others = [], []
+    mine: list[Mistake] = []
+    others: list[Mistake] = []
     for mistake in mistakes:
         (mine if not mistake.machines or mistake.machines.intersection(machines) else others).append(mistake)
     return mine, others
