@@ -16,6 +16,7 @@ from typing import Any
 
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import (
     extract_process,
     extracting,
@@ -380,8 +381,8 @@ class Watch:
     def __init__(self, disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         self._disk = disk
         self._fd = os.memfd_create("least")
-        for name in ("_make", "make_manifest", "remove"):
-            monkeypatch.setattr(extracting, name, self._watched(getattr(extracting, name)))
+        for module, name in ((extracting, "_make"), (extracting, "make_manifest"), (removing, "remove")):
+            monkeypatch.setattr(module, name, self._watched(getattr(module, name)))
         monkeypatch.setattr(one_pass.replacing, "rename_new", self._watched(one_pass.replacing.rename_new))
 
     def _watched(self, do: Callable[..., Any]) -> Callable[..., Any]:

@@ -4,8 +4,8 @@
 """Removing whole trees, whoever made them, and whatever they are made of.
 
 No link is followed, nothing is opened but directories, and nothing that is mounted in a tree is entered. A directory
-that is not empty comes up to the top of the tree before it is emptied itself. So no path gets long, memory does not
-grow, and two directories are open at a time, however deep the tree is.
+that is too deep comes up to the top of the tree, and is emptied from there. So no path gets long, and neither memory
+nor open directories grow, however deep the tree is.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ import secrets
 import sys
 from typing import Iterator
 
+LEVELS = 250
+"""Directories in each other that are open at once. Those of a package are fewer, so none of a package comes up."""
 PATIENCE = 100
 """How often a directory is emptied anew into which somebody goes on writing."""
 _DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
@@ -50,7 +52,7 @@ def remove(name: str | bytes, folder: int, budget: Budget | None = None) -> None
         if not patience:
             raise OSError(errno.ENOTEMPTY, "somebody goes on writing into it")
         with _opened(name, folder) as top:
-            came_up = sum(_flatten(entry, top, budget) for entry in _entries(top) if not _try(entry, top, budget))
+            came_up = _empty(top, top, LEVELS, budget)
         patience -= not came_up
 
 
@@ -80,20 +82,24 @@ def _try(name: str, folder: int, budget: Budget) -> bool:
         return True
 
 
-def _flatten(name: str, top: int, budget: Budget) -> int:
-    """Empty a directory in the top one, and remove it; how many directories came up from it."""
+def _empty(fd: int, top: int, levels: int, budget: Budget) -> int:
+    """Empty an open directory, so many levels deep; how many directories came up to the top one."""
     came_up = 0
-    try:
-        with _opened(name, top) as fd:
-            for entry in _entries(fd):
-                if not _try(entry, fd, budget):
-                    with _opened(entry, fd):  # so that its owner may move it
-                        os.rename(entry, secrets.token_hex(16), src_dir_fd=fd, dst_dir_fd=top)
+    for entry in _entries(fd):
+        if _try(entry, fd, budget):
+            continue
+        try:
+            with _opened(entry, fd) as below:
+                if levels:
+                    came_up += _empty(below, top, levels - 1, budget)
+                else:
+                    os.rename(entry, secrets.token_hex(16), src_dir_fd=fd, dst_dir_fd=top)
                     came_up += 1
-        _try(name, top, budget)
-    except OSError as error:
-        if error.errno not in _ANOTHER:
-            raise
+            if levels:
+                _try(entry, fd, budget)
+        except OSError as error:
+            if error.errno not in _ANOTHER:
+                raise
     return came_up
 
 

@@ -8,10 +8,10 @@ from __future__ import annotations
 import errno
 import os
 import resource
-import sys
 
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import extracting
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -59,14 +59,16 @@ def make_deep(name, depth, folder, below="d"):
     return fd
 
 
-@given(tree=TREES)
-def test_any_tree_goes_and_what_links_lead_to_stays(tree, tmp_path_factory):
+@given(tree=TREES, levels=st.integers(1, 3))
+def test_any_tree_goes_and_what_links_lead_to_stays(tree, levels, tmp_path_factory):
     top = tmp_path_factory.mktemp("top")
     (top / "outside").mkdir()
     (top / "outside/kept").touch()
     fd = os.open(top, os.O_RDONLY)
     make("tree", tree, fd, top / "outside")
-    removing.remove("tree", fd)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(removing, "LEVELS", levels)
+        removing.remove("tree", fd)
     os.close(fd)
     assert sorted(os.listdir(top)) == ["outside"] and os.listdir(top / "outside") == ["kept"]
 
@@ -75,13 +77,10 @@ def test_depth_costs_neither_descriptors_nor_calls_in_each_other(tmp_path, root)
     """And paths get far longer than a system call takes."""
     os.close(make_deep("deep", 5000, root, "d" * 200))
     before, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    calls = sys.getrecursionlimit()
-    resource.setrlimit(resource.RLIMIT_NOFILE, (root + 8, hard))
-    sys.setrecursionlimit(250)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (root + 2 * removing.LEVELS + 8, hard))
     try:
         removing.remove("deep", root)
     finally:
-        sys.setrecursionlimit(calls)
         resource.setrlimit(resource.RLIMIT_NOFILE, (before, hard))
     assert os.listdir(tmp_path) == []
 
@@ -139,6 +138,14 @@ def test_a_directory_that_becomes_something_else_meanwhile_is_not_followed(tmp_p
     monkeypatch.setattr(removing.os, "rmdir", swap)
     removing.remove("tree", root)
     assert sorted(os.listdir(tmp_path)) == ["away", "outside"] and os.listdir(tmp_path / "outside") == ["kept"]
+
+
+def test_a_tree_no_deeper_than_a_package_is_removed_where_it_is(root, monkeypatch):
+    """So that no directory grows, which would take of the room that is to stay free."""
+    assert removing.LEVELS > extracting.DEEPEST
+    os.close(make_deep("deep", extracting.DEEPEST, root))
+    monkeypatch.delattr(removing.os, "rename")
+    removing.remove("deep", root)
 
 
 def test_nobody_else_can_write_into_what_is_being_removed(tmp_path, root, monkeypatch):
