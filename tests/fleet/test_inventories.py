@@ -200,6 +200,12 @@ def test_the_names_of_the_groups_are_the_users(inventory: Inventory) -> None:
         )
 
 
+@pytest.mark.parametrize("variable", ["zeroinstall_hosts", "zeroinstall_guests"])
+def test_an_empty_pattern_which_would_be_everybody_is_refused(inventory: Inventory, variable: str) -> None:
+    for playbook in (SHARE, UNSHARE, VERIFY):
+        assert "no pattern of machines" in refused(inventory, playbook, "-e", f"{variable}=")
+
+
 def test_a_playbook_of_the_users_may_name_the_groups(inventory: Inventory) -> None:
     in_own_groups(inventory)
     own = {"zeroinstall_hosts": "my_hosts", "zeroinstall_guests": "my_guests"}
