@@ -72,6 +72,7 @@ class Fleet:
     def look(self) -> None:
         """Collect the mistakes."""
         self.look_for_hosts()
+        self._look_for_guests()
         kinds = {host: self._look_at_host(host) for host in self.hosts}
         for name, guest in self.guests.items():
             self._look_at(name, guest, kinds)
@@ -90,11 +91,14 @@ class Fleet:
         return Guest(str(host), {**_roles.defaults("cache_guest"), **said.values}, unknown)
 
     def look_for_hosts(self) -> None:
+        """Collect the mistake that there is no host."""
         if not self.hosts:
             self._mistake(
                 f"No machine of the inventory is a host: {HOSTS} is '{self.patterns[HOSTS]}', which matches none."
                 f" Correct the name of the group, or set {HOSTS} to the name of yours with -e."
             )
+
+    def _look_for_guests(self) -> None:
         for host, guests in self.by_host().items():
             if not guests and not self._may_be_empty(host):
                 self._mistake(

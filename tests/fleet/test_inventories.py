@@ -163,6 +163,9 @@ def test_a_mistake_about_guests_does_not_keep_a_host_from_undoing_or_verifying(
     inventory.set("web1", cache_guest_mode="nonsense")
     _status, output, asked = inventory.run(playbook)
     assert asked, output
+    guests_group_missing(inventory)
+    _status, output, asked = inventory.run(playbook)
+    assert asked, output
 
 
 def test_a_right_inventory_is_not_refused(inventory: Inventory) -> None:
