@@ -41,12 +41,13 @@ class Mistake(t.NamedTuple):
 class Guest(t.NamedTuple):
     """A guest by the inventory alone: the ``host`` that it names, or empty, and its ``variables`` with defaults.
 
-    ``unknown``: those of its variables that only facts give a value.
+    ``unknown``: those of its variables that only facts give a value; ``broken``: why others have none.
     """
 
     host: str
     variables: dict[str, t.Any]
     unknown: frozenset[str]
+    broken: dict[str, str]
 
 
 class Fleet:
@@ -84,11 +85,10 @@ class Fleet:
 
     def _guest(self, name: str) -> Guest:
         said = self.inventory.said(name, (_modes.HOST, *_modes.VARIABLES))
-        host = said.values.get(_modes.HOST, "")
-        for variable in sorted(said.broken):
-            self._mistake(f"guest '{name}': {said.refused[variable]}", name, str(host))
+        host = str(said.values.get(_modes.HOST, ""))
+        broken = {variable: said.refused[variable] for variable in sorted(said.broken)}
         unknown = frozenset(said.refused) - said.broken - frozenset(said.values)
-        return Guest(str(host), {**_roles.defaults("cache_guest"), **said.values}, unknown)
+        return Guest(host, {**_roles.defaults("cache_guest"), **said.values}, unknown, broken)
 
     def look_for_hosts(self) -> None:
         """Collect the mistake that there is no host."""
@@ -128,6 +128,8 @@ class Fleet:
         return "" if KIND in said.refused else kind
 
     def _look_at(self, name: str, guest: Guest, kinds: t.Mapping[str, str]) -> None:
+        for reason in guest.broken.values():
+            self._mistake(f"guest '{name}': {reason}", name, guest.host)
         if not guest.host and _modes.HOST not in guest.unknown:
             self._mistake(
                 f"guest '{name}' does not name its host: set {_modes.HOST} to the inventory name of its host.", name
