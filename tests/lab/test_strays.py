@@ -243,6 +243,32 @@ def test_all_that_is_wrong_in_the_inventory_is_told_at_once_and_nothing_is_touch
     assert play.hosts["vbox"]["changed"] == 0 and host.shared("g1") == {}
 
 
+def test_the_host_role_works_and_is_undone_in_groups_of_the_users(host: Host, tmp_path: Path) -> None:
+    """As docs/roles.md shows it: no group has a name of the collection's."""
+    children = json.loads(host.fleet.inventory.read_text(encoding="utf-8"))["all"]["children"]
+    guests = {name: {"cache_guest_host": "vbox", "cache_guest_machine": name} for name in NAMES}
+    inventory, playbook = tmp_path / "own.json", tmp_path / "own.yml"
+    groups = {"virtualbox_hosts": children["zeroinstall_hosts"], "my_guests": {"hosts": guests}}
+    inventory.write_text(json.dumps(groups), encoding="utf-8")
+
+    def play(**tasks: str) -> Play:
+        role = {"name": "zeroinstall.virtualbox.cache_host", **tasks}
+        variables = {"cache_host_guests": "{{ groups['my_guests'] }}"}
+        task = {"ansible.builtin.include_role": role, "vars": variables}
+        text = json.dumps([{"hosts": "virtualbox_hosts", "gather_facts": False, "tasks": [task]}])
+        playbook.write_text(text, encoding="utf-8")
+        done = host.fleet.play(str(playbook), inventory=inventory)
+        assert done.status == 0, done.output
+        return done
+
+    play()
+    assert [host.shared(name) for name in NAMES] == [READ_ONLY, READ_ONLY]
+    assert play().changed == 0
+    play(tasks_from="absent.yml")
+    assert [host.shared(name) for name in NAMES] == [{}, {}]
+    assert play(tasks_from="absent.yml").changed == 0
+
+
 # --- what waits for a start ----------------------------------------------------------------------------------------
 
 
