@@ -31,8 +31,8 @@ options:
   _input:
     description:
       - Inventory names. A machine is a host if a task of this run registered the result of
-        M(zeroinstall.virtualbox.machine_info) as C(discover_machines). It is a guest if a task registered the result of
-        M(zeroinstall.virtualbox.guest_info) as C(discover_guest). All others are passed over.
+        M(zeroinstall.virtualbox.machine_info) as C(cache_host_discovered). It is a guest if a task registered the
+        result of M(zeroinstall.virtualbox.guest_info) as C(cache_guest_discovered). All others are passed over.
     type: list
     elements: str
     required: true

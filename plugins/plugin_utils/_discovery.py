@@ -18,7 +18,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _ans
 if t.TYPE_CHECKING:
     from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
-MACHINES, GUEST = "discover_machines", "discover_guest"
+MACHINES, GUEST = "cache_host_discovered", "cache_guest_discovered"
 """The variables with what a host and a guest answered."""
 HOST, MACHINE = _modes.HOST, "cache_guest_machine"
 

@@ -24,13 +24,13 @@ def machine(name, uuid, hardware_uuid=None):
 
 def host(*machines):
     """What is registered of a host."""
-    return {"discover_machines": {"changed": False, "machines": list(machines)}}
+    return {"cache_host_discovered": {"changed": False, "machines": list(machines)}}
 
 
 def guest(uuid, **more):
     """What is registered of a guest."""
     virtualbox = {"guest": True, "product": "VirtualBox", "uuid": uuid, **more}
-    return {"discover_guest": {"changed": False, "guest": {"virtualbox": virtualbox}}}
+    return {"cache_guest_discovered": {"changed": False, "guest": {"virtualbox": virtualbox}}}
 
 
 METAL = {"metal": host(machine("web", A), machine("db", B))}
@@ -76,23 +76,23 @@ def test_what_ansible_reads_of_it_is_the_same(discovered, tmp_path):
 
 
 def unreachable(message):
-    return {"discover_guest": {"unreachable": True, "msg": message}}
+    return {"cache_guest_discovered": {"unreachable": True, "msg": message}}
 
 
 @pytest.mark.parametrize(
     ("answers", "words"),
     [
         (unreachable("no route"), "it was not reached: no route"),
-        ({"discover_guest": {"msg": "no Python", "failed": False}}, "it could not be read: no Python"),
-        ({"discover_guest": {}}, "it could not be read: no reason was given"),
+        ({"cache_guest_discovered": {"msg": "no Python", "failed": False}}, "it could not be read: no Python"),
+        ({"cache_guest_discovered": {}}, "it could not be read: no reason was given"),
         (guest(""), "only root can read"),
         (guest(ZEROS), f"{ZEROS}, is a placeholder"),
         (guest("x\x1b]0;owned\x07"), "is a placeholder"),
         (guest(C), f"no machine has its hardware UUID {C} on the 1 hosts that answered: metal."),
         (guest(A, guest=False, product="QEMU"), "it is no VirtualBox guest, and calls itself 'QEMU'"),
-        ({"discover_guest": {"guest": {}}}, "its answer has nothing of VirtualBox"),
-        ({"discover_guest": {"guest": "g"}}, "its answer has no guest"),
-        ({"discover_guest": "x"}, "it gave no answer"),
+        ({"cache_guest_discovered": {"guest": {}}}, "its answer has nothing of VirtualBox"),
+        ({"cache_guest_discovered": {"guest": "g"}}, "its answer has no guest"),
+        ({"cache_guest_discovered": "x"}, "it gave no answer"),
         (guest({"of": "another kind"}), "only root can read"),
     ],
 )
@@ -135,7 +135,7 @@ def test_a_host_that_cannot_be_read_is_named(discovered):
         *({"msg": "no VBoxManage"}, {"machines": "x"}, "x", {"machines": ["x"]}),
         *({"machines": [{"name": "a", "uuid": B}]}, {"unreachable": True, "msg": "gone"}),
     )
-    odd = [{"discover_machines": answer} for answer in answers]
+    odd = [{"cache_host_discovered": answer} for answer in answers]
     result = discovered({**METAL, "g1": guest(A), **{f"h{number}": answer for number, answer in enumerate(odd)}})
     assert guests_of(result) == {"g1": ("metal", "web")}
     words = ["no VBoxManage", "no list of machines", "no answer", "that is none", "without hardware_uuid", "gone"]
@@ -165,7 +165,7 @@ def test_what_the_inventory_says_stays(discovered, said, found):
 
 def test_facts_of_a_guest_are_none_of_its_variables(discovered):
     answers = {**METAL, "g1": guest(A), "g2": guest(B)}
-    facts = {"g1": {"cache_guest_machine": "web"}, "g2": {"discover_machines": host(machine("db", B))}}
+    facts = {"g1": {"cache_guest_machine": "web"}, "g2": {"cache_host_discovered": host(machine("db", B))}}
     result = discovered(answers, facts=facts)
     assert guests_of(result) == {"g2": ("metal", "db")}
     assert "cache_guest_machine is a fact" in result["left_out"][0]
