@@ -218,9 +218,7 @@ def absence(settings: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> di
         "all": everything,
         "boxes": [] if everything else settings["absent_boxes"],
         "told": told,
-        "not_removed": " ".join(
-            ["These boxes could not be removed, so the import service stays.", *failed] * bool(failed)
-        ),
+        "not_removed": " ".join([_FAILED, *failed]) if failed else "",
     }
 
 
