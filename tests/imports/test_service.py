@@ -210,7 +210,6 @@ def test_what_drifted_is_put_right(served: Container) -> None:
 
 def test_the_box_of_a_guest_that_is_gone_is_served_until_it_may_be_removed(served: Container) -> None:
     """A request comes in where no guest is in the inventory any more: it is answered."""
-    before = served.files()
     gone = {"cache_import_boxes": ["evil", "with%20space"]}
     assert served.role(**gone)["changed"] == 0
     assert f"{BOXES}/good is left over" in served.said() and "no package waits" in served.said()
@@ -219,6 +218,7 @@ def test_the_box_of_a_guest_that_is_gone_is_served_until_it_may_be_removed(serve
         f" /srv/secure-add $name --box '{BOXES}/good' --timeout {HANG}"
     )
     served.run("sh", "-c", script)
+    before = served.files()
     assert served.role(entry="left_over", cache_import_boxes=[])["changed"] == 0
     assert served.files() == before
 
