@@ -214,12 +214,11 @@ def absence(settings: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> di
     if everything and others:
         told.append(f"The import service stays for boxes of other arrangements: {', '.join(others)}.")
     failed = [f"{settings['boxes_path']}/{name}: {reason}" for name, reason in kept.items()]
-    stays = ["These boxes could not be removed, so the import service stays."] if failed else []
     return {
         "all": everything,
         "boxes": [] if everything else settings["absent_boxes"],
         "told": told,
-        "not_removed": " ".join([*stays, *failed]),
+        "not_removed": " ".join([_FAILED, *failed]) if failed else "",
     }
 
 
