@@ -150,7 +150,9 @@ def pack(suite: str, lines: Sequence[str], archive: Path, folder: Path, logs: Pa
     packages = ",".join(PACKAGES)
     command = ["mmdebstrap", "--variant=minbase", "--format=tar", f"--include={packages}"]
     command += [f"--aptopt={settings}", "--dpkgopt=force-unsafe-io", suite, str(new), *lines]
-    environment = {**os.environ, "TMPDIR": str(folder), "DEBIAN_FRONTEND": "noninteractive"}
+    # Python's own variables would be for the Python of the new root, too, and have it write its bytecode elsewhere.
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("PYTHON")}
+    environment = {**kept, "TMPDIR": str(folder), "DEBIAN_FRONTEND": "noninteractive"}
     yield from must(Command(command, logs / f"fresh-{suite}.log", environment))
     os.replace(new, archive)
 
