@@ -76,6 +76,11 @@ options:
     description: Name of the arrangement, as the variable C(cache_host_arrangement) of the role has it.
     type: str
     default: default
+  left_over:
+    description: What to do with what is left over, as the variable C(cache_host_left_over) of the role has it.
+    type: str
+    choices: [report, remove]
+    default: report
   nothing:
     description:
       - Whether the guests are to have nothing any more. Then their machines come without shares, and only the variable
@@ -108,7 +113,8 @@ _value:
     - RV(ignore:refused), a message for each guest that the filter leaves out, by the guest's name; and
       RV(ignore:kept_boxes), the names of the boxes of these guests.
     - RV(ignore:possible_boxes), the names that the boxes of all other guests have, in whatever mode they are.
-    - RV(ignore:when_inaccessible) and RV(ignore:when_shared_otherwise), options of M(zeroinstall.virtualbox.shares).
+    - RV(ignore:when_inaccessible), RV(ignore:strays) and RV(ignore:when_shared_otherwise), options of
+      M(zeroinstall.virtualbox.shares). While a guest is refused, a stray may be its machine, and is only named.
   type: dict
 """
 
@@ -127,6 +133,7 @@ def host_arrangement(
     may_be_empty: bool = True,
     arrangement: str = "default",
     nothing: bool = False,
+    left_over: str = "report",
 ) -> dict[str, t.Any]:
     """What ``host`` has of its guests' modes."""
     inventory = Inventory(hostvars)
@@ -149,6 +156,7 @@ def host_arrangement(
             "kept_boxes": _modes.possible_boxes(refused, arrangement),
             "possible_boxes": _modes.possible_boxes(guests, arrangement),
             "when_inaccessible": when_left_alone,
+            "strays": "report" if refused else left_over,
             "when_shared_otherwise": "warn" if other_shares == "warn" else when_left_alone,
         }
     except ValueError as error:

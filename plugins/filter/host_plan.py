@@ -49,6 +49,10 @@ options:
     description: The folder with the boxes of guests, as the variable C(cache_host_boxes_path) of the role has it.
     type: str
     default: ""
+  ends:
+    description: Whether the run takes something back. Then what it could not take back yet is not served.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -84,6 +88,7 @@ def host_plan(
     other_shares: str = "refuse",
     left_over: str = "report",
     boxes: str = "",
+    ends: bool = False,
 ) -> dict[str, t.Any]:
     """What is to be done, and what could not be."""
     outlook = outlook or {}
@@ -93,6 +98,12 @@ def host_plan(
     told = [*refused.values(), *_left_alone(said)]
     if not arrangement:  # everything is to be taken back, and a machine that cannot be read may have some of it
         told += said.get("unreadable", [])
+    if ends:
+        told += [
+            f"Share '{item['share']}' of machine {item['name']} is still there: {item['reason']}."
+            for item in said.get("pending", [])
+            if item["action"] == "remove"
+        ]
     if any(other["refused"] for other in said.get("others", [])):
         told.append(f"Where such a share is meant, set cache_host_other_shares: warn (it is '{other_shares}').")
     # A machine of which nothing is known may still share the box, or the store, that its guest had in another mode.
@@ -123,7 +134,7 @@ def host_plan(
         "kept_groups": sorted({*wanted, *(store["group"] for store in stores)} - set(stale)),
         "kept_boxes": kept_boxes,
         "absent_boxes": [] if left_alone else _unused(arrangement.get("possible_boxes", []), said.get("in_use", [])),
-        "shared_boxes": _boxes_in_use(outlook.get("in_use", []), boxes),
+        "shared_boxes": _boxes_in_use(said.get("in_use", []), boxes),
         "boxes_left_over": "report" if unknown else left_over,
         "not_served": " ".join(told),
         "left_over": sentences,

@@ -80,8 +80,8 @@ _value:
       service could serve; RV(ignore:unneeded), whether the service is to go because of that.
     - RV(ignore:left_over), what is left over of boxes, in sentences; RV(ignore:service_left_over), the same with the
       service itself. Both are empty if nothing is.
-    - RV(ignore:absence), what the role's C(absent.yml) removes, C(all) boxes of the arrangement or some C(boxes), and
-      what it has to say, C(told) and C(not_removed).
+    - RV(ignore:absence), what the role's C(absent.yml) removes, C(all) boxes of the arrangement but those that it has
+      to C(keep), or some C(boxes), and what it has to say, C(told) and C(not_removed).
     - RV(ignore:units_change), whether a unit is changed; RV(ignore:state), the state that the path unit gets.
     - RV(ignore:removed), all that the role removes; RV(ignore:parents), the folders of this collection that it was in;
       RV(ignore:empty_parents), those in which nothing is left then.
@@ -210,13 +210,19 @@ def absence(settings: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> di
     everything = settings["absent_boxes"] in (None, "")  # Ansible of before ansible-core 2.19 makes '' of null
     told = taken(settings, found)
     kept = {one["name"]: one["reason"] for one in found.get("kept", ())}
-    others = [name for name in remaining(found) if name not in kept]
+    shared = [name for name in remaining(found) if everything and name in settings["shared_boxes"]]
+    told += [
+        f"{settings['boxes_path']}/{name} stays, because a machine still shares it. Run again when it does not."
+        for name in shared
+    ]
+    others = [name for name in remaining(found) if name not in kept and name not in shared]
     if everything and others:
         told.append(f"The import service stays for boxes of other arrangements: {', '.join(others)}.")
     failed = [f"{settings['boxes_path']}/{name}: {reason}" for name, reason in kept.items()]
     return {
         "all": everything,
         "boxes": [] if everything else settings["absent_boxes"],
+        "keep": settings["shared_boxes"] if everything else [],
         "told": told,
         "not_removed": " ".join([_FAILED, *failed]) if failed else "",
     }

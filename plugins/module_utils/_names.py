@@ -40,7 +40,7 @@ DEFAULT_ARRANGEMENT = "default"
 OF_ARRANGEMENT = "@"
 """What is between an arrangement and a guest in the name of a box. No name of a guest's box has it in it."""
 
-_ARRANGEMENT = re.compile(r"[A-Za-z0-9._-]{1,32}", re.ASCII)
+_ARRANGEMENT = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]{0,31}", re.ASCII)
 _DEFAULT_MARK = "1"
 
 _SHOWN = 40
@@ -107,7 +107,7 @@ def marked_by(value: str) -> str:
     return value if _ARRANGEMENT.fullmatch(value) else ""
 
 
-def box_arrangement(box: str) -> str:
+def arrangement_of(box: str) -> str:
     """The arrangement to which a box of this name belongs."""
     arrangement, at, _guest = box.partition(OF_ARRANGEMENT)
     return arrangement if at else DEFAULT_ARRANGEMENT
@@ -136,21 +136,12 @@ def check_share_name(name: str, option: str = "share name") -> None:
     raise Failure(f"{option} {name!r} {reason}. Choose another name.")
 
 
-ARRANGEMENT = "default"
-"""The name of the arrangement whose boxes have no name of an arrangement before theirs."""
-
 LEAVING = ".leaving-"
 """How the name of a box begins that is being removed, and that is not served any more."""
 
-_BOX = re.compile(r"(?:[A-Za-z0-9_-][A-Za-z0-9._-]{0,31}@)?[A-Za-z0-9_%-][A-Za-z0-9._%-]*", re.ASCII)
+_BOX = re.compile(rf"(?:{_ARRANGEMENT.pattern}@)?[A-Za-z0-9_%-][A-Za-z0-9._%-]*", re.ASCII)
 
 
 def is_box(name: str) -> bool:
     """Whether a guest's box can have this name: in a path, and with a second '%' for each one in a unit of systemd."""
     return len(name) <= LIMIT and bool(_BOX.fullmatch(name))
-
-
-def arrangement_of(box: str) -> str:
-    """The name of the arrangement that a box belongs to: what stands before an '@' in the box's name."""
-    name, found, _rest = box.partition("@")
-    return name if found else ARRANGEMENT

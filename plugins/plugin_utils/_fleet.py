@@ -26,8 +26,6 @@ MOST = 30
 """Mistakes that one message names."""
 
 _KINDS = ("system", "user")
-_ORDINARY = ("sharing", "vagrantfile")
-"""Roles whose names are ordinary words: a variable that begins like theirs may be that of somebody else's role."""
 _TRUE = ("true", "yes", "on", "1", "y", "t")
 
 
@@ -109,8 +107,8 @@ class Fleet:
                 )
 
     def _may_be_empty(self, host: str) -> bool:
-        said = self.inventory.said(host, (MAY_BE_EMPTY, OWN_GUESTS))
-        return bool(said.values.get(OWN_GUESTS)) or str(said.values.get(MAY_BE_EMPTY, "")).lower() in _TRUE
+        said = self.inventory.said(host, [MAY_BE_EMPTY])
+        return OWN_GUESTS in self.inventory.written(host) or str(said.values.get(MAY_BE_EMPTY, "")).lower() in _TRUE
 
     def _look_at_host(self, host: str) -> str:
         """The kind of a host's store, or empty if that is wrong."""
@@ -175,7 +173,7 @@ class Fleet:
     def _look_at_names(self, kind: str, name: str, other: str, others: t.Sequence[str]) -> None:
         """The names of one machine's variables. Those of the ``other`` kind may come from a group that has both."""
         variables = self.inventory.written(name)
-        for text in _roles.misspelt(variables, but=_ORDINARY):
+        for text in _roles.misspelt(variables, surely=True):
             self._mistake(f"{kind} '{name}': {text}", name)
         odd = [key for key in sorted(variables) if key.startswith(f"cache_{other}_") and _roles.is_variable(key)]
         for key in odd:

@@ -105,6 +105,15 @@ class Inventory:
         by_tasks = self._by_tasks(machine)
         return {name: by_tasks[name] for name in variables if name in by_tasks}
 
+    def extra(self, name: str, default: t.Any = None) -> t.Any:
+        """What the command line sets a variable to."""
+        return self._hostvars._variable_manager.extra_vars.get(name, default)
+
+    @property
+    def limited(self) -> bool:
+        """Whether the run has a --limit."""
+        return bool(self._hostvars._inventory._subset)
+
     def written(self, machine: str) -> dict[str, t.Any]:
         """A machine's variables as they are written, without its facts and without what tasks of this run set."""
         found = self._written(machine)

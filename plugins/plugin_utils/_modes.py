@@ -283,6 +283,8 @@ def share(part: Part, name: str, guest: dict[str, t.Any], host: Host) -> dict[st
 def check_machine(name: str, guest: t.Mapping[str, t.Any]) -> str:
     """What a guest calls its machine. ValueError if it names none."""
     machine = guest.get("cache_guest_machine")
+    if isinstance(machine, int):
+        raise ValueError(f"guest '{name}' has cache_guest_machine {machine}, which is no text. Write it in quotes.")
     if not machine or not isinstance(machine, str):
         raise ValueError(
             f"guest '{name}' does not name its machine: set cache_guest_machine to the name or UUID"

@@ -17,6 +17,8 @@ if t.TYPE_CHECKING:
     from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 _FOLDER = Path(__file__).parents[2] / "roles"
+_ORDINARY = ("sharing", "vagrantfile")
+"""Roles whose names are ordinary words."""
 _ALIKE = 0.75
 """How alike a misspelt name is to the one that is meant. What is less so may be a variable of somebody else's role."""
 
@@ -51,17 +53,20 @@ def is_variable(name: str) -> bool:
     return bool(role) and name in _variables(role)
 
 
-def misspelt(variables: t.Iterable[str], but: t.Container[str] = ()) -> list[str]:
+def misspelt(variables: t.Collection[str], surely: bool = False) -> list[str]:
     """A message for each name that begins as those of a role, is none of them, and is nearly one of them.
 
-    ``but``: roles that are passed over.
+    ``surely``: without those that may be a variable of the user's own. Such a one may be set beside the one that it
+    looks like, or begin with a role's name that is an ordinary word.
     """
     messages = []
     for variable in sorted(variables):
         role = _role_of(variable)
-        if not role or role in but or variable in _variables(role):
+        if not role or variable in _variables(role) or (surely and role in _ORDINARY):
             continue
         for meant in difflib.get_close_matches(variable[len(role) :], _endings(role), 1, _ALIKE):
+            if surely and role + meant in variables:
+                continue
             messages.append(
                 f"The role {role} has no variable {variable}, so what the inventory sets it to has no effect. Is"
                 f" {role}{meant} meant?"

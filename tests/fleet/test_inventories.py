@@ -209,6 +209,31 @@ def test_an_empty_pattern_which_would_be_everybody_is_refused(inventory: Invento
         assert "no pattern of machines" in refused(inventory, playbook, "-e", f"{variable}=")
 
 
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"zeroinstall_hosts": "nowhere"},
+        {"zeroinstall_guests": "web1"},
+        {"zeroinstall_sharing": False},
+        {"zeroinstall_patterns": {"hosts": "nowhere", "guests": "web1", "sharing": False}},
+        {"ansible_play_name": '{"hosts": "nowhere", "guests": "web1", "sharing": false}'},
+    ],
+    ids=lambda facts: next(iter(facts)),
+)
+def test_no_fact_of_the_first_machine_has_a_part_in_the_check(inventory: Inventory, facts: dict[str, Any]) -> None:
+    inventory.groups = dict(reversed(inventory.groups.items()))
+    inventory.set("build", cache_guest_mode="nonsense")
+    plays = [
+        {"hosts": "web1", "gather_facts": False, "tasks": [{"ansible.builtin.set_fact": {**facts, "cacheable": True}}]},
+        {"import_playbook": SHARE},
+    ]
+    playbook = inventory.folder / "site.yml"
+    playbook.write_text(json.dumps(plays), encoding="utf-8")
+    said = refused(inventory, str(playbook))
+    assert "guest 'build' has the unknown mode 'nonsense'" in said, said
+    assert "The inventory has" not in said, said
+
+
 def test_a_playbook_of_the_users_may_name_the_groups(inventory: Inventory) -> None:
     in_own_groups(inventory)
     own = {"zeroinstall_hosts": "my_hosts", "zeroinstall_guests": "my_guests"}

@@ -61,7 +61,7 @@ class Wish(NamedTuple):
     keep: Sequence[str] = ()
     exclusive: bool = False
     absent: Sequence[str] = ()
-    arrangement: str = _names.ARRANGEMENT
+    arrangement: str = _names.DEFAULT_ARRANGEMENT
     remove: bool = False
     force: bool = False
 

@@ -139,7 +139,7 @@ def is_ours(share: Share, folders: Folders, machine: Machine, present: Iterable[
     """Whether a machine's share has our mark, or none, and the name of one of ours, and shares what that one does.
 
     A read-only one without a mark is not: that of a Vagrantfile has none and may have any name. Of a machine that only
-    has marks of other arrangements, only a box of ours is.
+    has marks of other arrangements, only a box of ours is. What has no mark is the default arrangement's, but a box.
     """
     if share.kind == "global":
         return False
@@ -158,10 +158,10 @@ def is_ours(share: Share, folders: Folders, machine: Machine, present: Iterable[
 def _may_be_ours(form: Form, path: str, folders: Folders, of_others: bool) -> bool:
     """Whether a share that looks like one of this collection may be one of our arrangement. A box says whose it is."""
     if form.kind != "box":
-        return not of_others
+        return not of_others and folders.arrangement == _names.DEFAULT_ARRANGEMENT
     boxes = folders.boxes if is_within(path, folders.boxes) else DEFAULT_BOXES
     box = os.path.relpath(path, boxes).partition("/")[0]
-    return _names.box_arrangement(box) == folders.arrangement
+    return _names.arrangement_of(box) == folders.arrangement
 
 
 def _fits(form: Form, path: str, folders: Folders, known: bool) -> bool:

@@ -140,7 +140,7 @@ def test_the_service_goes_after_the_last_box_and_only_if_that_is_wanted(answer, 
 
 
 def test_what_absence_removes():
-    assert import_plan(NOBODY)["absence"] == {"all": True, "boxes": [], "told": [], "not_removed": ""}
+    assert import_plan(NOBODY)["absence"] == {"all": True, "boxes": [], "keep": [], "told": [], "not_removed": ""}
     for absent in (["a"], []):
         absence = import_plan({**NOBODY, "absent_boxes": absent})["absence"]
         assert (absence["all"], absence["boxes"]) == (False, absent)

@@ -39,6 +39,9 @@ def test_a_right_inventory_has_no_mistake_and_an_index(looked_at):
         ({}, {"cache_guest_host": "metel", "cache_guest_machine": "web"}, ["'metel'", "Is 'metal' meant?"]),
         ({}, {"cache_guest_machine": "web"}, ["guest 'a' does not name its host", "cache_guest_host"]),
         ({}, {"cache_guest_host": "metal"}, ["guest 'a' does not name its machine", "cache_guest_machine"]),
+        ({}, {**WEB, "cache_guest_machine": 1234}, ["1234, which is no text", "Write it in quotes"]),
+        ({"cache_host_arrangement": ".lab"}, WEB, ["host 'metal': cache_host_arrangement '.lab'", "cannot name"]),
+        ({"cache_host_store": "users"}, WEB, ["host 'metal' has cache_host_store 'users'", "system, user"]),
         ({}, {**WEB, "cache_guest_mode": "verfied"}, ["unknown mode 'verfied'", "cache_guest_mode"]),
         ({}, {**WEB, "cache_guest_mode": "guests", "cache_guest_group": "../x"}, ["'../x'", "cache_guest_group"]),
         ({}, {**WEB, "cache_guest_share": "a b"}, ["'a b'", "cache_guest_share"]),
@@ -53,7 +56,7 @@ def test_a_right_inventory_has_no_mistake_and_an_index(looked_at):
     ids=lambda value: None if isinstance(value, dict) else value[0],
 )
 def test_a_mistake_names_machine_variable_value_and_remedy(looked_at, trusted, host, guest, words):
-    guest = {key: trusted(value) for key, value in guest.items()}
+    guest = {key: trusted(value) if isinstance(value, str) else value for key, value in guest.items()}
     found = looked_at({"metal": host}, {"a": guest, "b": {**WEB, "cache_guest_machine": "other"}})
     assert any(all(word in text for word in words) for text in texts(found)), texts(found)
     assert all("a" in mistake.machines or "metal" in mistake.machines for mistake in found.mistakes)
@@ -80,13 +83,20 @@ def test_a_variable_that_may_be_of_another_role_is_no_mistake(looked_at, variabl
     assert texts(looked_at({"metal": {}}, {"a": {**WEB, variable: "x"}})) == []
 
 
+def test_a_users_own_variable_beside_the_one_that_it_looks_like_is_no_mistake(looked_at):
+    assert texts(looked_at({"metal": {}}, {"a": {**WEB, "cache_guest_machines": {"a": "web"}}})) == []
+
+
 def test_no_host_is_one_mistake_that_concerns_every_run(looked_at):
     (mistake,) = looked_at({}, {"a": WEB, "b": {**WEB, "cache_guest_machine": "other"}}).mistakes
     assert "No machine of the inventory is a host" in mistake.text
     assert _fleet.concerning([mistake], []) == ([mistake], [])
 
 
-@pytest.mark.parametrize("said", [{"cache_host_guests_may_be_empty": True}, {"cache_host_guests": ["x"]}])
+@pytest.mark.parametrize(
+    "said",
+    [{"cache_host_guests_may_be_empty": True}, {"cache_host_guests": ["x"]}, {"cache_host_guests": "{{ hostvars }}"}],
+)
 def test_a_host_without_guests_is_a_mistake_unless_it_is_meant(looked_at, said):
     (text,) = texts(looked_at({"metal": {}, "copper": {}}, {"a": WEB}))
     assert "host 'copper' has no guest" in text and "cache_host_guests_may_be_empty: true" in text
