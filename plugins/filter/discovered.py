@@ -10,7 +10,7 @@ import os
 import typing as t
 
 import yaml
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _discovery
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _discovery, _fleet
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
@@ -72,7 +72,6 @@ _value:
   type: dict
 """
 
-HOSTS, GUESTS = "zeroinstall_hosts", "zeroinstall_guests"
 _HEAD = """\
 # Made by the playbook zeroinstall.virtualbox.discover, by what the guests said of their hardware.
 # Read it before you use it: what a guest says of itself is not proved.
@@ -80,7 +79,7 @@ _HEAD = """\
 
 
 def discovered(
-    names: t.Iterable[str], hostvars: t.Any, hosts: str = HOSTS, guests: str = GUESTS, to: str = ""
+    names: t.Iterable[str], hostvars: t.Any, hosts: str = _fleet.HOSTS, guests: str = _fleet.GUESTS, to: str = ""
 ) -> dict[str, t.Any]:
     """The inventory of the hosts and guests among these names."""
     inventory = Inventory(hostvars)
@@ -94,7 +93,7 @@ def discovered(
             entries[name] = _discovery.variables(name, machine, inventory)
         except _answers.Odd as error:
             reasons[name] = str(error)
-    groups = _groups(entries, _group(inventory, hosts, HOSTS), _group(inventory, guests, GUESTS))
+    groups = _groups(entries, _group(inventory, hosts, _fleet.HOSTS), _group(inventory, guests, _fleet.GUESTS))
     text = _HEAD + yaml.safe_dump(groups, allow_unicode=True, default_flow_style=False, width=1000)
     return {
         "inventory": groups,

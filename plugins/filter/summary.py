@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _identity
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
@@ -57,8 +57,6 @@ _value:
 
 MOST = 10
 """Names in a line, and lines about what waits."""
-ANSWERS = ("cache_host_shared", "cache_host_outlook")
-"""The variables of a host with what it answered in this run, the latest first."""
 
 
 def summary(fleet: t.Mapping[str, t.Any], run: t.Sequence[str], done: t.Sequence[str], hostvars: t.Any) -> list[str]:
@@ -82,8 +80,8 @@ def _waiting(inventory: Inventory, hosts: t.Iterable[str]) -> list[str]:
     """What waits on hosts, as they answered."""
     found = []
     for host in hosts:
-        answers = inventory.set_by_tasks(host, ANSWERS)
-        said = next((answers[name] for name in ANSWERS if "pending" in answers.get(name, ())), {})
+        answers = inventory.set_by_tasks(host, _identity.ANSWERS)
+        said = next((answers[name] for name in _identity.ANSWERS if "pending" in answers.get(name, ())), {})
         found += [
             f"Waiting on {host}: share '{item['share']}' of machine {item['name']}: {item['reason']}"
             for item in said.get("pending", ())
