@@ -16,6 +16,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible import constants
+from ansible.errors import AnsibleError
 from ansible.template import Templar
 from ansible.vars.manager import VariableManager
 
@@ -88,8 +89,11 @@ class Inventory:
 
     def members(self, pattern: str, limited: bool = False) -> list[str]:
         """The names of the machines that a pattern matches, in the whole inventory or within ``--limit``."""
-        found = self._hostvars._inventory.get_hosts(pattern, ignore_limits=not limited, ignore_restrictions=True)
-        return [str(host.name) for host in found]
+        find = self._hostvars._inventory.get_hosts
+        try:
+            return [str(host.name) for host in find(pattern, ignore_limits=not limited, ignore_restrictions=True)]
+        except AnsibleError:  # with host_pattern_mismatch = error; whoever asks has a better word for it
+            return []
 
     def said(self, name: str, variables: t.Iterable[str]) -> Said:
         """What is said of a machine in these variables, without those of which nothing is said."""
