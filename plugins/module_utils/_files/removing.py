@@ -108,8 +108,9 @@ def _opened(name: str | bytes, folder: int) -> Iterator[int]:
     """A file descriptor of a directory into which only this user can write from now on, where that can be had."""
     fd = os.open(name, _DIRECTORY, dir_fd=folder)
     try:
-        with contextlib.suppress(OSError):
-            os.fchown(fd, os.geteuid(), -1)
+        if os.geteuid() == 0:  # to others it is of no use, and systemd ends the import service for asking
+            with contextlib.suppress(OSError):
+                os.fchown(fd, 0, -1)
         with contextlib.suppress(OSError):
             os.fchmod(fd, 0o700)
         yield fd
