@@ -36,8 +36,6 @@ _NO_SERVER = b"Failed to create the VirtualBox object"
 _PATIENCE = 30.0
 """Seconds for which it is asked again. On a busy machine a VBoxSVC may take many to leave."""
 _PAUSE = 0.5
-_LOOKS = 25
-"""How often, with 0.2 s in between, the registry is read until it has the machines that VirtualBox lists."""
 _BUSY = re.compile(r"\(0x80bb000[27]\)|already has a lock request pending|is not currently running")
 
 
@@ -224,7 +222,7 @@ class VBoxManage:
     def _registry(self) -> tuple[dict[str, str], dict[str, bool], tuple[settings.Share, ...]]:
         """Settings files by UUID, UUIDs with whether VirtualBox calls them inaccessible, and the global shares."""
         path = os.path.join(self.folder, "VirtualBox.xml")
-        for _attempt in range(_LOOKS):
+        for _attempt in range(5):
             listed = parse_list(self.read("list", "vms"))
             try:
                 entries, shared = settings.parse_registry(settings.read_settings(path))
