@@ -70,10 +70,17 @@ def test_the_numbers_of_all_parts_are_added_up(tmp_path: Path) -> None:
 
 
 def test_a_failure_is_named_at_the_end(tmp_path: Path) -> None:
-    fails = "def test_fails(): assert False\n"
+    fails = "def test_fails(): assert not 'what came of it'\n"
     status, lines = run(tmp_path, {"tests/a/test_a.py": PASSES, "tests/b/test_b.py": fails})
     assert (status, lines[-1]) == (1, "1 passed, 1 failed, 0 skipped")
-    assert "FAILED tests/b/test_b.py::test_fails" in lines[-4:]
+    assert "FAILED tests/b/test_b.py::test_fails - AssertionError: assert not 'what came of it'" in lines[-4:]
+
+
+def test_a_failure_of_ansible_is_told_by_its_task(tmp_path: Path) -> None:
+    said = "TASK [x]\\nok: [a]\\nfatal: [b]: FAILED! => {'msg': 'no'}\\nPLAY RECAP"
+    fails = f'import pytest\ndef test_fails(): pytest.fail("""{said}""", pytrace=False)\n'
+    _status, lines = run(tmp_path, {"tests/b/test_b.py": fails})
+    assert "FAILED tests/b/test_b.py::test_fails - fatal: [b]: FAILED! => {'msg': 'no'}" in lines[-4:]
 
 
 def test_a_part_that_breaks_is_a_failure(tmp_path: Path) -> None:

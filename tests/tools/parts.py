@@ -23,6 +23,8 @@ NOT_RUN = "not run: "
 """With this begins the message of a test that was not run because of a failure (see outer.py)."""
 LONGEST = 200
 """Characters of a line that `brief` tells."""
+FAILED_TASK = ("fatal: [", "failed: [", "ERROR! ", "[ERROR]: ")
+"""How Ansible begins the line of a task, or of a playbook, that failed."""
 
 LAB = ("lab", "lab/labkit", "lab/boot", "lab/install", "lab/launcher", "lab/warm")
 LAB_PACKAGES = (
@@ -36,6 +38,12 @@ def brief(message: str) -> str:
     """In a line what a message begins and ends with: what was tried and what came of it."""
     lines = [line.strip() for line in message.splitlines() if line.strip()] or [""]
     return lines[0] if len(lines) == 1 else " … ".join(line[:LONGEST] for line in (lines[0], lines[-1]))
+
+
+def reason(message: str) -> str:
+    """In a line why a test failed: the first task of Ansible's that failed, or else what `brief` tells."""
+    failed = (line.strip() for line in message.splitlines() if line.startswith(FAILED_TASK))
+    return next(failed, brief(message))[: 2 * LONGEST]
 
 
 @dataclasses.dataclass(frozen=True)

@@ -50,7 +50,7 @@ class Part:
     Attributes:
         seconds: from its start to its end.
         processor: seconds of processor time, of all processes that it started.
-        failed: the names of tests that ran and failed.
+        failed: the names of tests that ran and failed, and why.
         not_run: why tests were not run, and how many of them.
         ended: what is odd about its end.
     """
@@ -97,7 +97,8 @@ class Part:
                 self.not_run[parts.brief(found[1])] += 1
             elif kinds.keys() & {"failure", "error"}:
                 module = case.get("classname", "").replace(".", "/")
-                self.failed.append(f"{module}.py::{case.get('name')}" if module else str(case.get("name")))
+                name = f"{module}.py::{case.get('name')}" if module else str(case.get("name"))
+                self.failed.append(f"{name} - {parts.reason(kinds.get('failure') or kinds.get('error', ''))}")
             elif "skipped" in kinds:
                 self.skipped += 1
             else:
