@@ -33,7 +33,9 @@ options:
     elements: str
     required: true
   done:
-    description: Those of them that have not failed, C(ansible_play_hosts).
+    description: >-
+      Those of them that have not failed, C(ansible_play_hosts). A host with a C(share_host_failure) that a task has set
+      counts as failed.
     type: list
     elements: str
     required: true
@@ -55,19 +57,22 @@ _value:
   elements: str
 """
 
+FAILURE = ("share_host_failure",)
+"""Where the playbook keeps why a host did not do its part."""
 MOST = 10
 """Names in a line, and lines about what waits."""
 
 
 def summary(fleet: t.Mapping[str, t.Any], run: t.Sequence[str], done: t.Sequence[str], hostvars: t.Any) -> list[str]:
     """The lines."""
-    there, ended = set(run), set(done)
+    inventory = Inventory(hostvars)
+    there, ended = set(run), {name for name in done if not any(inventory.set_by_tasks(name, FAILURE).values())}
     kinds = {"hosts": [name for name in fleet["guests"] if name in there]}
     for name, mode in fleet["modes"].items():
         if name in there:
             kinds.setdefault(f"guests of mode {mode}", []).append(name)
     lines = [_line(kind, names, ended) for kind, names in sorted(kinds.items()) if names]
-    return lines + _cut(_waiting(Inventory(hostvars), kinds["hosts"]), "\n").splitlines()
+    return lines + _cut(_waiting(inventory, kinds["hosts"]), "\n").splitlines()
 
 
 def _line(kind: str, names: t.Sequence[str], ended: t.Container[str]) -> str:

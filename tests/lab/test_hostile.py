@@ -301,6 +301,16 @@ def test_a_guest_that_says_it_is_another_machine_stops_itself_alone(attack: Atta
     attack.take_back()
 
 
+def test_a_host_that_cannot_serve_one_guest_fails_after_the_others_had_their_turn(attack: Attack) -> None:
+    """It is the only host, and a play of which all hosts have failed would be the last."""
+    attack.answer({"changed": False, "guest": GUEST})
+    attack.guests["g1"] = {"cache_guest_machine": "nobody"}
+    play = attack.play(SHARE, before="")
+    assert play.status and play.hosts["vbox"]["failures"] == 1, play.output
+    assert play.hosts["g2"]["failures"] == 0 and play.hosts["g2"]["ok"], play.output
+    assert "hosts: 0 done, 1 not: vbox" in play.output and "machine 'nobody' is not registered" in play.messages("vbox")
+
+
 def told(text: str) -> dict[str, dict[str, Any]]:
     """Answers that have a text wherever one is shown, decided by or handed on."""
     problem = {"path": text, "name": text, "reason": text, "detail": text}
