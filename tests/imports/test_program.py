@@ -83,7 +83,7 @@ def test_its_limits_are_those_of_role_and_unit() -> None:
     limits = {f"cache_import_{name}": value for name, value in Limits()._asdict().items()}
     assert {name: defaults[name] for name in limits} == limits
     for entry in specs.values():
-        assert {name: option["default"] for name, option in entry["options"].items()} == defaults
+        assert {name: option.get("default") for name, option in entry["options"].items()} == defaults
     unit = (ROLE / "templates/import.service.j2").read_text(encoding="utf-8")
     for name in Limits._fields:
         assert f"--{name.replace('_', '-')} {{{{ cache_import_{name} }}}}" in unit
