@@ -16,7 +16,7 @@ from pathlib import Path
 from ansible.errors import AnsibleConnectionFailure, AnsibleError
 from ansible.plugins.action import ActionBase
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _words
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._core import no_template
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._core import check, no_template
 
 COLLECTION = "zeroinstall.virtualbox."
 _MODULES = Path(__file__).parents[1] / "modules"
@@ -30,6 +30,7 @@ class CleanAction(ActionBase):
 
     def run(self, tmp: str | None = None, task_vars: dict[str, t.Any] | None = None) -> dict[str, t.Any]:
         """The module's result. What a connection says in vain is a guest's word, too."""
+        check()
         try:
             return self._run(tmp, task_vars)
         except AnsibleConnectionFailure as error:

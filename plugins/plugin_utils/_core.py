@@ -1,9 +1,10 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""What differs between versions of ansible-core. Importing this fails on one that is too old.
+"""What differs between versions of ansible-core.
 
-``requires_ansible`` in ``meta/runtime.yml`` makes Ansible warn, and go on.
+``requires_ansible`` in ``meta/runtime.yml`` makes Ansible warn, and go on. So each filter and action calls ``check``.
+Ansible would only call it unknown if it failed earlier, when it is loaded.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ OLDEST = (2, 16)
 """As in ``requires_ansible``."""
 
 
-def check(version: str) -> None:
+def check(version: str = __version__) -> None:
     """AnsibleError if this version of ansible-core is too old."""
     if tuple(map(int, re.findall(r"\d+", version)[:2])) < OLDEST:
         needed = ".".join(map(str, OLDEST))
@@ -39,6 +40,3 @@ def no_template(value: T) -> T:
     """
     harmless: T = value if hasattr(template, "trust_as_template") else wrap_var(value)
     return harmless
-
-
-check(__version__)

@@ -9,7 +9,7 @@ import functools
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._core import no_template
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._core import check, no_template
 
 
 def harmless(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
@@ -17,6 +17,7 @@ def harmless(function: t.Callable[..., t.Any]) -> t.Callable[..., t.Any]:
 
     @functools.wraps(function)
     def run(*arguments: t.Any, **options: t.Any) -> t.Any:
+        check()
         return no_template(_typed(function, *arguments, **options))
 
     return run

@@ -20,6 +20,9 @@ def fleet() -> Iterator[Fleet]:
     """A host that is set up, with a machine that is no guest."""
     with Fleet("sudo", ()).running(quiet=True) as made:
         made.vbox("createvm", "--name", "other", "--register")
+        inventory = json.loads(made.inventory.read_text(encoding="utf-8"))
+        inventory["all"]["children"]["zeroinstall_hosts"]["hosts"]["vbox"]["cache_host_guests_may_be_empty"] = True
+        made.inventory.write_text(json.dumps(inventory), encoding="utf-8")
         play = made.play(SHARE)
         assert play.status == 0, play.output
         yield made

@@ -31,7 +31,9 @@ def test_what_failed_is_named_and_what_was_not_in_the_run_is_not(inventory_of):
 
 def test_a_host_whose_failure_is_kept_for_the_end_is_named(inventory_of):
     tasks = {"metal": {"share_host_failure": "no such store"}, "copper": {"share_host_failure": ""}}
-    lines = summary(FLEET, ["metal", "copper"], ["metal", "copper"], inventory_of({"metal": {}, "copper": {}}, tasks=tasks))
+    lines = summary(
+        FLEET, ["metal", "copper"], ["metal", "copper"], inventory_of({"metal": {}, "copper": {}}, tasks=tasks)
+    )
     assert lines == ["hosts: 1 done, 1 not: metal"]
 
 
