@@ -10,7 +10,7 @@ import os
 import typing as t
 
 import yaml
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _discovery, _fleet
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _discovery, _fleet, _words
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
@@ -123,8 +123,7 @@ def _group(inventory: Inventory, pattern: str, otherwise: str) -> str:
 
 def _lines(reasons: dict[str, str]) -> list[str]:
     lines = [f"{_discovery.shown(name)}: {reason}" for name, reason in sorted(reasons.items())]
-    more = len(lines) - _discovery.MOST_LINES
-    return [*lines[: _discovery.MOST_LINES], *([f"and {more} more"] if more > 0 else [])]
+    return _words.first(lines, _discovery.MOST_LINES)
 
 
 def _problem(found: _discovery.Found) -> str:

@@ -81,7 +81,9 @@ class _Guest:
         self, guest: t.Mapping[str, t.Any], arrangement: t.Mapping[str, t.Any], settings: t.Any, hostvars: t.Any
     ) -> None:
         self.found = guest
-        self.listed = _identity.answered(Inventory(hostvars), arrangement["host"]) if hostvars is not None else ()
+        self.listed = (
+            _identity.answered(Inventory(hostvars), arrangement["host"], "listed") if hostvars is not None else ()
+        )
         self.settings = settings
         self.mounts = arrangement["mounts"]
         self.helper = arrangement["helper"]

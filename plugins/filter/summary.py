@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _identity
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _identity, _words
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
@@ -72,32 +72,22 @@ def summary(fleet: t.Mapping[str, t.Any], run: t.Sequence[str], done: t.Sequence
         if name in there:
             kinds.setdefault(f"guests of mode {mode}", []).append(name)
     lines = [_line(kind, names, ended) for kind, names in sorted(kinds.items()) if names]
-    return lines + _cut(_waiting(inventory, kinds["hosts"]), "\n").splitlines()
+    return lines + _words.first(_waiting(inventory, kinds["hosts"]), MOST)
 
 
 def _line(kind: str, names: t.Sequence[str], ended: t.Container[str]) -> str:
     failed = [name for name in names if name not in ended]
     line = f"{kind}: {len(names) - len(failed)} done"
-    return f"{line}, {len(failed)} not: {_cut(failed, ', ')}" if failed else line
+    return f"{line}, {len(failed)} not: {', '.join(_words.first(failed, MOST))}" if failed else line
 
 
 def _waiting(inventory: Inventory, hosts: t.Iterable[str]) -> list[str]:
     """What waits on hosts, as they answered."""
-    found = []
-    for host in hosts:
-        answers = inventory.set_by_tasks(host, _identity.ANSWERS)
-        said = next((answers[name] for name in _identity.ANSWERS if "pending" in answers.get(name, ())), {})
-        found += [
-            f"Waiting on {host}: share '{item['share']}' of machine {item['name']}: {item['reason']}"
-            for item in said.get("pending", ())
-        ]
-    return [_answers.plain(line) for line in found]
-
-
-def _cut(texts: t.Sequence[str], separator: str) -> str:
-    """The first of many, and how many more there are."""
-    more = [f"and {len(texts) - MOST} more"] if len(texts) > MOST else []
-    return separator.join([*texts[:MOST], *more])
+    return [
+        _answers.plain(f"Waiting on {host}: share '{item['share']}' of machine {item['name']}: {item['reason']}")
+        for host in hosts
+        for item in _identity.answered(inventory, host, "pending")
+    ]
 
 
 class FilterModule:

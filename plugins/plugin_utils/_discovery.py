@@ -13,14 +13,14 @@ import typing as t
 
 from ansible.errors import AnsibleError
 from ansible.parsing.utils.addresses import parse_address
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _identity, _modes
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _identity, _modes, _words
 
 if t.TYPE_CHECKING:
     from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 MACHINES, GUEST = "cache_host_discovered", "cache_guest_discovered"
 """The variables with what a host and a guest answered."""
-HOST, MACHINE = _modes.HOST, "cache_guest_machine"
+HOST, MACHINE = _modes.HOST, _modes.MACHINE
 
 LONGEST = 300
 """Characters of a machine's or a module's text in a line of the report."""
@@ -45,7 +45,7 @@ class Machine(t.NamedTuple):
 
 
 class Found(t.NamedTuple):
-    """The machine of each guest that has one; a reason for each host or guest that has not what it should have."""
+    """The machine of each guest that has one; for each other guest, and each host that was not read, the reason."""
 
     machines: dict[str, Machine]
     reasons: dict[str, str]
@@ -186,9 +186,8 @@ def _only_ones(claims: dict[str, Machine], reasons: dict[str, str]) -> dict[str,
 
 
 def _first(texts: list[str]) -> str:
-    """The first of many, and how many more there are."""
-    more = [f"and {len(texts) - _MOST_NAMED} more"] if len(texts) > _MOST_NAMED else []
-    return ", ".join([*texts[:_MOST_NAMED], *more]) or "none"
+    """The first of many names, for a message."""
+    return ", ".join(_words.first(texts, _MOST_NAMED)) or "none"
 
 
 def variables(name: str, machine: Machine, inventory: Inventory) -> dict[str, str]:

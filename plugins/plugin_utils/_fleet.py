@@ -21,7 +21,6 @@ HOSTS, GUESTS = "zeroinstall_hosts", "zeroinstall_guests"
 MAY_BE_EMPTY = "cache_host_guests_may_be_empty"
 OWN_GUESTS = "cache_host_guests"
 KIND, ARRANGEMENT = "cache_host_store", "cache_host_arrangement"
-MACHINE = "cache_guest_machine"
 MOST = 30
 """Mistakes that one message names."""
 
@@ -140,7 +139,7 @@ class Fleet:
                 name,
             )
         try:
-            if MACHINE not in guest.unknown:
+            if _modes.MACHINE not in guest.unknown:
                 _modes.check_machine(name, guest.variables)
         except ValueError as error:
             self._mistake(str(error), name, guest.host)
@@ -154,7 +153,7 @@ class Fleet:
     def _look_for_twins(self) -> None:
         first: dict[tuple[str, str], str] = {}
         for name, guest in self.guests.items():
-            machine = guest.variables.get(MACHINE)
+            machine = guest.variables.get(_modes.MACHINE)
             if not guest.host or not isinstance(machine, str) or not machine:
                 continue
             other = first.setdefault((guest.host, machine), name)

@@ -38,12 +38,15 @@ def forms(uuid: object) -> frozenset[str]:
     return frozenset() if both & _PLACEHOLDERS or len(set(found[0]) - {"-"}) <= _FEW else both
 
 
-def answered(inventory: Inventory, host: str) -> t.Any:
-    """The machines of its guests that a host told of in this run, of whatever kind; nothing if it told of none."""
+def answered(inventory: Inventory, host: str, key: str) -> t.Any:
+    """What the latest answer of a host in this run has under a key; nothing if no answer has the key.
+
+    The host said it, so it may be of any type.
+    """
     if inventory.has(host):
         for answer in inventory.set_by_tasks(host, ANSWERS).values():
-            if isinstance(answer, t.Mapping) and "listed" in answer:
-                return answer["listed"]
+            if isinstance(answer, t.Mapping) and key in answer:
+                return answer[key]
     return ()
 
 

@@ -76,7 +76,8 @@ class Mode(t.NamedTuple):
     movable: bool = False
 
 
-VARIABLES = ("cache_guest_machine", "cache_guest_mode", "cache_guest_share", "cache_guest_group", "cache_guest_path")
+MACHINE = "cache_guest_machine"
+VARIABLES = (MACHINE, "cache_guest_mode", "cache_guest_share", "cache_guest_group", "cache_guest_path")
 """The variables of a guest that say what its host shares with it."""
 HOST = "cache_guest_host"
 """The variable of a guest that names its host."""
@@ -130,7 +131,7 @@ def host_of(name: str, guest: dict[str, t.Any], inventory: Inventory, defaults: 
     hosts = {guest[HOST], said.values.get(HOST, guest[HOST])}
     if not any(map(inventory.has, hosts)):
         return str(guest[HOST])
-    values = {"cache_guest_machine": "", HOST: "", **defaults, **said.values}
+    values = {MACHINE: "", HOST: "", **defaults, **said.values}
     reasons = [f"guest '{name}': {reason}" for reason in said.refused.values()]
     for variable in (HOST, *VARIABLES):
         if variable not in said.refused and guest[variable] != values[variable]:
@@ -282,7 +283,7 @@ def share(part: Part, name: str, guest: dict[str, t.Any], host: Host) -> dict[st
 
 def check_machine(name: str, guest: t.Mapping[str, t.Any]) -> str:
     """What a guest calls its machine. ValueError if it names none."""
-    machine = guest.get("cache_guest_machine")
+    machine = guest.get(MACHINE)
     if isinstance(machine, int):
         raise ValueError(f"guest '{name}' has cache_guest_machine {machine}, which is no text. Write it in quotes.")
     if not machine or not isinstance(machine, str):

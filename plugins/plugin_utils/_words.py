@@ -46,6 +46,12 @@ _NO_USER = (
 )
 
 
+def first(texts: t.Sequence[str], most: int) -> list[str]:
+    """The first of many texts, and how many more there are."""
+    more = len(texts) - most
+    return [*texts[:most], *([f"and {more} more"] if more > 0 else [])]
+
+
 def of_role(
     role: str,
     message: str,

@@ -83,7 +83,7 @@ def test_what_a_host_answered_last_counts_and_no_fact(inventory_of):
     facts = {"metal": {"cache_host_shared": shared}}
 
     def answered(host="metal", facts=None, **tasks):
-        return _identity.answered(Inventory(inventory_of({"metal": {}}, facts, {"metal": tasks})), host)
+        return _identity.answered(Inventory(inventory_of({"metal": {}}, facts, {"metal": tasks})), host, "listed")
 
     assert answered(cache_host_outlook=outlook, cache_host_shared=shared) == LISTED[:1]
     assert answered(cache_host_outlook=outlook, cache_host_shared={"skipped": True}) == LISTED
