@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import ast
+import math
 import os
 import signal
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 
 import parts
 import pytest
+import run_tests
 from labkit.waiting import HANG, until
 
 pytestmark = pytest.mark.thorough
@@ -22,7 +24,8 @@ import parts, run_tests, setup
 parts.REPOSITORY = pathlib.Path(sys.argv[1])
 paths = sorted(str(path.relative_to(parts.REPOSITORY)) for path in parts.REPOSITORY.rglob("test_*.py"))
 environment = setup.Setup("", {"oldest": sys.prefix}, {}, {}, "", "")
-sys.exit(asyncio.run(run_tests.run(paths, sys.argv[2:], environment, os.environ)))
+late = [run_tests.Part(path, needed="late" not in path) for path in paths]
+sys.exit(asyncio.run(run_tests.run(late, sys.argv[2:], environment, os.environ, until=0)))
 """
 SETTINGS = '[tool.pytest.ini_options]\naddopts = ["-p", "no:cacheprovider"]\n'
 PASSES = "def test_passes(): pass\n"
@@ -67,6 +70,25 @@ def test_the_numbers_of_all_parts_are_added_up(tmp_path: Path) -> None:
     status, lines = run(tmp_path, {"tests/a/test_a.py": PASSES, "tests/b/test_b.py": PASSES + skips})
     assert (status, lines[-1]) == (0, "2 passed, 0 failed, 1 skipped")
     assert any(line.startswith("b/test_b | ") and "passed" in line for line in lines)
+
+
+def test_what_is_not_needed_and_comes_too_late_is_left_out_and_named(tmp_path: Path) -> None:
+    status, lines = run(tmp_path, {"tests/a/test_a.py": PASSES, "tests/b/test_late.py": "assert False\n"})
+    assert (status, lines[-1]) == (0, "1 passed, 0 failed, 0 skipped")
+    assert "LEFT OUT, the thorough tests of these, as their turn came too late: tests/b/test_late.py" in lines
+
+
+def test_with_a_limit_of_time_the_tests_of_the_lane_come_first() -> None:
+    turns = run_tests.in_turn(["tests/qemu", "tests/fleet"], 3000)
+    expected = [
+        ("tests/fleet", True, "not thorough"),
+        ("tests/qemu", False, "thorough"),
+        ("tests/fleet", False, "thorough"),
+    ]
+    assert [(part.path, part.needed, part.options[1]) for part in turns] == expected
+    assert [(part.path, part.needed, part.options) for part in run_tests.in_turn(["tests/qemu"], math.inf)] == [
+        ("tests/qemu", True, ())
+    ]
 
 
 def test_a_failure_is_named_at_the_end(tmp_path: Path) -> None:

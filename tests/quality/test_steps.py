@@ -57,6 +57,16 @@ def test_steps_wait_for_those_before_them_and_a_failure_ends_only_those_behind_i
     assert "3/5 doing bad: failed" in said and "2/5 doing first: done in" in said
 
 
+def test_what_the_longest_work_waits_for_begins_first(tmp_path: Path) -> None:
+    chosen = [("short", 5, ()), ("long", 6, ()), ("first of a chain", 1, ()), ("last of it", 7, ("first of a chain",))]
+    steps = [
+        Step(name, name, functools.partial(shell, tmp_path, name, f"echo '{name}' >>order"), seconds, after)
+        for name, seconds, after in chosen
+    ]
+    assert carry_out(steps, at_once=1) == {}
+    assert (tmp_path / "order").read_text().splitlines() == ["first of a chain", "last of it", "long", "short"]
+
+
 def test_a_failure_that_stops_all_ends_what_runs_beside_it(tmp_path: Path) -> None:
     lasts = "trap 'touch ended; kill $!; exit' TERM; sleep 3600 & touch begun; wait"
     fails = "until [ -e begun ]; do sleep 0.1; done; exit 1"

@@ -85,30 +85,30 @@ NEEDS: Mapping[str, Need] = {
     "fleet": Need(("0install-core", "dropbear-bin", "openssh-client", "python3-apt", "util-linux")),
     "vagrant": Need(("vagrant",)),
     "host": Need(
-        LAB_PACKAGES, "a VirtualBox host", ("lab/lab.py", "build", "host"), LAB, (), "", 90, 1500),
+        LAB_PACKAGES, "a VirtualBox host", ("lab/lab.py", "build", "host"), LAB, (), "", 120, 1500),
     "booted": Need(
-        LAB_PACKAGES, "a guest that has booted", ("lab/lab.py", "build", "booted"), LAB, (), "", 240, 800),
+        LAB_PACKAGES, "a guest that has booted", ("lab/lab.py", "build", "booted"), LAB, (), "", 310, 800),
     "guests": Need(
         LAB_PACKAGES, "guests that are ready for Ansible", ("lab/lab.py", "build", "guests"), LAB, ("booted",),
-        "oldest", 110, 300),
+        "oldest", 300, 300),
     "newest-guests": Need(
         LAB_PACKAGES, "guests that are ready for the newest Ansible", ("lab/lab.py", "build", "guests"), LAB,
-        ("guests",), "newest", 110, 300),
+        ("guests",), "newest", 300, 300),
     "additions": Need(
         LAB_PACKAGES, "a root for Guest Additions", ("lab/lab.py", "build", "additions"), LAB, ("host",),
         "", 90, 1000),
     "oracle": Need(
         LAB_PACKAGES, "guests with Oracle's drivers", ("lab/lab.py", "build", "oracle"), LAB, ("guests", "additions"),
-        "oldest", 120, 800),
+        "oldest", 350, 800),
     "container": Need(
         CONTAINER_PACKAGES, "a container with systemd", ("containers/containers.py", "build", "debian12"),
-        ("containers", *LAB), (), "", 60, 700),
+        ("containers", *LAB), (), "", 100, 700),
     "containers": Need(
         CONTAINER_PACKAGES, "containers of six kinds", ("containers/containers.py", "build"), ("containers", *LAB),
-        ("container",), "", 180, 2500),
+        ("container",), "", 340, 2500),
     "qemu": Need(
         ("e2fsprogs", "openssh-client", "qemu-system-x86", "qemu-utils", "util-linux", *LAB_PACKAGES), "a QEMU guest",
-        ("qemu/image.py",), ("qemu", "qemu/standin", *LAB), ("additions",), "", 120, 2000),
+        ("qemu/image.py",), ("qemu", "qemu/standin", *LAB), ("additions",), "", 150, 2000),
 }  # fmt: skip
 
 

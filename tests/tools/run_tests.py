@@ -2,12 +2,15 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Set up what the tests need, run them, several parts at once, and sum up.
 
-    python3 tests/tools/run_tests.py [--all] [FOLDER...] [PYTEST-OPTION...]
+    python3 tests/tools/run_tests.py [--all [--until MINUTES]] [FOLDER...] [PYTEST-OPTION...]
 
-Without ``--all``, the tests that are marked ``thorough`` are left out. The parts are in parts.py, with folders only
-those in them; each is a pytest of its own, whose lines are shown as they come. The last line has the numbers of all
-parts. Where what a part needs could not be set up, its tests are not run and count as failed. After Ctrl-C or SIGTERM,
-each part cleans up before this ends.
+Without ``--all``, the tests that are marked ``thorough`` are left out. With ``--until``, the other tests come first.
+Then the parts run again for their thorough tests, and none of that begins later than so many minutes after the start;
+the summary names what is left out.
+
+The parts are in parts.py, with folders only those in them; each is a pytest of its own, whose lines are shown as they
+come. The last line has the numbers of all parts. Where what a part needs could not be set up, its tests are not run and
+count as failed. After Ctrl-C or SIGTERM, each part cleans up before this ends.
 """
 
 from __future__ import annotations
@@ -18,6 +21,7 @@ import contextlib
 import dataclasses
 import itertools
 import json
+import math
 import os
 import re
 import resource
@@ -32,7 +36,7 @@ from xml.etree import ElementTree
 import parts
 import setup
 from alone import alone
-from steps import ADOPT, INTERRUPTIONS, LOCKS, say
+from steps import ADOPT, INTERRUPTIONS, LOCKS, STARTED, say
 
 FILES = ("report", "counts", "used")
 """What a part leaves: pytest's report in JUnit's format, how many tests were selected and finished, processor time."""
@@ -48,6 +52,9 @@ class Part:
     """A part of the tests, and what came out of it.
 
     Attributes:
+        needed: whether it is run however late it is.
+        options: of pytest's, for it alone.
+        left_out: whether it was not, as it was too late.
         seconds: from its start to its end.
         processor: seconds of processor time, of all processes that it started.
         failed: the names of tests that ran and failed, and why.
@@ -56,6 +63,9 @@ class Part:
     """
 
     path: str
+    needed: bool = True
+    options: Sequence[str] = ()
+    left_out: bool = False
     seconds: float = 0
     processor: float = 0
     passed: int = 0
@@ -107,7 +117,9 @@ class Part:
 
 def table(done: Sequence[Part]) -> list[str]:
     """What came out of each part, the names of what failed, why tests were not run, and the numbers of all."""
-    width = max(len(part.name) for part in done)
+    late = [part.path for part in done if part.left_out]
+    done = [part for part in done if not part.left_out]
+    width = max((len(part.name) for part in done), default=0)
     lines = [f"{'':{width}}  passed  failed  skipped  seconds  of a processor"]
     for part in done:
         numbers = f"{part.passed:6}  {failures(part):6}  {part.skipped:7}  {part.seconds:7.0f}  {part.processor:14.0f}"
@@ -116,6 +128,8 @@ def table(done: Sequence[Part]) -> list[str]:
     lines += [
         f"NOT RUN {part.path}, {number} tests: {reason}" for part in done for reason, number in part.not_run.items()
     ]
+    if late:
+        lines.append(f"LEFT OUT, the thorough tests of these, as their turn came too late: {', '.join(late)}")
     failed = sum(map(failures, done))
     passed, skipped = (sum(getattr(part, kind) for part in done) for kind in ("passed", "skipped"))
     return [*lines, f"{passed} passed, {failed} failed, {skipped} skipped"]
@@ -127,12 +141,15 @@ def failures(part: Part) -> int:
 
 
 class Runner:
-    """Runs parts, so many at once."""
+    """Runs parts, so many at once. Those that are not needed begin up to ``until`` seconds after the start."""
 
-    def __init__(self, at_once: int, command: Sequence[str], variables: Mapping[str, str], folder: Path) -> None:
+    def __init__(
+        self, at_once: int, command: Sequence[str], variables: Mapping[str, str], folder: Path, until: float
+    ) -> None:
         self._command = command
         self._variables = variables
         self._folder = folder
+        self._until = until
         self._free = asyncio.Semaphore(at_once)
         self._running: list[asyncio.subprocess.Process] = []
         self.interrupted = False
@@ -150,10 +167,14 @@ class Runner:
             if self.interrupted:
                 return
             began = time.monotonic()
-            files = {kind: self._folder / f"{part.name.replace('/', '-')}.{kind}" for kind in FILES}
+            part.left_out = not part.needed and began - STARTED > self._until
+            if part.left_out:
+                return
+            name = f"{part.name.replace('/', '-')}{'' if part.needed else '-late'}"
+            files = {kind: self._folder / f"{name}.{kind}" for kind in FILES}
             process = await asyncio.create_subprocess_exec(
                 *(sys.executable, "-IS", str(ADOPT), "--used", str(files["used"]), str(os.getpid())),
-                *(*self._command, f"--junitxml={files['report']}", part.path),
+                *(*self._command, *part.options, f"--junitxml={files['report']}", part.path),
                 *(f"--ignore={path}" for path in parts.inner(part.path)),
                 cwd=parts.REPOSITORY,
                 env={**self._variables, parts.COUNTS: str(files["counts"])},
@@ -183,13 +204,16 @@ def processor() -> float:
 
 
 async def run(
-    paths: Sequence[str], options: Sequence[str], environment: setup.Setup, variables: Mapping[str, str]
+    chosen: Sequence[Part],
+    options: Sequence[str],
+    environment: setup.Setup,
+    variables: Mapping[str, str],
+    until: float = math.inf,
 ) -> int:
     """Run parts with pytest's options, and print what came out; the exit status."""
-    chosen = [Part(path) for path in paths]
     python = str(Path(environment.environments["oldest"]) / "bin" / "python")
     with tempfile.TemporaryDirectory() as folder:
-        runner = Runner(setup.AT_ONCE, [python, "-m", "pytest", *options], variables, Path(folder))
+        runner = Runner(setup.AT_ONCE, [python, "-m", "pytest", *options], variables, Path(folder), until)
         for number in INTERRUPTIONS:
             asyncio.get_running_loop().add_signal_handler(number, runner.interrupt)
         await asyncio.gather(*(runner.run(part) for part in chosen))
@@ -202,7 +226,16 @@ async def run(
         print(f"NOT TESTED HERE: {line}")
     say(f"{processor():.0f} s of processor time, with the set-up")
     print(last)
-    return 0 if all(part.good for part in chosen) and any(part.passed for part in chosen) else 1
+    return 0 if all(part.good or part.left_out for part in chosen) and any(part.passed for part in chosen) else 1
+
+
+def in_turn(chosen: Sequence[str], until: float) -> list[Part]:
+    """The parts to run: with a limit of time, first their tests that are not thorough, and then the others."""
+    if until == math.inf:
+        return [Part(path) for path in chosen]
+    lane = parts.chosen(chosen)
+    first = [Part(path, options=("-m", f"not {parts.MARKER}")) for path in lane]
+    return first + [Part(path, needed=False, options=("-m", parts.MARKER)) for path in chosen]
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -212,6 +245,13 @@ def main(arguments: Sequence[str]) -> int:
         return 0
     everything = arguments[:1] == ["--all"]
     arguments = arguments[everything:]
+    until = math.inf
+    if everything and arguments[:1] == ["--until"]:
+        if not arguments[1:] or not arguments[1].isdecimal():
+            print("--until needs a whole number of minutes", file=sys.stderr)
+            return 2
+        until = 60 * int(arguments[1])
+        arguments = arguments[2:]
     folders = list(itertools.takewhile(lambda argument: not argument.startswith("-"), arguments))
     options = [*([] if everything else ["-m", f"not {parts.MARKER}"]), *arguments[len(folders) :]]
     for folder in folders:
@@ -225,7 +265,7 @@ def main(arguments: Sequence[str]) -> int:
         environment, variables = setup.provide(parts.needs_of(chosen), everything)
         with alone(Path(environment.cache), f"tests of {setup.REPOSITORY}"):
             say(f"Running {len(chosen)} parts of the tests, up to {setup.AT_ONCE} at once")
-            status = asyncio.run(run(chosen, options, environment, variables))
+            status = asyncio.run(run(in_turn(chosen, until), options, environment, variables, until))
     return status
 
 

@@ -272,11 +272,11 @@ class Missing:
             text = f" from {one.requirements.name}" if one.requirements else ""
             title = f"making the environment {one.path.name}{text}"
             work = functools.partial(making, one, logs)
-            steps.append(Step(one.path.name, title, work, 60 if one.requirements else 5, ["packages"]))
+            steps.append(Step(one.path.name, title, work, 90 if one.requirements else 10, ["packages"]))
         if self.tester:
             after = [one.path.name for one in self.environments]
             work = functools.partial(self.tester.make, logs)
-            steps.append(Step("ansible-test", "making the environments of ansible-test", work, 90, after))
+            steps.append(Step("ansible-test", "making the environments of ansible-test", work, 240, after))
         for image in self.images:
             after = ["packages", *image.need.after, *([image.ansible.name] if image.ansible else [])]
             variables = command_environment(cache, image.ansible or oldest, os.environ)

@@ -217,8 +217,23 @@ def interruptions_later() -> Iterator[Callable[[], None]]:
     look()
 
 
+def seconds_left(steps: Sequence[Step]) -> dict[str, int]:
+    """By the name of each step, the seconds that it and the longest chain of steps behind it take about."""
+    left: dict[str, int] = {}
+
+    def count(step: Step) -> int:
+        if step.name not in left:
+            behind = [count(other) for other in steps if step.name in other.after]
+            left[step.name] = step.seconds + max(behind, default=0)
+        return left[step.name]
+
+    for step in steps:
+        count(step)
+    return left
+
+
 def carry_out(steps: Sequence[Step], at_once: int, stop_at_failure: bool = False) -> dict[str, str]:
-    """Carry out steps, up to ``at_once`` of them side by side.
+    """Carry out steps, up to ``at_once`` of them side by side: those first behind which the longest work waits.
 
     Returns:
         The name of each step that failed, or was not begun because of one, with a message.
@@ -226,7 +241,9 @@ def carry_out(steps: Sequence[Step], at_once: int, stop_at_failure: bool = False
     Raises:
         StepError: with ``stop_at_failure``, a step failed; the others were ended.
     """
-    waiting, done, failed = list(enumerate(steps, 1)), set[str](), dict[str, str]()
+    left = seconds_left(steps)
+    waiting = sorted(enumerate(steps, 1), key=lambda one: -left[one[1].name])
+    done, failed = set[str](), dict[str, str]()
     known = {step.name for step in steps}
     running: list[_Running] = []
     with contextlib.ExitStack() as stack:
