@@ -21,22 +21,41 @@ author:
 extends_documentation_fragment:
   - zeroinstall.virtualbox.hostvars
 description:
-  - Turns the variables of a guest into the option O(zeroinstall.virtualbox.mounts#module:mounts) of
-    M(zeroinstall.virtualbox.mounts), and says how its users share what they install.
+  - Turns the variables of a guest, as its own play has them, into the option
+    O(zeroinstall.virtualbox.mounts#module:mounts) of M(zeroinstall.virtualbox.mounts), and says how its users share
+    what they install.
   - Fails, naming the guest, if its variables do not fit together, or do not fit its host's, or if they differ from the
     inventory, which its host uses.
   - Warns of variables in the inventory whose names look like misspelt variables of a role.
 options:
   _input:
-    description:
-      - The guest's variables C(cache_guest_host), C(cache_guest_machine), C(cache_guest_mode), C(cache_guest_share),
-        C(cache_guest_group) and C(cache_guest_path), as its own play has them.
-    type: dict
-    required: true
-  name:
     description: Inventory name of the guest.
     type: str
     required: true
+  host:
+    description: The guest's variable C(cache_guest_host).
+    type: str
+    required: true
+  machine:
+    description: Its variable C(cache_guest_machine).
+    type: str
+    default: ''
+  mode:
+    description: Its variable C(cache_guest_mode).
+    type: str
+    default: readonly
+  share:
+    description: Its variable C(cache_guest_share).
+    type: str
+    default: ZeroInstall
+  group:
+    description: Its variable C(cache_guest_group).
+    type: str
+    default: default
+  path:
+    description: Its variable C(cache_guest_path).
+    type: str
+    default: ''
   sharing:
     description: Whether its users share what they install. Only the mode V(readonly) looks at this.
     type: bool
@@ -59,9 +78,8 @@ EXAMPLES = r"""
 - name: Show what a guest mounts
   ansible.builtin.debug:
     msg: >-
-      {{ ({'cache_guest_host': 'metal1', 'cache_guest_machine': 'web1', 'cache_guest_mode': 'guests',
-      'cache_guest_share': 'ZeroInstall', 'cache_guest_group': 'default', 'cache_guest_path': ''}
-      | zeroinstall.virtualbox.arrangement(name=inventory_hostname, hostvars=hostvars)).mounts }}
+      {{ ('web1' | zeroinstall.virtualbox.arrangement(hostvars=hostvars, host='metal1', machine='web1',
+      mode='guests')).mounts }}
 """
 
 RETURN = r"""
@@ -76,13 +94,19 @@ _value:
 
 
 def arrangement(
-    guest: dict[str, t.Any],
     name: str,
     hostvars: t.Any,
+    host: str,
+    machine: str = "",
+    mode: str = "readonly",
+    share: str = "ZeroInstall",
+    group: str = "default",
+    path: str = "",
     sharing: bool = False,
     options: t.Sequence[str] = (),
 ) -> dict[str, t.Any]:
     """What a guest has of its mode."""
+    guest = dict(zip((_modes.HOST, *_modes.VARIABLES), (host, machine, mode, share, group, path)))
     inventory = Inventory(hostvars)
     _roles.warn_of_misspelt(inventory, name)
     try:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import typing as t
 
 import yaml
@@ -76,6 +77,7 @@ _HEAD = """\
 # Made by the playbook zeroinstall.virtualbox.discover, by what the guests said of their hardware.
 # Read it before you use it: what a guest says of itself is not proved.
 """
+_OPTIONS = "# With it, give the other playbooks these names of groups, and no other patterns: {}\n"
 
 
 def discovered(
@@ -93,8 +95,10 @@ def discovered(
             entries[name] = _discovery.variables(name, machine, inventory)
         except _answers.Odd as error:
             reasons[name] = str(error)
-    groups = _groups(entries, _group(inventory, hosts, _fleet.HOSTS), _group(inventory, guests, _fleet.GUESTS))
-    text = _HEAD + yaml.safe_dump(groups, allow_unicode=True, default_flow_style=False, width=1000)
+    patterns = {_fleet.HOSTS: hosts, _fleet.GUESTS: guests}
+    named = {default: _group(inventory, pattern, default) for default, pattern in patterns.items()}
+    groups = _groups(entries, named[_fleet.HOSTS], named[_fleet.GUESTS])
+    text = _head(named) + yaml.safe_dump(groups, allow_unicode=True, default_flow_style=False, width=1000)
     return {
         "inventory": groups,
         "text": text,
@@ -103,6 +107,12 @@ def discovered(
         "left_out": _lines(reasons),
         "problem": "" if entries else _problem(found),
     }
+
+
+def _head(named: dict[str, str]) -> str:
+    """The comment at the top of the text, with the options for groups that have other names than the playbooks' own."""
+    options = [f"-e {shlex.quote(f'{variable}={group}')}" for variable, group in named.items() if group != variable]
+    return _HEAD + (_OPTIONS.format(_discovery.shown(" ".join(options))) if options else "")
 
 
 def _groups(entries: dict[str, dict[str, str]], hosts: str, guests: str) -> dict[str, t.Any]:

@@ -21,7 +21,7 @@ description:
   - Joins the messages of what failed, of a task, of each turn of a task with a loop, or of several tasks.
 options:
   _input:
-    description: The result of a task, or a list of such results.
+    description: The result of a task, or a list of such results. What is no such result is passed over.
     type: raw
     required: true
   key:
@@ -61,7 +61,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: The messages, each once. Empty if nothing failed.
+  description: The messages, each once and with a full stop. Empty if nothing failed.
   type: str
 """
 
@@ -84,8 +84,8 @@ def timed_out(result: t.Mapping[str, t.Any]) -> bool:
 
 
 def sentence(message: str) -> str:
-    """A message that ends with a full stop."""
-    return message if message.endswith(".") else message + "."
+    """A message that ends as a sentence does."""
+    return message if message.endswith((".", "!", "?")) else message + "."
 
 
 def failure(
@@ -98,16 +98,16 @@ def failure(
 ) -> str:
     """Why they failed."""
     each = results if isinstance(results, (list, tuple)) else [results]
-    counted = [turn for result in each for turn in turns(result) if turn.get(key)]
+    counted = [turn for result in each if isinstance(result, t.Mapping) for turn in turns(result) if turn.get(key)]
     if only_timed_out:
         counted = [turn for turn in counted if timed_out(turn)]
-    text = told(" ".join(dict.fromkeys(str(result.get("msg") or NO_REASON) for result in counted)))
+    text = told(" ".join(dict.fromkeys(sentence(str(result.get("msg") or NO_REASON).rstrip()) for result in counted)))
     if not raise_limit:
         return text
     hint = otherwise
     if any(map(timed_out, counted)):
         hint = f"Where the package manager needs longer, raise {raise_limit} (now {limit}). It may still be at work."
-    return " ".join([sentence(text), hint]).rstrip()
+    return " ".join([text, hint]).rstrip()
 
 
 class FilterModule:

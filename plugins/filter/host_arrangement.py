@@ -8,7 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes, _roles
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _fleet, _modes, _roles
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import explained
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
@@ -81,10 +81,22 @@ options:
     type: str
     choices: [report, remove]
     default: report
+  doubts:
+    description:
+      - Why a machine that no guest names may be a guest's all the same. If there is a doubt, such machines are only
+        named, whatever O(left_over) is.
+    type: list
+    elements: str
+    default: []
+  expected:
+    description: The guests that the whole inventory has for this host. One that O(_input) leaves out is a doubt.
+    type: list
+    elements: str
+    default: []
   nothing:
     description:
-      - Whether the guests are to have nothing any more. Then their machines come without shares, and only the variable
-        C(cache_guest_machine) of a guest can be wrong.
+      - Whether the guests are to have nothing any more. Then their machines come without shares, and only the variables
+        C(cache_guest_host) and C(cache_guest_machine) of a guest count.
     type: bool
     default: false
   explain:
@@ -115,6 +127,8 @@ _value:
     - RV(ignore:possible_boxes), the names that the boxes of all other guests have, in whatever mode they are.
     - RV(ignore:when_inaccessible), RV(ignore:strays) and RV(ignore:when_shared_otherwise), options of
       M(zeroinstall.virtualbox.shares). While a guest is refused, a stray may be its machine, and is only named.
+    - RV(ignore:doubts), those of O(doubts), one about guests for which the inventory names no host, and one about those
+      of O(expected) that are left out.
   type: dict
 """
 
@@ -134,20 +148,23 @@ def host_arrangement(
     arrangement: str = "default",
     nothing: bool = False,
     left_over: str = "report",
+    doubts: t.Sequence[str] = (),
+    expected: t.Sequence[str] = (),
 ) -> dict[str, t.Any]:
     """What ``host`` has of its guests' modes."""
     inventory = Inventory(hostvars)
     when_left_alone = "refuse" if all_or_nothing else "report"
     _roles.warn_of_misspelt(inventory, host)
-    variable = "cache_host_only_guests" if nothing else "cache_host_guests"
     try:
-        guests, refused = _modes.guests_of(names, inventory, host, _roles.defaults("cache_guest"), variable)
+        guests, refused, homeless = _modes.guests_of(names, inventory, host, _roles.defaults("cache_guest"), nothing)
         if not (guests or refused or may_be_empty):
             raise ValueError(
                 f"host '{host}' has no guest: none of the {len(names)} in cache_host_guests has cache_guest_host:"
                 f" {host}. Correct the inventory, or set cache_host_guests_may_be_empty: true for this host if that is"
                 " meant."
             )
+        left_out = [name for name in expected if name not in names]
+        all_doubts = [*doubts, *_fleet.homeless_guests(homeless), *_fleet.left_out_guests(left_out, host)]
         found = _modes.Host(store, kind, groups, boxes, user, arrangement)
         return {
             "machines": _modes.machines(guests, found, host, nothing),
@@ -156,7 +173,8 @@ def host_arrangement(
             "kept_boxes": _modes.possible_boxes(refused, arrangement),
             "possible_boxes": _modes.possible_boxes(guests, arrangement),
             "when_inaccessible": when_left_alone,
-            "strays": "report" if refused else left_over,
+            "strays": "report" if refused or all_doubts else left_over,
+            "doubts": all_doubts,
             "when_shared_otherwise": "warn" if other_shares == "warn" else when_left_alone,
         }
     except ValueError as error:

@@ -107,7 +107,8 @@ def host_plan(
     if any(other["refused"] for other in said.get("others", [])):
         told.append(f"Where such a share is meant, set cache_host_other_shares: warn (it is '{other_shares}').")
     # A machine of which nothing is known may still share the box, or the store, that its guest had in another mode.
-    unknown = bool(refused or left_alone or outlook.get("unreadable"))
+    doubts = arrangement.get("doubts", [])
+    unknown = bool(refused or doubts or left_alone or outlook.get("unreadable"))
     kept_boxes = [
         *arrangement.get("kept_boxes", []),
         *(arrangement.get("possible_boxes", []) if left_alone else []),
@@ -118,9 +119,11 @@ def host_plan(
         if store["empty"] and store["group"] not in wanted and not _is_used(store["path"], said.get("in_use", []))
     ]
     stale = [] if unknown or left_over != "remove" else [store["group"] for store in empty]
-    sentences = [_of_stray(stray, left_over, said) for stray in said.get("strays", [])]
+    sentences = [_of_stray(stray, left_over, said, doubts) for stray in said.get("strays", [])]
     sentences += [f"{message} What it has of this host is not known." for message in said.get("unreadable", [])]
-    sentences += [_of_store(store, left_over) for store in empty if store["group"] not in stale]
+    sentences += [_of_store(store, left_over, doubts) for store in empty if store["group"] not in stale]
+    if doubts and left_over == "remove":
+        sentences.append(f"No box is removed either, as it may be a guest's. {' '.join(doubts)}")
     taken = {
         f"{machine['name']} ({machine['uuid']})": [
             change["share"] for change in machine["changes"] if change["action"] in ("remove", "forget")
@@ -167,7 +170,9 @@ def _boxes_in_use(paths: t.Iterable[str], folder: str) -> list[str]:
     return sorted({posixpath.basename(path) for path in paths if posixpath.dirname(path) == folder})
 
 
-def _of_stray(stray: t.Mapping[str, t.Any], left_over: str, said: t.Mapping[str, t.Any]) -> str:
+def _of_stray(
+    stray: t.Mapping[str, t.Any], left_over: str, said: t.Mapping[str, t.Any], doubts: t.Sequence[str]
+) -> str:
     """What is said of a machine that still has shares of this host's, and is no guest's."""
     text = (
         f"Machine {stray['name']} ({stray['uuid']}) is the machine of no guest of this host in the arrangement"
@@ -178,20 +183,22 @@ def _of_stray(stray: t.Mapping[str, t.Any], left_over: str, said: t.Mapping[str,
     text += " If it is a guest's, name it in cache_guest_machine of that guest, and this host in cache_guest_host."
     if left_over != "remove":
         return f"{text} Otherwise set cache_host_left_over: remove (it is '{left_over}') to take that back."
-    reason = said.get("doubt") or " ".join(
-        str(item["reason"]) for item in said.get("pending", []) if item["uuid"] == stray["uuid"]
+    reason = (
+        " ".join(doubts)
+        or said.get("doubt")
+        or " ".join(str(item["reason"]) for item in said.get("pending", []) if item["uuid"] == stray["uuid"])
     )
     return f"{text} It was not taken back: {reason or 'see the errors of this run'}"
 
 
-def _of_store(store: t.Mapping[str, t.Any], left_over: str) -> str:
+def _of_store(store: t.Mapping[str, t.Any], left_over: str, doubts: t.Sequence[str]) -> str:
     """What is said of a group's store that is empty."""
     text = (
         f"The store of group '{store['group']}', {store['path']}, is empty, and no guest of this host is in the group."
     )
     if left_over != "remove":
         return f"{text} Set cache_host_left_over: remove (it is '{left_over}') to remove it."
-    return f"{text} It stays, because a machine of which nothing is known may share it."
+    return f"{text} It stays. {' '.join(doubts) or 'A machine of which nothing is known may share it.'}"
 
 
 class FilterModule:

@@ -9,6 +9,7 @@ import os
 import re
 import typing as t
 
+from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 
@@ -57,7 +58,7 @@ EXAMPLES = r"""
       boxes: [web1]
       kept_boxes: []
       shared_boxes: []
-      absent_boxes: null
+      absent_boxes: all
       arrangement: default
       left_over: report
       program: /usr/local/lib/zeroinstall.virtualbox/import
@@ -207,7 +208,12 @@ def taken(settings: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> list
 
 def absence(settings: t.Mapping[str, t.Any], found: t.Mapping[str, t.Any]) -> dict[str, t.Any]:
     """What ``absent.yml`` removes, and what it tells of it."""
-    everything = settings["absent_boxes"] in (None, "")  # Ansible of before ansible-core 2.19 makes '' of null
+    everything = settings["absent_boxes"] == "all"
+    if not everything and not isinstance(settings["absent_boxes"], (list, tuple)):
+        raise AnsibleFilterError(
+            f"cache_import_absent_boxes is '{settings['absent_boxes']}', which is no list. Write a list of names of"
+            " boxes, or all."
+        )
     told = taken(settings, found)
     kept = {one["name"]: one["reason"] for one in found.get("kept", ())}
     shared = [name for name in remaining(found) if everything and name in settings["shared_boxes"]]

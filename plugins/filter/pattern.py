@@ -8,6 +8,7 @@ from __future__ import annotations
 import typing as t
 
 from ansible.errors import AnsibleFilterError
+from ansible.inventory.manager import split_host_pattern
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 
 DOCUMENTATION = r"""
@@ -51,7 +52,7 @@ def pattern(value: t.Any) -> str:
             f"zeroinstall_hosts or zeroinstall_guests is {value!r}, which is no pattern of machines. Write the name of"
             " a group, or leave the variable out."
         )
-    return ":".join(patterns)
+    return patterns[0] if len(patterns) == 1 else ",".join(split_host_pattern(patterns))
 
 
 def _is_right(value: object) -> bool:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import json
 import typing as t
 
+from ansible import context
+from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.pattern import pattern
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _fleet, _roles
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 
 DOCUMENTATION = r"""
@@ -29,10 +32,17 @@ options:
     description: A pattern that matches the guests, or a list of patterns.
     type: raw
     required: true
-  sharing:
-    description: Whether the run sets up what hosts share.
-    type: bool
-    default: true
+  purpose:
+    description: What the run is for, as P(zeroinstall.virtualbox.fleet#filter) has it.
+    type: str
+    choices: [share, unshare, verify]
+    default: share
+  inventory:
+    description:
+      - The names of all machines of the inventory, C(groups['all']). The filter fails if there are none, unless
+        Ansible only checks the syntax, or lists tasks. Ansible itself would only warn, and end as if all was well.
+    type: list
+    elements: str
 seealso:
   - plugin: zeroinstall.virtualbox.patterns_of
     plugin_type: filter
@@ -55,10 +65,21 @@ _value:
 """
 
 
-def patterns(hosts: t.Any, guests: t.Any, sharing: bool = True) -> str:
-    """Both patterns."""
-    said = {"hosts": pattern(hosts), "guests": pattern(guests), "sharing": bool(sharing)}
-    return json.dumps({name: str.__str__(value) if isinstance(value, str) else value for name, value in said.items()})
+def patterns(hosts: t.Any, guests: t.Any, purpose: str = _fleet.SHARE, inventory: t.Sequence[str] | None = None) -> str:
+    """Both patterns. Ansible asks for them in its own process, before it forks off those of tasks."""
+    only_shows = any(context.CLIARGS.get(option) for option in ("syntax", "listhosts", "listtasks", "listtags"))
+    if inventory is not None and not inventory and not only_shows:
+        raise AnsibleFilterError(
+            "The inventory is empty, so there is nothing to do. Give ansible-playbook the path of your inventory with"
+            " -i, and see its warnings about inventories."
+        )
+    if purpose not in _fleet.PURPOSES:
+        raise AnsibleFilterError(
+            f"zeroinstall_purpose is {purpose!r}. The playbooks set it. Leave it out of the command line and of vars."
+        )
+    _roles.read_all()
+    said = {"hosts": pattern(hosts), "guests": pattern(guests), "purpose": purpose}
+    return json.dumps({name: str.__str__(value) for name, value in said.items()})
 
 
 class FilterModule:

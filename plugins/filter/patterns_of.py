@@ -36,7 +36,7 @@ EXAMPLES = r"""
 
 RETURN = r"""
 _value:
-  description: RV(ignore:hosts) and RV(ignore:guests), the patterns, and RV(ignore:sharing).
+  description: RV(ignore:hosts) and RV(ignore:guests), the patterns, and RV(ignore:purpose).
   type: dict
 """
 

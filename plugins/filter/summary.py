@@ -35,7 +35,7 @@ options:
   done:
     description: >-
       Those of them that have not failed, C(ansible_play_hosts). A host with a C(share_host_failure) that a task has set
-      counts as failed.
+      counts as failed, and so does a guest with a C(share_guest_failure).
     type: list
     elements: str
     required: true
@@ -57,8 +57,10 @@ _value:
   elements: str
 """
 
-FAILURE = ("share_host_failure",)
-"""Where the playbook keeps why a host did not do its part."""
+FAILURE = ("share_host_failure", "share_guest_failure")
+"""Where the playbook keeps why a host or guest did not do its part."""
+ASKED = (*_identity.ANSWERS, *FAILURE, "cache_guest_steps")
+"""What tasks set of a host or guest that they came to. A tag may leave out all hosts, or all guests."""
 MOST = 10
 """Names in a line, and lines about what waits."""
 
@@ -66,7 +68,8 @@ MOST = 10
 def summary(fleet: t.Mapping[str, t.Any], run: t.Sequence[str], done: t.Sequence[str], hostvars: t.Any) -> list[str]:
     """The lines."""
     inventory = Inventory(hostvars)
-    there, ended = set(run), {name for name in done if not any(inventory.set_by_tasks(name, FAILURE).values())}
+    ended = {name for name in done if not any(inventory.set_by_tasks(name, FAILURE).values())}
+    there = {name for name in run if name not in ended or inventory.set_by_tasks(name, ASKED)}
     kinds = {"hosts": [name for name in fleet["guests"] if name in there]}
     for name, mode in fleet["modes"].items():
         if name in there:
@@ -86,7 +89,8 @@ def _waiting(inventory: Inventory, hosts: t.Iterable[str]) -> list[str]:
     return [
         _answers.plain(f"Waiting on {host}: share '{item['share']}' of machine {item['name']}: {item['reason']}")
         for host in hosts
-        for item in _identity.answered(inventory, host, "pending")
+        for item in _identity.entries(_identity.answered(inventory, host, "pending"))
+        if item.keys() >= {"share", "name", "reason"}
     ]
 
 

@@ -7,8 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible.module_utils.parsing.convert_bool import boolean
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _roles
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _fleet, _roles
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import (
     Odd,
     items,
@@ -70,9 +69,11 @@ LONGEST = 500
 LONGEST_FAILURE = 4000
 """Characters of a message by which a task failed."""
 ADDED_UP = ("implementations", "ok", "corrupt", "exposed", "error", "bytes")
+LOST = "The connection was lost, so not everything was verified."
 RESULTS = ("cache_verify_result", "cache_verify_group_result")
 NAMES = ("cache_verify_missing", "cache_verify_more")
-REGISTERED = (*RESULTS, *NAMES, "cache_verify_moved", "cache_verify_moved_more", "cache_verify_failure")
+ANSWERS = (*RESULTS, "cache_verify_listing")
+REGISTERED = (*ANSWERS, *NAMES, "cache_verify_moved", "cache_verify_moved_more", "cache_verify_failure")
 
 
 class Found(t.NamedTuple):
@@ -178,28 +179,25 @@ def examine(variables: t.Mapping[str, t.Any], check_mode: bool) -> tuple[dict[st
     """Numbers and problem of a machine by what was registered of it."""
     try:
         found = read(variables)
-        if not found.numbers and not variables.get("cache_verify_failure"):
+        lost = any(mapping(variables.get(name) or {}, name).get("unreachable") for name in ANSWERS)
+        if not found.numbers and (lost or not variables.get("cache_verify_failure")):
             return {}, "not reached, so nothing is known of its store."
-        return found.numbers, problem(variables, found, check_mode)
+        told = [problem(variables, found, check_mode), LOST if lost else ""]
+        return found.numbers, " ".join(filter(None, told))
     except Odd as error:
         return {}, f"its answer is none that store_verify gives (see {error}), so nothing is known of its store."
 
 
-def compared(name: str, inventory: Inventory) -> bool:
-    """Whether the inventory wants a guest to be compared with its host."""
-    wanted = inventory.said(name, ["cache_verify_guests"]).values.get("cache_verify_guests", False)
-    return boolean(wanted, strict=False)
-
-
 def verification(
-    machines: list[str], hostvars: t.Any, guests: t.Sequence[str] = (), check_mode: bool = False
+    machines: list[str], hostvars: t.Any, guests: t.Iterable[str] = (), check_mode: bool = False
 ) -> dict[str, t.Any]:
     """The lines and the problems."""
     inventory = Inventory(hostvars)
     lines, found = [], {}
     totals: dict[str, float] = dict.fromkeys(ADDED_UP, 0)
+    guests = frozenset(guests)
     hosts = [name for name in machines if name not in guests]
-    chosen = [name for name in machines if name in guests and compared(name, inventory)]
+    chosen = [name for name in machines if name in guests and _fleet.is_compared(inventory, name)]
     for name in hosts + chosen:
         _roles.warn_of_misspelt(inventory, name)
         numbers, message = examine(inventory.set_by_tasks(name, REGISTERED), check_mode)

@@ -5,8 +5,10 @@
 
 from __future__ import annotations
 
+import re
 import typing as t
 
+from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _roles
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
@@ -70,6 +72,8 @@ def without_facts(
     if variable in said.refused:
         own = _roles.default(variable) if default is None else default
         value = said.values.get(variable, own)
+    if _roles.kind(variable) == "int" and not re.fullmatch(r"\s*\d+\s*", str(value)):
+        raise AnsibleFilterError(f"{variable} is {str(value)!r} for {name}: set it to a whole number.")
     return int(value) + plus if plus else value
 
 

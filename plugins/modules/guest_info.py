@@ -20,12 +20,6 @@ extends_documentation_fragment:
   - zeroinstall.virtualbox.attributes
   - zeroinstall.virtualbox.attributes.info
 options:
-  refuse:
-    description:
-      - A reason why this guest must not be asked. If it is not empty, the module fails with it before Ansible connects.
-    type: str
-    default: ""
-    version_added: 0.2.0
   minimum_version:
     description: Guest Additions that are older than this version are a problem, see RV(guest.additions.problem).
     type: str
@@ -345,7 +339,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules im
 def main():
     module = AnsibleModule(
         argument_spec={
-            "refuse": {"type": "str", "default": ""},
             "minimum_version": {"type": "str", "default": additions_versions.MINIMUM},
             "bad_versions": {"type": "list", "elements": "str", "default": []},
             "tools": {"type": "bool", "default": True},

@@ -19,6 +19,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _ans
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._core import check, no_template
 
 COLLECTION = "zeroinstall.virtualbox."
+UNREACHABLE_FAILS = "zeroinstall_unreachable_fails"
+"""A variable of plays in which a machine that is not reached has failed: a rescue catches that, and nothing else."""
 _MODULES = Path(__file__).parents[1] / "modules"
 
 
@@ -34,12 +36,19 @@ class CleanAction(ActionBase):
         try:
             return self._run(tmp, task_vars)
         except AnsibleConnectionFailure as error:
-            return no_template({"unreachable": True, "msg": _answers.plain(str(error))})
+            said = _answers.plain(str(error))
+            if (task_vars or {}).get(UNREACHABLE_FAILS):
+                return no_template({"failed": True, "msg": f"Not reached: {said}"})
+            return no_template({"unreachable": True, "msg": said})
 
-    def _run(self, tmp: str | None, task_vars: dict[str, t.Any] | None) -> dict[str, t.Any]:
+    def _run(
+        self, tmp: str | None, task_vars: dict[str, t.Any] | None, module_args: dict[str, t.Any] | None = None
+    ) -> dict[str, t.Any]:
         super().run(tmp, task_vars)
         wrap_async = bool(self._task.async_val) and not self._connection.has_native_async
-        result = self._execute_clean(COLLECTION + self.name, task_vars=task_vars, wrap_async=wrap_async)
+        result = self._execute_clean(
+            COLLECTION + self.name, module_args=module_args, task_vars=task_vars, wrap_async=wrap_async
+        )
         if not wrap_async:
             remove: t.Callable[[str | None], None] = self._remove_tmp_path
             remove(self._connection._shell.tmpdir)
@@ -47,7 +56,7 @@ class CleanAction(ActionBase):
 
     @property
     def name(self) -> str:
-        """The name of the task's module, without its collection."""
+        """The name of the module that is run, without its collection: the task's."""
         return str(self._task.action).rpartition(".")[2]
 
     def _execute_clean(self, module: str, **options: t.Any) -> dict[str, t.Any]:
@@ -84,6 +93,11 @@ class CleanAction(ActionBase):
             result["ansible_facts"] = {self._discovered_interpreter_key: found}
         return result
 
+    @property
+    def options(self) -> t.Iterable[str]:
+        """The names of the module's options that a message may name."""
+        return tuple(self._task.args)
+
     @functools.cached_property
     def _documented(self) -> dict[str, _answers.Kind]:
         """What the module returns."""
@@ -97,9 +111,7 @@ class CleanAction(ActionBase):
 
     def _in_words(self, message: str, variables: t.Mapping[str, t.Any]) -> str:
         """A message of the module in the words of the role."""
-        return _words.of_role(
-            self._role, message, functools.partial(self._value, variables), self._task.args, variables
-        )
+        return _words.of_role(self._role, message, functools.partial(self._value, variables), self.options, variables)
 
     def _no_user(self, said: str) -> str | None:
         user = self._task.become_user if self._task.become else None

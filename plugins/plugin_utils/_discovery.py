@@ -8,7 +8,6 @@ What guests answer is only a proposal to the admin. Nothing but the text of an i
 
 from __future__ import annotations
 
-import re
 import typing as t
 
 from ansible.errors import AnsibleError
@@ -25,9 +24,10 @@ HOST, MACHINE = _modes.HOST, _modes.MACHINE
 LONGEST = 300
 """Characters of a machine's or a module's text in a line of the report."""
 MOST_LINES = 500
+_HEADER = "#jinja2:"
+"""So begins a text that says itself which of its characters begin a template, in Ansible before ansible-core 2.19."""
 _LONGEST_NAME = 128
 _MOST_NAMED = 3
-_LIKE_A_UUID = re.compile(r"\{?[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}\}?")
 
 
 class Machine(t.NamedTuple):
@@ -98,7 +98,7 @@ def machines_of(host: str, answer: object) -> list[Machine]:
     return [
         Machine(host, uuid, name, name if sayable(name) and names.count(name) == 1 else uuid, _identity.forms(hardware))
         for uuid, name, hardware in found
-        if _LIKE_A_UUID.fullmatch(uuid)
+        if _identity.as_uuid(uuid)
     ]
 
 
@@ -111,8 +111,8 @@ def sayable(name: str) -> bool:
         name.isprintable()
         and name == name.strip() != ""
         and len(name) <= _LONGEST_NAME
-        and not any(part in name for part in ("\\", "{{", "{%", "{#"))
-        and not _LIKE_A_UUID.fullmatch(name)
+        and not any(part in name for part in ("\\", "{{", "{%", "{#", _HEADER))
+        and not _identity.as_uuid(name)
     )
 
 
@@ -122,7 +122,7 @@ def writable(name: str) -> bool:
         whole = parse_address(name, allow_ranges=True) == (name, None)
     except AnsibleError:  # no address, so Ansible does not look for a port in it
         whole = True
-    return whole and name.isprintable() and not any(part in name for part in ("[", "{{", "{%", "{#"))
+    return whole and name.isprintable() and not any(part in name for part in ("[", "{{", "{%", "{#", _HEADER))
 
 
 def _told(answer: object, key: str) -> t.Any:

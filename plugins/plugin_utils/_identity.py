@@ -18,6 +18,8 @@ ANSWERS = ("cache_host_shared", "cache_host_outlook")
 """The variables of a host with what it answered in this run, the latest first."""
 
 _UUID = re.compile("([0-9a-f]{8})-([0-9a-f]{4})-([0-9a-f]{4})-([0-9a-f]{4}-[0-9a-f]{12})")
+_MACHINES_UUID = re.compile(r"\{?([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}?")
+"""As VBoxManage takes it, in braces or without."""
 _FEW = 3
 """Different digits of a UUID that nobody drew by lot, such as one of zeros."""
 _PLACEHOLDERS = {
@@ -38,6 +40,12 @@ def forms(uuid: object) -> frozenset[str]:
     return frozenset() if both & _PLACEHOLDERS or len(set(found[0]) - {"-"}) <= _FEW else both
 
 
+def as_uuid(machine: str) -> str:
+    """What an inventory calls a machine, as VirtualBox writes UUIDs, or empty for a name."""
+    found = _MACHINES_UUID.fullmatch(machine.lower())
+    return found[1] if found else ""
+
+
 def answered(inventory: Inventory, host: str, key: str) -> t.Any:
     """What the latest answer of a host in this run has under a key; nothing if no answer has the key.
 
@@ -50,6 +58,12 @@ def answered(inventory: Inventory, host: str, key: str) -> t.Any:
     return ()
 
 
+def entries(answer: t.Any) -> list[t.Mapping[str, t.Any]]:
+    """The dictionaries of a list that a host answered. Whatever else it answered is passed over."""
+    listed = answer if isinstance(answer, (list, tuple)) else ()
+    return [entry for entry in listed if isinstance(entry, t.Mapping)]
+
+
 def refusal(name: str, machine: str, listed: t.Any, uuid: object) -> str:
     """Why a guest is not the machine that its inventory names, or empty.
 
@@ -57,13 +71,13 @@ def refusal(name: str, machine: str, listed: t.Any, uuid: object) -> str:
     machines of its guests; ``uuid``: what the guest says of its hardware.
     """
     said = forms(uuid)
-    if not said or not isinstance(listed, (list, tuple)):
+    if not said:
         return ""
-    entries = [entry for entry in listed if isinstance(entry, t.Mapping)]
-    own = [forms(entry.get("hardware_uuid")) for entry in entries if entry.get("guest") == name]
+    machines = entries(listed)
+    own = [forms(entry.get("hardware_uuid")) for entry in machines if entry.get("guest") == name]
     if any(not known or known & said for known in own):
         return ""
-    others = [entry for entry in entries if forms(entry.get("hardware_uuid")) & said]
+    others = [entry for entry in machines if forms(entry.get("hardware_uuid")) & said]
     if not own and not others:
         return ""
     inventory = f"the inventory says cache_guest_machine '{machine}'"

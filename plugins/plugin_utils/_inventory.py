@@ -13,11 +13,17 @@ facts among them and the names of all facts in ``ansible_facts``. What the inven
 
 from __future__ import annotations
 
+import os
+import re
 import typing as t
+from pathlib import Path
 
-from ansible import constants
+from ansible import constants, context
 from ansible.errors import AnsibleError
+from ansible.inventory.manager import IGNORED, split_host_pattern
+from ansible.module_utils.common.text.converters import to_text
 from ansible.template import Templar
+from ansible.utils.path import unfrackpath
 from ansible.vars.manager import VariableManager
 
 _FACTS = "ansible_facts"
@@ -31,6 +37,8 @@ _FOLLOWS_FROM_A_FACT = (
     "{variable} follows from facts, which are what the machine says of itself, and nothing may follow from that. Write"
     " {variable} in the inventory so that no fact is in it."
 )
+_COLON = re.compile(r":(?![^\[]*\])")
+"""A colon that is in no range."""
 _HAS_NO_VALUE = "{variable} cannot be read from the inventory: {error}. Correct it."
 
 
@@ -74,9 +82,41 @@ def _fact_names(variables: dict[str, t.Any]) -> frozenset[str]:
     return frozenset({*named, _FACTS, "ansible_local"})
 
 
+def _empty_terms(limit: str) -> list[str]:
+    """The terms of a --limit in which nothing is named: empty ones, and files without a line."""
+    if "," in limit:
+        terms = limit.split(",")
+    else:
+        terms = [limit] if split_host_pattern(limit) == [limit.strip()] else _COLON.split(limit)
+    empty = [""] if any(not term.strip() for term in terms) else []
+    return empty + [term for term in split_host_pattern(limit) if term.startswith("@") and not _has_lines(term[1:])]
+
+
+def _has_lines(path: str) -> bool:
+    """Whether a file of terms has one. Ansible has read it before."""
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip() != ""
+    except OSError:
+        return False
+
+
+def _files(source: str) -> t.Iterator[str]:
+    """The sources of an inventory in a source of it, as Ansible takes them: it may be a folder, which is not empty."""
+    path = str(unfrackpath(source, follow=False))
+    if "," in source and not os.path.exists(path):
+        yield source
+        return
+    names = sorted(os.listdir(path)) if os.path.isdir(path) else []
+    inside = [os.path.join(path, name) for name in names if not IGNORED.search(os.fsencode(name))]
+    if not inside:
+        yield path
+    for one in inside:
+        yield from _files(one)
+
+
 def _is_plain(value: t.Any) -> bool:
     """Whether a value is what it is written as: no template, and nothing that may have one in it."""
-    return isinstance(value, (bool, int)) or (isinstance(value, str) and "{" not in value)
+    return isinstance(value, (bool, int)) or (isinstance(value, str) and not ("{" in value or value.startswith("#")))
 
 
 class Inventory:
@@ -114,19 +154,41 @@ class Inventory:
         return self._hostvars._variable_manager.extra_vars.get(name, default)
 
     @property
-    def limited(self) -> bool:
-        """Whether the run has a --limit."""
-        return bool(self._hostvars._inventory._subset)
+    def extra_names(self) -> set[str]:
+        """The names of the variables that the command line sets."""
+        return {str(name) for name in self._hostvars._variable_manager.extra_vars}
+
+    def limits(self) -> dict[str, list[str]]:
+        """The terms of --limit, each with the names that it matches in the inventory, whatever other terms exclude.
+
+        Ansible passes over a term that matches nothing, over an empty one, and over an empty file of terms.
+        """
+        given = context.CLIARGS.get("subset")
+        terms = [str(term) for term in self._hostvars._inventory._subset or () if str(term)]
+        empty = _empty_terms(str(given)) if given is not None else []
+        return {**{term: [] for term in empty}, **{term: self._matched(term) for term in terms}}
+
+    def _matched(self, term: str) -> list[str]:
+        """What a pattern without separators matches, as Ansible looks for it within --limit."""
+        try:
+            hosts = self._hostvars._inventory._evaluate_patterns([term.lstrip("!&")])
+        except AnsibleError:
+            return []
+        return [name for name in (str(host.name) for host in hosts) if self.has(name)]
+
+    def unread_sources(self) -> list[str]:
+        """The files of the inventory that Ansible could not read. It only warns of them."""
+        read = set(map(to_text, self._hostvars._inventory._inventory.processed_sources))
+        sources = [source for source in self._hostvars._inventory._sources if source]
+        return [one for source in sources for one in _files(source) if one not in read]
 
     def written(self, machine: str) -> dict[str, t.Any]:
-        """A machine's variables as they are written, without its facts and without what tasks of this run set."""
-        found = self._written(machine)
-        by_tasks = self._by_tasks(machine)
-        return {name: value for name, value in found.all.items() if name not in by_tasks and name not in found.facts}
+        """A machine's variables as they are written, without its facts and without what tasks of this run set.
 
-    def names(self, machine: str) -> set[str]:
-        """The names of those variables."""
-        return set(self.written(machine))
+        What is called by a number is none of ours.
+        """
+        own, by_tasks = self._written(machine).inventory, self._by_tasks(machine)
+        return {name: value for name, value in own.items() if isinstance(name, str) and name not in by_tasks}
 
     def _by_tasks(self, machine: str) -> t.Mapping[str, t.Any]:
         found: t.Mapping[str, t.Any] = self._hostvars._variable_manager._nonpersistent_fact_cache.get(machine, {})

@@ -83,34 +83,55 @@ HOST = "cache_guest_host"
 """The variable of a guest that names its host."""
 
 
+class Guests(t.NamedTuple):
+    """The ``guests`` of a host, with those of their variables that count here; the ``refused`` ones, with the reason;
+    and the names of those that are ``homeless``: the inventory itself names no host of the inventory for them.
+    """
+
+    guests: dict[str, dict[str, t.Any]]
+    refused: dict[str, str]
+    homeless: list[str]
+
+
 def guests_of(
     names: t.Iterable[str],
     inventory: Inventory,
     host: str,
     defaults: dict[str, t.Any],
-    variable: str = "cache_host_guests",
-) -> tuple[dict[str, dict[str, t.Any]], dict[str, str]]:
-    """The guests of a host among these names, with those of their variables that count here, and the refused ones.
+    nothing: bool = False,
+) -> Guests:
+    """The guests of a host among these names.
 
     A guest is refused if a variable that counts here is not the inventory's word. Where the inventory names no host for
-    a guest, the host that the guest itself names reports that it was refused. ``variable`` is where the names are from.
+    a guest, the host that the guest itself names reports that it was refused. With ``nothing``, for guests that are to
+    have nothing any more, only their host and machine count: nothing that a guest says keeps its share.
     """
-    guests, refused = {}, {}
-    names = list(names)
+    found = Guests({}, {}, [])
+    variable = "cache_host_only_guests" if nothing else "cache_host_guests"
+    if not isinstance(names, (list, tuple)):
+        raise ValueError(f"{variable} is '{names}', which is no list. Write a list of inventory names.")
     unknown = [name for name in names if not inventory.has(name)]
     if unknown:
         raise Problems(
             f"guest '{name}' is not in the inventory: correct {variable}, or add the guest." for name in unknown
         )
     for name in names:
-        said = inventory.said(name, (HOST, *VARIABLES))
-        if said.values.get(HOST, said.claimed.get(HOST)) != host:
-            continue
-        if not said.refused:
-            guests[name] = {**defaults, **said.values}
+        said = inventory.said(name, (HOST, MACHINE) if nothing else (HOST, *VARIABLES))
+        named = str(said.values.get(HOST, said.claimed.get(HOST, "")))
+        if named != host:
+            if HOST not in said.values or not inventory.has(named):
+                found.homeless.append(name)
+        elif not said.refused or (nothing and {HOST, MACHINE} <= said.values.keys()):
+            found.guests[name] = {**defaults, **said.values}
         else:
-            refused[name] = " ".join(f"guest '{name}': {reason}" for reason in said.refused.values())
-    return guests, refused
+            found.refused[name] = " ".join(f"guest '{name}': {reason}" for reason in said.refused.values())
+        if nothing and name in found.guests:
+            try:
+                check_machine(name, found.guests[name])
+            except ValueError as error:
+                del found.guests[name]
+                found.refused[name] = str(error)
+    return found
 
 
 def kind_of(host: str, inventory: Inventory) -> str:
@@ -128,7 +149,7 @@ def host_of(name: str, guest: dict[str, t.Any], inventory: Inventory, defaults: 
     it: what its guests have may come from anywhere.
     """
     said = inventory.said(name, (HOST, *VARIABLES))
-    hosts = {guest[HOST], said.values.get(HOST, guest[HOST])}
+    hosts = {str(guest[HOST]), str(said.values.get(HOST, guest[HOST]))}
     if not any(map(inventory.has, hosts)):
         return str(guest[HOST])
     values = {MACHINE: "", HOST: "", **defaults, **said.values}

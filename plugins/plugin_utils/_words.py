@@ -52,6 +52,11 @@ def first(texts: t.Sequence[str], most: int) -> list[str]:
     return [*texts[:most], *([f"and {more} more"] if more > 0 else [])]
 
 
+def quoted(names: t.Iterable[str], most: int) -> str:
+    """The first of many names in quotes, and how many more there are."""
+    return ", ".join(first([f"'{name}'" for name in names], most))
+
+
 def of_role(
     role: str,
     message: str,

@@ -40,19 +40,22 @@ NAIVE = str(FLEET / "naive.yml")
 SETTINGS = {
     "ANSIBLE_NOCOLOR": "1",
     "ANSIBLE_CONNECTION_PLUGINS": str(FLEET / "connection_plugins"),
+    # The rival's first task connects to its host from all forks at once, of which dropbear turns some away.
+    "ANSIBLE_SSH_RETRIES": "3",
 }
 
 
 @dataclasses.dataclass(frozen=True)
 class Cost:
-    """Of one run: ``wall`` and ``processor`` seconds and ``memory`` in MB of the controller, and ``there``, the
-    processor seconds on hosts and in guests, by the name of their server.
+    """Of one run: ``wall`` and ``processor`` seconds and ``memory`` in MB of the controller, ``there``, the processor
+    seconds on hosts and in guests, by the name of their server, and how many ``lines`` it printed.
     """
 
     wall: float
     processor: float
     memory: float
     there: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    lines: int = 0
 
 
 Found = dict[str, list[Cost]]
@@ -111,7 +114,7 @@ class Bench:
         file.write_text(json.dumps({"all": {"children": children}}), encoding="utf-8")
         return file
 
-    def play(self, playbook: str, inventory: Path, *arguments: str) -> Cost:
+    def play(self, playbook: str, inventory: Path, *arguments: str, settings: Mapping[str, str] | None = None) -> Cost:
         """One run. Its connections are made anew, and are closed before the hosts' and guests' time is read."""
         control = Path(tempfile.mkdtemp(dir=self.folder))
         before = {name: server.used() for name, server in self.servers.items()}
@@ -122,6 +125,7 @@ class Bench:
             "HOME": str(self.folder),
             "ANSIBLE_FORKS": str(self.options.forks),
             "ANSIBLE_SSH_CONTROL_PATH_DIR": str(control),
+            **(settings or {}),
         }
         program: list[str | Path] = ["ansible-playbook"]
         if self.options.profile:
@@ -132,12 +136,13 @@ class Bench:
             cost = measured([*program, "-i", inventory, playbook, *arguments], environment, self.folder / "output")
         finally:
             connections = hang_up(control)
+        lines = (self.folder / "output").read_text(encoding="utf-8", errors="replace").splitlines()
         there = {name: server.used() - before[name] for name, server in self.servers.items()}
-        return dataclasses.replace(cost, processor=cost.processor + connections, there=there)
+        return dataclasses.replace(cost, processor=cost.processor + connections, there=there, lines=len(lines))
 
-    def right(self, playbook: str, inventory: Path, *arguments: str) -> Cost:
+    def right(self, playbook: str, inventory: Path, *arguments: str, settings: Mapping[str, str] | None = None) -> Cost:
         """A run that may change nothing."""
-        cost = self.play(playbook, inventory, *arguments)
+        cost = self.play(playbook, inventory, *arguments, settings=settings)
         recap = (self.folder / "output").read_text(encoding="utf-8").rpartition("PLAY RECAP")[2]
         wrong = [line for line in recap.splitlines() if ": ok=" in line and " changed=0 " not in line]
         if wrong:
@@ -273,10 +278,11 @@ def guests(bench: Bench) -> str:
                 median(costs, by_there("host")),
                 median(costs, by_wall),
                 median(costs, lambda cost: cost.memory),
+                median(costs, lambda cost: cost.lines) / each,
             ]
         )
     head = ["", "controller CPU s", "ms each guest", "of naive", "guests' CPU s", "of naive", "hosts' CPU s", "s", "MB"]
-    return table(head, rows)
+    return table([*head, "lines each guest"], rows)
 
 
 def host(bench: Bench) -> str:
@@ -303,6 +309,91 @@ def host(bench: Bench) -> str:
             for figure in (by_processor, by_there("host"), by_wall, lambda cost: cost.memory):
                 rows[-1] += [median(costs, figure), median(costs, figure) / (median(first, figure) or 1)]
     return table(["", "controller CPU s", "ratio", "hosts' CPU s", "ratio", "s", "ratio", "MB", "ratio"], rows)
+
+
+@contextmanager
+def right_fleet(bench: Bench, size: int, hosts: int) -> Iterator[tuple[Path, dict[str, Any], Server]]:
+    """The inventory of a fleet that is right, its guests with their variables, and their server."""
+    with bench.server("host", "host") as host_server, bench.server("guest", "guest") as server:
+        (bench.folder / "guest/shares/ZeroInstall").mkdir(parents=True)
+        names = fleet(size, hosts)
+        members = [(on, name) for on, its in names.items() for name in its]
+        guests_ = {name: {**of(on, name), **server.at(number)} for number, (on, name) in enumerate(members)}
+        file = bench.inventory("fleet", bench.hosts(host_server, names, True), guests_, server.variables)
+        bench.play(SHARE, file, "--limit", "zeroinstall_hosts:zeroinstall_guests[0]")
+        yield file, guests_, server
+
+
+def portions(bench: Bench) -> str:
+    """Parts of a fleet that is right: by limit, by tag, and in a play of somebody's own."""
+    size = bench.options.portions
+    with right_fleet(bench, size, 2) as (file, guests_, server):
+        first = next(iter(guests_))
+        half = dict(list(guests_.items())[: (size + 1) // 2])
+        piece = bench.inventory("slice", {}, half, server.variables)
+        own = str(FLEET / "own.yml")
+        ways: dict[str, tuple[str, Path, Sequence[str]]] = {
+            "all": (SHARE, file, []),
+            "all, with --diff": (SHARE, file, ["--diff"]),
+            "--limit of one guest": (SHARE, file, ["--limit", first]),
+            "--limit of one host": (SHARE, file, ["--limit", guests_[first]["cache_guest_host"]]),
+            "--tags zeroinstall_hosts": (SHARE, file, ["--tags", "zeroinstall_hosts"]),
+            "--tags zeroinstall_guests": (SHARE, file, ["--tags", "zeroinstall_guests"]),
+            "the role in a play of your own": (own, file, []),
+            "the same with serial: 5": (own, file, ["-e", "own_serial=5"]),
+            "the same with strategy: free": (own, file, ["-e", "own_strategy=free"]),
+            "the same for a slice of half the guests": (own, piece, []),
+        }
+        found = in_turn(
+            {way: lambda said=said: bench.right(said[0], said[1], *said[2]) for way, said in ways.items()},  # type: ignore[misc]
+            bench.options.rounds,
+        )
+    rows: list[list[str | float]] = []
+    for way, costs in found.items():
+        processor = median(costs, by_processor)
+        lines = median(costs, lambda cost: cost.lines)
+        rows.append([way, processor, processor / median(found["all"], by_processor), median(costs, by_wall), lines])
+    return table([f"{size} guests on 2 hosts", "controller CPU s", "of all", "s", "lines"], rows)
+
+
+def full_cache(bench: Bench, inventory: Path, names: Sequence[str]) -> dict[str, str]:
+    """The settings of a cache that has the facts of each of these guests: those of the first one, which it gathers."""
+    place = bench.folder / "facts"
+    cache = {"ANSIBLE_CACHE_PLUGIN": "jsonfile", "ANSIBLE_CACHE_PLUGIN_CONNECTION": str(place)}
+    bench.play(str(FLEET / "facts.yml"), inventory, "--limit", names[0], settings=cache)
+    [file] = place.iterdir()
+    for name in names[1:]:
+        shutil.copy(file, file.with_name(file.name.replace(names[0], name)))
+    return cache
+
+
+def settings(bench: Bench) -> str:
+    """What settings of the controller do to a fleet that is right."""
+    size = bench.options.settings
+    pipelining, ten = {"ANSIBLE_PIPELINING": "1"}, {"ANSIBLE_PIPELINING": "1", "ANSIBLE_FORKS": "10"}
+    with right_fleet(bench, size, 1) as (file, guests_, _server):
+        ways: dict[str, Mapping[str, str]] = {
+            "as Ansible comes, with 5 forks": {"ANSIBLE_PIPELINING": "0", "ANSIBLE_FORKS": "5"},
+            "with pipelining": {**pipelining, "ANSIBLE_FORKS": "5"},
+            "with pipelining and 10 forks": ten,
+            "with pipelining and 20 forks": {**pipelining, "ANSIBLE_FORKS": "20"},
+            "the same with 10 forks, without kept connections": {
+                **ten,
+                "ANSIBLE_SSH_ARGS": "-o ControlMaster=no -o ControlPath=none",
+            },
+            "the same with 10 forks, and all facts in a cache": {**ten, **full_cache(bench, file, list(guests_))},
+        }
+        found = in_turn(
+            {way: lambda said=said: bench.right(SHARE, file, settings=said) for way, said in ways.items()},  # type: ignore[misc]
+            bench.options.rounds,
+        )
+    rows: list[list[str | float]] = []
+    first = next(iter(found.values()))
+    for way, costs in found.items():
+        processor = median(costs, by_processor)
+        rows.append([way, median(costs, by_wall), processor, processor / median(first, by_processor)])
+        rows[-1].append(median(costs, lambda cost: cost.memory))
+    return table([f"{size} guests, 1 host", "s", "controller CPU s", "ratio", "MB"], rows)
 
 
 def machines(bench: Bench) -> str:
@@ -392,6 +483,8 @@ def thousand(bench: Bench) -> str:
 PARTS: Mapping[str, Callable[[Bench], str]] = {
     "guests": guests,
     "host": host,
+    "portions": portions,
+    "settings": settings,
     "machines": machines,
     "thousand": thousand,
 }
@@ -423,6 +516,8 @@ def main(arguments: Sequence[str]) -> int:
         metavar="HOSTS:GUESTS,GUESTS",
         help="sizes of the part host (1:10,2000 and 20:20,1000)",
     )
+    parser.add_argument("--portions", type=int, default=20, help="guests of the part portions")
+    parser.add_argument("--settings", type=int, default=50, help="guests of the part settings")
     parser.add_argument("--machines", type=sizes_of, default=[50, 500], help="sizes of the part machines")
     parser.add_argument("--hosts", type=int, default=10, help="hosts of the part machines")
     parser.add_argument("--thousand", type=int, default=1000, help="guests of the part thousand")

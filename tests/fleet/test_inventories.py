@@ -11,7 +11,9 @@ from __future__ import annotations
 import copy
 import json
 import os
+import re
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,9 @@ import pytest
 from labkit.waiting import HANG
 from setup import with_ansible
 
-SHARE, UNSHARE, VERIFY = (f"zeroinstall.virtualbox.{name}" for name in ("share", "unshare", "verify"))
+SHARE, UNSHARE, VERIFY, DISCOVER = (
+    f"zeroinstall.virtualbox.{name}" for name in ("share", "unshare", "verify", "discover")
+)
 GROUPS: dict[str, Any] = {
     "zeroinstall_hosts": {"hosts": {"metal": {}, "copper": {}}},
     "zeroinstall_guests": {
@@ -107,14 +111,30 @@ def guest_removed(made: Inventory) -> None:
     del made.groups["zeroinstall_guests"]["hosts"]["build"]
 
 
-WRONG: dict[str, tuple[Any, list[str]]] = {
+GROUPS_WRONG: dict[str, tuple[Callable[[Inventory], None], list[str]]] = {
     "the group of hosts is missing": (hosts_group_missing, ["zeroinstall_hosts is 'zeroinstall_hosts'", "matches no"]),
     "the group of hosts is empty": (hosts_group_empty, ["zeroinstall_hosts is 'zeroinstall_hosts'", "matches none"]),
     "the group of guests is missing": (guests_group_missing, ["host 'metal' has no guest", "'copper' has no guest"]),
     "the group of guests is empty": (guests_group_empty, ["host 'metal' has no guest", "may_be_empty: true"]),
-    "a host is renamed": (host_renamed, ["guest 'web1' has cache_guest_host 'metal'", "host 'iron' has no guest"]),
+    "a host is renamed": (
+        host_renamed,
+        ["2 guests ('web1', 'web2'): cache_guest_host is 'metal'", "'iron' has no guest"],
+    ),
     "the last guest of a host is removed": (guest_removed, ["host 'copper' has no guest", "may_be_empty"]),
-    "a guest names no host": ({"web1": {"cache_guest_host": None}}, ["guest 'web1' does not name its host"]),
+}
+
+
+@pytest.mark.parametrize(("change", "words"), GROUPS_WRONG.values(), ids=GROUPS_WRONG)
+def test_wrong_groups_are_refused_before_any_machine_is_asked(
+    inventory: Inventory, change: Callable[[Inventory], None], words: list[str]
+) -> None:
+    change(inventory)
+    said = refused(inventory, SHARE)
+    assert all(word in said for word in words), said
+
+
+WRONG: dict[str, tuple[dict[str, dict[str, Any]], list[str]]] = {
+    "a guest names no host": ({"web1": {"cache_guest_host": None}}, ["guest 'web1': cache_guest_host is not set"]),
     "a guest misspells its host": ({"web1": {"cache_guest_host": "metel"}}, ["'metel'", "Is 'metal' meant?"]),
     "a guest names a machine that is no host": ({"web1": {"cache_guest_host": "web2"}}, ["'web2', which is none of"]),
     "a guest names no machine": ({"web1": {"cache_guest_machine": None}}, ["guest 'web1' does not name its machine"]),
@@ -128,26 +148,42 @@ WRONG: dict[str, tuple[Any, list[str]]] = {
     "a misspelt variable of a host": ({"metal": {"cache_host_usr": "vm"}}, ["cache_host_usr", "cache_host_user"]),
     "a variable of guests on a host": ({"metal": {"cache_guest_mode": "guests"}}, ["'metal' has cache_guest_mode"]),
     "a variable of hosts on a guest": ({"web1": {"cache_host_user": "vm"}}, ["guest 'web1' has cache_host_user"]),
-    "several at once": (
-        {"web1": {"cache_guest_mode": "x"}, "build": {"cache_guest_machine": None}},
-        ["The inventory has 2 mistakes", "unknown mode 'x'", "guest 'build' does not name its machine"],
-    ),
 }  # fmt: skip
 
 
-@pytest.mark.parametrize(("change", "words"), WRONG.values(), ids=WRONG)
-def test_a_wrong_inventory_is_refused_before_any_machine_is_asked(
-    inventory: Inventory, change: Any, words: Any
-) -> None:
-    if callable(change):
-        change(inventory)
-    else:
-        for machine, variables in change.items():
+def numbered(value: Any, number: int) -> Any:
+    """A case with a host and guests of its own."""
+    return json.loads(re.sub("met[ae]l|web[12]", rf"\g<0>-{number:02}", json.dumps(value)))
+
+
+@pytest.fixture(scope="module")
+def all_at_once(tmp_path_factory: pytest.TempPathFactory, environment: Path) -> list[str]:
+    """What a run says, and then one in check mode, of an inventory with all that is wrong."""
+    inventory = Inventory(tmp_path_factory.mktemp("wrong"), environment)
+    inventory.groups = {name: {"hosts": {}} for name in GROUPS}
+    for number, (changes, _words) in enumerate(WRONG.values()):
+        for name, group in GROUPS.items():
+            machines = {
+                machine: said for machine, said in group["hosts"].items() if machine in ("metal", "web1", "web2")
+            }
+            inventory.groups[name]["hosts"].update(numbered(machines, number))
+        for machine, variables in numbered(changes, number).items():
             inventory.set(machine, **variables)
-    said = refused(inventory, SHARE)
-    assert all(word in said for word in words), said
-    check = refused(inventory, SHARE, "--check")
-    assert all(word in check for word in words), check
+    return [refused(inventory, SHARE), refused(inventory, SHARE, "--check")]
+
+
+def test_all_mistakes_are_told_at_once_before_any_machine_is_asked(all_at_once: list[str]) -> None:
+    for said in all_at_once:
+        assert f"The inventory has {len(WRONG)} mistakes. Nothing was changed." in said
+
+
+@pytest.mark.parametrize(("number", "words"), [(n, case[1]) for n, case in enumerate(WRONG.values())], ids=WRONG)
+def test_a_mistake_is_told_with_its_remedy_also_in_check_mode(
+    all_at_once: list[str], number: int, words: list[str]
+) -> None:
+    for said in all_at_once:
+        told = re.split(r" \(\d+\) ", said)
+        assert any(all(word in one for word in numbered(words, number)) for one in told), said
 
 
 @pytest.mark.parametrize("playbook", [UNSHARE, VERIFY])
@@ -166,6 +202,82 @@ def test_a_mistake_about_guests_does_not_keep_a_host_from_undoing_or_verifying(
     guests_group_missing(inventory)
     _status, output, asked = inventory.run(playbook)
     assert asked, output
+
+
+@pytest.mark.parametrize("said", [{"cache_host_arrangment": "b"}, {"cache_host_arrangement": ".x"}])
+def test_nothing_is_undone_where_it_is_not_clear_what_is_ours(inventory: Inventory, said: dict[str, str]) -> None:
+    """Else a misspelt arrangement would be the default one, which may be another inventory's."""
+    inventory.set("metal", **said)
+    assert "cache_host_arrangement" in refused(inventory, UNSHARE)
+    _status, output, asked = inventory.run(UNSHARE, "--limit", "copper")
+    assert asked, output
+
+
+@pytest.mark.parametrize("limit", ["metal,wbe1", "metal:", "metal,copper,wbe1", "metal,web1,wbe2"])
+def test_nothing_is_undone_where_a_part_of_the_limit_matches_nothing(inventory: Inventory, limit: str) -> None:
+    output = refused(inventory, UNSHARE, "--limit", limit)
+    assert "which matches nothing in the inventory. Correct --limit. Nothing was taken back." in output
+
+
+@pytest.mark.parametrize("limit", ["metal,!web1", "metal,build", "metal:web1:!web*"])
+def test_nothing_is_undone_where_the_limit_leaves_a_host_without_its_guests(inventory: Inventory, limit: str) -> None:
+    output = refused(inventory, UNSHARE, "--limit", limit)
+    assert "and leaves no guest of 'metal'. Correct" in output and "limit the run to hosts alone" in output
+
+
+@pytest.mark.parametrize("playbook", [SHARE, UNSHARE, VERIFY])
+def test_a_host_that_the_inventory_has_not_is_refused(inventory: Inventory, playbook: str) -> None:
+    """Ansible would add it, but to no play for all machines."""
+    output = refused(inventory, playbook, "-e", "zeroinstall_hosts=localhost")
+    assert "'localhost', which zeroinstall_hosts names, is not in the inventory" in output
+
+
+def test_a_run_that_verifies_no_host_fails(inventory: Inventory) -> None:
+    assert "No host was verified" in refused(inventory, VERIFY, "--limit", "web1")
+
+
+@pytest.mark.parametrize(
+    ("playbook", "words"),
+    [(SHARE, "hosts: 0 done, 1 not: metal"), (UNSHARE, "On metal"), (VERIFY, "metal: Not reached: ")],
+)
+def test_a_run_that_reaches_nobody_names_everybody(inventory: Inventory, playbook: str, words: str) -> None:
+    """A play of which all machines are unreachable would be the last."""
+    for name in ("metal", "web1", "web2"):
+        inventory.set(name, ansible_connection="ssh", ansible_host="127.0.0.1", ansible_port=1)
+    status, output, _asked = inventory.run(playbook, "--limit", "metal,web1", "-e", "cache_verify_guests=true")
+    assert status == 2 and words in output, output
+    end = output.rpartition("PLAY [")[2]
+    assert all(f"fatal: [{name}]: FAILED!" in end and "Not reached: " in end for name in ("metal", "web1")), output
+
+
+@pytest.mark.parametrize("playbook", [SHARE, UNSHARE, VERIFY, DISCOVER])
+def test_an_empty_inventory_is_refused(inventory: Inventory, playbook: str) -> None:
+    """Ansible alone would end as if all was well."""
+    inventory.groups = {}
+    assert "The inventory is empty" in refused(inventory, playbook)
+
+
+def test_share_names_all_who_failed_also_where_that_is_everybody(inventory: Inventory) -> None:
+    """A play of which all machines have failed would be the last."""
+    status, output, _asked = inventory.run(SHARE)
+    assert status and "hosts: 0 done, 2 not: metal, copper" in output, output
+    assert "guests of mode readonly: 0 done, 3 not: web1, web2, build" in output, output
+    end = output.partition("PLAY [Name the hosts and guests where something was not done]")[2]
+    assert all(f"fatal: [{name}]: FAILED!" in end for name in ("metal", "copper", "web1", "web2", "build")), output
+
+
+@pytest.mark.parametrize("pattern", ["all", "nobody"])
+def test_no_fact_of_the_first_machine_chooses_the_hosts_of_verify(inventory: Inventory, pattern: str) -> None:
+    inventory.groups = dict(reversed(inventory.groups.items()))
+    answer = json.dumps({"changed": False, "ping": "pong", "ansible_facts": {"zeroinstall_guests": pattern}})
+    inventory.python.write_text(f"#!/bin/sh\ncat <<'END'\n{answer}\nEND\n", encoding="utf-8")
+    asked = {"hosts": "web1", "gather_facts": False, "tasks": [{"ansible.builtin.ping": {}}]}
+    playbook = inventory.folder / "site.yml"
+    playbook.write_text(json.dumps([asked, {"import_playbook": VERIFY}]), encoding="utf-8")
+    status, output, _asked = inventory.run(str(playbook))
+    assert status and "2 hosts: 0 of 0 implementations sound" in output and "0 guests; 2 with problems" in output, (
+        output
+    )
 
 
 def test_a_right_inventory_is_not_refused(inventory: Inventory) -> None:
@@ -214,9 +326,9 @@ def test_an_empty_pattern_which_would_be_everybody_is_refused(inventory: Invento
     [
         {"zeroinstall_hosts": "nowhere"},
         {"zeroinstall_guests": "web1"},
-        {"zeroinstall_sharing": False},
-        {"zeroinstall_patterns": {"hosts": "nowhere", "guests": "web1", "sharing": False}},
-        {"ansible_play_name": '{"hosts": "nowhere", "guests": "web1", "sharing": false}'},
+        {"zeroinstall_purpose": "verify"},
+        {"zeroinstall_patterns": {"hosts": "nowhere", "guests": "web1", "purpose": "verify"}},
+        {"ansible_play_name": '{"hosts": "nowhere", "guests": "web1", "purpose": "verify"}'},
     ],
     ids=lambda facts: next(iter(facts)),
 )
@@ -242,3 +354,86 @@ def test_a_playbook_of_the_users_may_name_the_groups(inventory: Inventory) -> No
         playbook.write_text(json.dumps([{"import_playbook": imported, "vars": own}]), encoding="utf-8")
         _status, output, asked = inventory.run(playbook)
         assert asked, output
+
+
+PARTS = {
+    SHARE: ("Share the host's stores", "Read the guest, and see what it needs"),
+    UNSHARE: ("Undo the host's part", "Undo the guest's part"),
+}
+
+
+@pytest.mark.parametrize("playbook", PARTS)
+@pytest.mark.parametrize("part", [0, 1], ids=["zeroinstall_hosts", "zeroinstall_guests"])
+def test_a_tag_chooses_the_hosts_or_the_guests(inventory: Inventory, playbook: str, part: int) -> None:
+    """Also of the tasks that roles include. The machines of that part fail: they are stand-ins that answer nothing."""
+    done, left_out = PARTS[playbook][part], PARTS[playbook][1 - part]
+    _status, output, asked = inventory.run(playbook, "--tags", ("zeroinstall_hosts", "zeroinstall_guests")[part])
+    assert asked and "TASK [Look at all hosts and guests of the inventory]" in output
+    assert done in output and left_out not in output
+
+
+@pytest.mark.parametrize("tag", ["zeroinstall_hosts", "zeroinstall_guests"])
+def test_a_wrong_inventory_is_refused_whatever_the_tag(inventory: Inventory, tag: str) -> None:
+    inventory.set("web1", cache_guest_mode="verfied")
+    assert "unknown mode 'verfied'" in refused(inventory, SHARE, "--tags", tag)
+
+
+@pytest.mark.parametrize("playbook", [SHARE, UNSHARE])
+def test_a_host_is_not_asked_where_the_check_was_left_out(inventory: Inventory, playbook: str) -> None:
+    """It has the tags of both parts, so that it comes before each of them."""
+    output = refused(inventory, playbook, "--skip-tags", "zeroinstall_guests")
+    assert "Choose the hosts' part with --tags zeroinstall_hosts instead" in output
+
+
+def test_a_guest_is_not_asked_where_the_check_was_left_out(inventory: Inventory) -> None:
+    output = refused(inventory, SHARE, "--skip-tags", "zeroinstall_hosts")
+    assert "Choose the guests' part with --tags zeroinstall_guests instead" in output
+
+
+def test_an_empty_inventory_may_be_looked_at(inventory: Inventory) -> None:
+    inventory.groups = {}
+    for option in ("--syntax-check", "--list-tasks"):
+        status, output, _asked = inventory.run(SHARE, option)
+        assert status == 0, output
+
+
+def test_a_variable_of_the_users_own_may_look_like_ours(inventory: Inventory) -> None:
+    """It names what is ours, or stands beside it."""
+    inventory.set("web1", cache_guest_machine="{{ zeroinstall_host }}-1", zeroinstall_host="metal")
+    inventory.set("metal", cache_host_user="vm")
+    own = {"zeroinstall_hosts": "{{ zeroinstall_hosts_group }}"}
+    playbook = inventory.folder / "site.yml"
+    playbook.write_text(json.dumps([{"import_playbook": SHARE, "vars": own}]), encoding="utf-8")
+    options = ("-e", "zeroinstall_hosts_group=zeroinstall_hosts", "-e", "cache_host_users=vm")
+    _status, output, asked = inventory.run(playbook, *options)
+    assert asked, output
+
+
+def test_verify_is_one_part(inventory: Inventory) -> None:
+    """What a guest sees is compared with what its host answered in the same run."""
+    for tag in ("zeroinstall_hosts", "zeroinstall_guests"):
+        _status, output, asked = inventory.run(VERIFY, "--tags", tag)
+        assert asked and "PLAY [Verify the hosts' stores]" in output and "PLAY [Sum up]" in output
+
+
+def test_with_a_tag_of_somebody_else_nothing_runs(inventory: Inventory) -> None:
+    inventory.set("web1", cache_guest_mode="verfied")
+    status, output, asked = inventory.run(SHARE, "--tags", "web_servers")
+    assert (status, asked) == (0, False) and "TASK" not in output, output
+
+
+@pytest.mark.parametrize(
+    ("variable", "value", "words"),
+    [
+        ("cache_guest_timeout", "soon", "cache_guest_timeout is 'soon' for web1: set it to a whole number."),
+        ("cache_guest_zero_install", "maybe", "value of cache_guest_zero_install must be one of: present, ignored"),
+        ("cache_guest_sharing", "maybe", "argument 'cache_guest_sharing' is of type"),
+    ],
+)
+def test_a_value_of_a_wrong_type_is_refused_before_the_guest_is_asked(
+    inventory: Inventory, variable: str, value: str, words: str
+) -> None:
+    """By the role, for that guest alone. Ansible's own check would print the description of all variables, too."""
+    inventory.set("web1", **{variable: value})
+    output = refused(inventory, SHARE, "--limit", "web1")
+    assert words in output and "argument_spec_data" not in output

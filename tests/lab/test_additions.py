@@ -35,7 +35,7 @@ pytestmark = pytest.mark.thorough
 
 PLAYBOOK = str(Path(__file__).with_name("additions.yml"))
 SHARE = "zeroinstall.virtualbox.share"
-INFO, MOUNTS = "zeroinstall.virtualbox.guest_info", "zeroinstall.virtualbox.mounts"
+PLAN, MOUNTS = "zeroinstall.virtualbox.guest_plan", "zeroinstall.virtualbox.mounts"
 STORE = "/var/cache/0install.net/implementations"
 SYMLINKS = "VBoxInternal2/SharedFoldersEnableSymlinksCreate"
 LIBRARIES = "usr/lib/x86_64-linux-gnu"
@@ -179,7 +179,7 @@ def test_other_guest_additions_are_refused_by_the_module_and_by_the_role(play: P
     problem, *more = checked["problems"]
     assert all(word in problem for word in words), problem
     assert [text.partition("Install")[0] for text in more] == TOO_FAR[number]
-    failed = [result for result in results(play, "Refuse a guest that cannot be set up") if result.get("failed")]
+    failed = [result for result in results(play, "Read the guest, and see what it needs") if result.get("failed")]
     assert failed[number]["msg"] == problem
     assert not play.results("g1", MOUNTS)
 
@@ -282,7 +282,7 @@ def test_a_share_removed_while_mounted_is_told_and_mounted_again_when_it_is_back
     fleet.vbox("sharedfolder", "remove", "g1", "--name=Gone", "--transient")
 
     failed = fleet.play(SHARE, *options)
-    (info,) = failed.results("g1", INFO)
+    (info,) = failed.results("g1", PLAN)
     (mount,) = (mount for mount in info["guest"]["mounts"] if mount["share"] == "Gone")
     assert (mount["path"], mount["answers"], mount["error"]) == (STORE, False, "Protocol error")
     message = failed.messages("g1")

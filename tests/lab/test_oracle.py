@@ -22,7 +22,7 @@ pytestmark = pytest.mark.thorough
 
 STORE = "/var/cache/0install.net/implementations"
 SHARE, UNSHARE = "zeroinstall.virtualbox.share", "zeroinstall.virtualbox.unshare"
-INFO = "zeroinstall.virtualbox.guest_info"
+PLAN = "zeroinstall.virtualbox.guest_plan"
 PLACE = (
     "set -e; release=$(uname -r); tree=$(cd /mnt/lab/opt; echo VBoxGuestAdditions-*);"
     " mkdir -p /lib/modules/$release/misc /opt/$tree/other /etc/depmod.d /var/lib/VBoxGuestAdditions;"
@@ -62,7 +62,7 @@ def test_the_guest_and_its_host_name_the_version_that_was_installed(fleet: Fleet
 def test_share_tells_that_the_driver_on_disk_is_another_one(fleet: Fleet) -> None:
     """As after an upgrade: Oracle's drivers are loaded, and the userland has those of its kernel only."""
     play = fleet.play(SHARE, "--check", "--limit", "o1")
-    (found,) = play.results("o1", INFO)
+    (found,) = play.results("o1", PLAN)
     assert found["guest"]["additions"]["origin"] == "oracle"
     assert "the Linux kernel's own vboxguest is installed. Restart the guest." in found["warnings"][0]
 
@@ -75,7 +75,7 @@ def test_share_mounts_the_store_by_oracles_driver_and_helper(fleet: Fleet) -> No
     fleet.guest("o1", PLACE)
     play = fleet.play(SHARE)
     assert play.status == 0, play.messages("o1") or play.output
-    (found,) = play.results("o1", INFO)
+    (found,) = play.results("o1", PLAN)
     additions = found["guest"]["additions"]
     assert (additions["origin"], additions["restart"], additions["problem"]) == ("oracle", None, None)
     assert additions["installed"] == additions["full"] and additions["oracle"] == additions["version"]

@@ -114,7 +114,7 @@ def test_the_example_fleet(tmp_path: Path) -> None:
             store = STORE if host == "metal1" else "/root/.cache/0install.net/implementations"
             assert (share["path"], share["writable"]) == (store, False)
         site, more = tmp_path / "site.yml", tmp_path / "more.json"
-        site.write_text(block(ROLES, "yaml", "- name: The whole arrangement, as part of a site"), encoding="utf-8")
+        site.write_text(block(ROLES, "yaml", "- name: Hosts and guests, as part of a site"), encoding="utf-8")
         groups = {"virtualbox_hosts": "metal1.example.com", "my_guests": "web1.example.com"}
         more.write_text(json.dumps({group: {"hosts": {name: {}}} for group, name in groups.items()}), encoding="utf-8")
         options += ["-i", str(more), "--limit", "virtualbox_hosts:zeroinstall_hosts"]

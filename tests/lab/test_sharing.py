@@ -242,11 +242,12 @@ AGAIN = f"mount -t vboxsf -o ro,nodev,nosuid ZeroInstall {STORE}"
 @pytest.mark.parametrize(
     ("harm", "options", "words", "mend"),
     [
-        (
+        pytest.param(
             f"umount {STORE} && touch {STORE}/own",
             (),
             ("is not empty", "'own'", "cache_guest_sharing"),
             f"rm {STORE}/own; {AGAIN}",
+            marks=pytest.mark.thorough,
         ),
         pytest.param(
             f"umount {STORE} && mount -t tmpfs somebody {STORE}",
@@ -283,6 +284,7 @@ def test_bad_input_in_a_guest_is_refused_and_nothing_is_changed(
         fleet.guest("g1", mend)
 
 
+@pytest.mark.thorough
 def test_a_malformed_fstab_line_and_a_missing_last_newline_stay_or_are_mended(fleet: Fleet) -> None:
     fleet.guest(
         "g1",

@@ -17,6 +17,7 @@ MOUNT = "var-cache-0install.net-implementations.mount"
 AUTOMOUNT = "var-cache-0install.net-implementations.automount"
 MOUNTS = "zeroinstall.virtualbox.mounts"
 GUEST_INFO = "zeroinstall.virtualbox.guest_info"
+GUEST_PLAN = "zeroinstall.virtualbox.guest_plan"
 EVERYTHING = (
     "find /etc /var/cache /var/lib -xdev -path /var/cache/ldconfig -prune -o -path /var/lib/systemd -prune -o"
     " -type d -printf '%p d %m %u\\n' -o -printf '%p %y %m %u %s %l\\n' | sort;"

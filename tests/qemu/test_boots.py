@@ -13,7 +13,7 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from guest import AUTOMOUNT, EVERYTHING, GUEST_INFO, MOUNT, MOUNTS, STORE, Guest
+from guest import AUTOMOUNT, EVERYTHING, GUEST_INFO, GUEST_PLAN, MOUNT, MOUNTS, STORE, Guest
 from image import image
 from machine import BOOT_ID, machine
 
@@ -136,7 +136,7 @@ def test_a_boot_without_the_share_says_why_and_mounts_it_when_it_is_back(guest: 
     assert_said_why(guest, "special device ZeroInstall does not exist")
     play = guest.play()
     assert GONE in play.messages("guest") and play.messages("guest").endswith("Nothing was changed.")
-    (entry,) = play.results("guest", GUEST_INFO)[0]["guest"]["fstab"]["entries"]
+    (entry,) = play.results("guest", GUEST_PLAN)[0]["guest"]["fstab"]["entries"]
     assert (entry["mounted"], entry["error"]) == (False, "No such device")
     guest.machine.give_share("ZeroInstall")
     assert access(guest) == "file of ZeroInstall"

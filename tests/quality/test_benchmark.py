@@ -20,6 +20,10 @@ ROWS = {
         ["--host", "1:1,2", "--host", "2:2"],
         ["1 guests on 1 hosts", "2 guests on 1 hosts", "2 guests on 2 hosts"],
     ),
+    "portions": (
+        ["--portions", "2"],
+        ["all", "the same with strategy: free", "the same for a slice of half the guests"],
+    ),
     "machines": (
         ["--machines", "1,2", "--hosts", "1"],
         ["machine_info, 2 machines, running", "shares, 1 machines, off"],

@@ -174,7 +174,7 @@ def test_a_guest_that_is_right_costs_two_module_runs_in_each_mode(
     play = guests.bring("--limit", ",".join(MODES))
     assert play.changed == 0, play.output
     for mode in MODES:
-        assert in_guests(play, mode) == ["zeroinstall.virtualbox.guest_info", "zeroinstall.virtualbox.mounts"]
+        assert in_guests(play, mode) == ["zeroinstall.virtualbox.guest_plan", "zeroinstall.virtualbox.mounts"]
         assert_same(guests.snapshot(mode), fresh[mode])
 
 

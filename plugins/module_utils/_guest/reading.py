@@ -14,7 +14,6 @@ import subprocess
 from typing import Any, Callable, Iterable
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import (
     inspecting,
     live_mounts,
@@ -397,10 +396,8 @@ class Guest:
 
 
 def run(asked: Asked) -> dict[str, Any]:
-    """Read the guest. Failure: an option is no version, or there is a reason not to ask."""
+    """Read the guest. Failure: an option is no version."""
     options = asked.params
-    if options["refuse"]:
-        raise Failure(options["refuse"])
     refused = additions_versions.limits(options["minimum_version"], options["bad_versions"])
     guest = Guest().everything(refused, options["fstab"], options["sudoers"], options["tools"], options["paths"])
     restart = (guest["additions"] or {}).get("restart")

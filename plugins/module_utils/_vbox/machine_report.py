@@ -44,7 +44,7 @@ def told(machines: Sequence[Machine], folders: Folders, warn: Callable[[str], No
                 warn(
                     f"machine {machine.label}: share '{share.name}' (path '{share.path}', writable) is one of this"
                     " collection by its name and path, and has no mark. A restored snapshot may have brought it back."
-                    " share.yml and unshare.yml put that right."
+                    " The playbooks share and unshare put that right."
                 )
         found = planning.others(machine, planning.Wanted(exclusive=True, folders=folders), targets, mounts)
         for other in found:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import types
 
 import pytest
+from ansible.errors import AnsibleConnectionFailure
 from ansible_collections.zeroinstall.virtualbox.plugins.action import guest_info, shares
 
 
@@ -51,10 +52,20 @@ def test_whatever_else_ends_a_task_is_left_to_ansible(raised):
         action(raised)._execute_clean("m", task_vars={"cache_guest_timeout": 2})
 
 
-def test_a_guest_that_must_not_be_asked_is_refused_without_a_connection():
-    made = action(AssertionError("asked"))
-    made._task.args = {"refuse": "web1 is \x1b[31mwrong"}
-    assert made.run() == {"failed": True, "msg": "web1 is \\u001b[31mwrong"}
+@pytest.mark.parametrize(
+    ("variables", "expected"),
+    [
+        ({}, {"unreachable": True, "msg": "gone\\u001b"}),
+        ({"zeroinstall_unreachable_fails": True}, {"failed": True, "msg": "Not reached: gone\\u001b"}),
+    ],
+)
+def test_a_machine_that_is_not_reached_has_failed_in_plays_that_want_that(monkeypatch, variables, expected):
+    def lost(*_arguments):
+        raise AnsibleConnectionFailure("gone\x1b")
+
+    made = action(None)
+    monkeypatch.setattr(made, "_run", lost)
+    assert made.run(None, variables) == expected
 
 
 def test_lists_of_messages_are_told_in_the_words_of_the_role():

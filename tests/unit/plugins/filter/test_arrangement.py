@@ -27,7 +27,8 @@ def arranged(inventory_of):
         guest = {**GUEST, "cache_guest_mode": mode, **variables}
         host = {"metal": {"cache_host_store": kind}} if kind else {}
         hostvars = inventory_of({"w": guest, **host}, facts)
-        return arrangement({**guest, **dict(play)}, "w", hostvars, sharing=sharing, options=options)
+        of_play = {name[len("cache_guest_") :]: value for name, value in {**guest, **dict(play)}.items()}
+        return arrangement("w", hostvars, sharing=sharing, options=options, **of_play)
 
     return arrange
 

@@ -16,6 +16,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.filter.discovered import
 A, A_SWAPPED = "245e6cf0-313d-4fca-8046-1ff7e17a1bb7", "f06c5e24-3d31-ca4f-8046-1ff7e17a1bb7"
 B, C = "96aaf015-03eb-4991-a08e-fb0a25ca043e", "033af8cb-943d-46fa-bef5-a2868d7b681c"
 ZEROS = "00000000-0000-0000-0000-000000000000"
+OPTIONS = "# With it, give the other playbooks these names of groups, and no other patterns:"
 
 
 def machine(name, uuid, hardware_uuid=None):
@@ -120,6 +121,7 @@ def test_two_guests_that_claim_one_machine_get_neither(discovered):
 
 UUID_NAMES = [
     *("twice", "", " web", "a\nb", "a\\u001bb", "a\u202eb", "{{ lookup('pipe', 'x') }}", "{% x %}", B, f"{{{B}}}"),
+    "#jinja2:variable_start_string:'[%',variable_end_string:'%]',x:[% lookup('pipe', 'x') %]",
     "x" * 129,
 ]
 
@@ -184,12 +186,15 @@ def test_groups_have_the_names_that_are_given(inventory_of):
     for group in ("metals", "webs"):
         hostvars._inventory.add_group(group)
     found = FilterModule().filters()["discovered"]
-    for hosts, guests, expected in (
-        ("metals", "webs", ["metals", "webs"]),
-        ("metals", "all:!metals", ["metals", "zeroinstall_guests"]),
-        ("all", "metal", ["zeroinstall_guests", "zeroinstall_hosts"]),
+    for hosts, guests, expected, options in (
+        ("metals", "webs", ["metals", "webs"], "-e zeroinstall_hosts=metals -e zeroinstall_guests=webs"),
+        ("metals", "all:!metals", ["metals", "zeroinstall_guests"], "-e zeroinstall_hosts=metals"),
+        ("all", "metal", ["zeroinstall_guests", "zeroinstall_hosts"], ""),
     ):
-        assert sorted(found(list(answers), hostvars, hosts, guests)["inventory"]) == expected
+        result = found(list(answers), hostvars, hosts, guests)
+        assert sorted(result["inventory"]) == expected
+        comments = [line for line in result["text"].splitlines() if line.startswith("#")]
+        assert comments[2:] == ([f"{OPTIONS} {options}"] if options else [])
     assert list(found(list(answers), hostvars, "webs", "webs")["inventory"]["webs"]["hosts"]) == ["metal", "g1"]
 
 

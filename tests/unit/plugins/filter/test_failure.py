@@ -15,9 +15,9 @@ LONGER = "Where the package manager needs longer, raise x_timeout (now 3). It ma
 @pytest.mark.parametrize(
     ("results", "options", "text"),
     [
-        ({"failed": True, "msg": "a"}, {}, "a"),
-        ({"failed": True}, {}, "no reason was given"),
-        ({"failed": True, "msg": "a", "results": ["of a package manager"]}, {}, "a"),
+        ({"failed": True, "msg": "a"}, {}, "a."),
+        ({"failed": True}, {}, "no reason was given."),
+        ({"failed": True, "msg": "a", "results": ["of a package manager"]}, {}, "a."),
         (
             {
                 "failed": True,
@@ -26,10 +26,11 @@ LONGER = "Where the package manager needs longer, raise x_timeout (now 3). It ma
                 + [{"failed": True, "msg": "e"}],
             },
             {},
-            "b e",
+            "b. e.",
         ),
-        ([{}, {"unreachable": True, "msg": "gone"}, {"failed": True, "msg": "a"}], {"key": "unreachable"}, "gone"),
+        ([{}, {"unreachable": True, "msg": "gone"}, {"failed": True, "msg": "a"}], {"key": "unreachable"}, "gone."),
         ([{}, {}], {"key": "unreachable"}, ""),
+        (["a fact", None, 3, {"failed": True, "msg": "a"}], {}, "a."),
         ({"failed": True, "msg": "a"}, LIMIT, "a. Enable it."),
         ({"failed": True, "msg": "a."}, {**LIMIT, "otherwise": ""}, "a."),
         (
@@ -39,9 +40,9 @@ LONGER = "Where the package manager needs longer, raise x_timeout (now 3). It ma
         ),
         ({"failed": True, "msg": "Timed out after 3 seconds."}, LIMIT, f"Timed out after 3 seconds. {LONGER}"),
         ({"failed": True, "msg": OLDER}, LIMIT, f"{OLDER}. {LONGER}"),
-        ({"failed": True, "msg": OLDER}, {"only_timed_out": True}, OLDER),
+        ({"failed": True, "msg": OLDER}, {"only_timed_out": True}, f"{OLDER}."),
         ({"failed": True, "msg": "a"}, {"only_timed_out": True}, ""),
-        ({"failed": True, "msg": "['a']"}, {}, "It said: ['a']"),
+        ({"failed": True, "msg": "['a']"}, {}, "It said: ['a']."),
     ],
 )
 def test_the_text(results, options, text):

@@ -50,6 +50,36 @@ def test_guests_of_other_hosts_and_of_none_are_passed_over(derived):
     )
 
 
+@pytest.mark.parametrize(
+    "misplaced",
+    [
+        {"cache_guest_machine": "y"},
+        {"cache_guest_host": "metel", "cache_guest_machine": "y"},
+        {"cache_guest_host": "{{ named }}", "cache_guest_machine": "y"},
+    ],
+    ids=["no host", "a misspelt host", "a host that only a fact gives"],
+)
+def test_while_the_inventory_misplaces_a_guest_strays_are_only_named(arranged, trusted, misplaced):
+    """One of them may be its machine."""
+    guests = {"web1": {"cache_guest_host": "metal", "cache_guest_machine": "web"}, "metal": {}}
+    guests["web2"] = {key: trusted(value) for key, value in misplaced.items()}
+    for named in ("metal", "copper"):
+        found = arranged(guests, facts={"web2": {"named": named}}, left_over="remove")
+        assert found["strays"] == "report"
+        assert "web2" in found["refused"] or "'web2'" in found["doubts"][0]
+
+
+def test_with_a_doubt_strays_are_only_named(arranged):
+    guests = {"web1": {"cache_guest_host": "metal", "cache_guest_machine": "web"}, "metal": {}}
+    assert arranged(guests, left_over="remove", doubts=["why"])["strays"] == "report"
+
+
+def test_a_host_whose_name_is_a_number_has_its_guests(inventory_of):
+    hostvars = inventory_of({"1001": {}, "a": {"cache_guest_host": 1001, "cache_guest_machine": "a"}})
+    found = host_arrangement(["a"], hostvars, "1001", STORE, left_over="remove")
+    assert ([one["guest"] for one in found["machines"]], found["strays"]) == (["a"], "remove")
+
+
 def test_a_guest_may_choose_its_share_name(derived):
     found = derived({"w": {"cache_guest_host": "metal", "cache_guest_machine": "w", "cache_guest_share": "zi"}})
     assert [share["name"] for share in found[0]["shares"]] == ["zi"]
@@ -115,8 +145,32 @@ def test_guests_that_are_to_have_nothing_only_name_their_machines(arranged):
         {"machine": "v", "guest": "v", "shares": []},
     ]
     assert (found["groups"], found["boxes"], found["possible_boxes"]) == ([], [], ["w", "v"])
-    with pytest.raises(AnsibleFilterError, match="guest 'w' does not name its machine"):
-        arranged({"w": {"cache_guest_host": "metal"}}, nothing=True)
+
+
+def test_a_guest_without_a_machine_keeps_none_of_the_others_from_having_nothing(arranged):
+    found = arranged({"w": {"cache_guest_host": "metal"}, "v": guest("verified")}, nothing=True)
+    assert [one["guest"] for one in found["machines"]] == ["v"]
+    assert "guest 'w' does not name its machine" in found["refused"]["w"]
+
+
+@pytest.mark.parametrize("fact", ["cache_guest_mode", "cache_guest_path", "cache_guest_machine", "cache_guest_host"])
+def test_nothing_that_a_guest_says_keeps_its_share(arranged, fact):
+    found = arranged({"w": guest("readonly")}, facts={"w": {fact: "x"}}, nothing=True)
+    assert (found["machines"], found["refused"]) == ([{"machine": "m", "guest": "w", "shares": []}], {})
+
+
+@pytest.mark.parametrize("names", ["", "w", None])
+def test_names_that_are_no_list_are_refused(inventory_of, names):
+    for nothing, variable in ((False, "cache_host_guests"), (True, "cache_host_only_guests")):
+        with pytest.raises(AnsibleFilterError, match=f"{variable} is '{names}', which is no list"):
+            host_arrangement(names, inventory_of({"w": guest("readonly")}), "metal", STORE, nothing=nothing)
+
+
+def test_a_guest_of_the_whole_inventory_that_the_list_leaves_out_is_a_doubt(inventory_of):
+    hostvars = inventory_of({"w": guest("readonly"), "v": guest("readonly", cache_guest_machine="v"), "metal": {}})
+    found = host_arrangement(["w"], hostvars, "metal", STORE, left_over="remove", expected=["w", "v"])
+    assert found["strays"] == "report" and found["doubts"][0].startswith("'v': cache_guest_host is 'metal', and")
+    assert host_arrangement(["w", "v"], hostvars, "metal", STORE, left_over="remove", expected=["v"])["doubts"] == []
 
 
 def test_all_guests_that_are_not_in_the_inventory_are_named_with_the_variable(inventory_of):

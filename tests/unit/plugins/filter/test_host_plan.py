@@ -49,12 +49,21 @@ def test_what_is_to_go_and_stays_is_named_with_the_reason():
     plan = host_plan(ARRANGEMENT, STORES, said, left_over="remove")
     assert plan["stale_groups"] == [] and plan["not_served"] == "web is not known."
     assert plan["left_over"][0].endswith("It was not taken back: web is not known.")
-    assert plan["left_over"][1].endswith("It stays, because a machine of which nothing is known may share it.")
+    assert plan["left_over"][1].endswith("It stays. A machine of which nothing is known may share it.")
     pending = [{"uuid": "00-5", "reason": "the machine is saved"}]
     plan = host_plan(ARRANGEMENT, [], {**QUIET, "strays": [STRAY], "pending": pending}, left_over="remove")
     assert plan["left_over"][0].endswith("It was not taken back: the machine is saved")
     gone = host_plan(ARRANGEMENT, [], {**QUIET, "strays": [{**STRAY, "removed": True}]}, left_over="remove")
     assert gone["left_over"][0].endswith("has 'ZeroInstall' of it. That is taken back.")
+
+
+def test_while_a_guest_may_be_meant_nothing_goes():
+    arrangement = {**ARRANGEMENT, "doubts": ["The inventory names no host for 'x'."]}
+    plan = host_plan(arrangement, STORES, {**QUIET, "strays": [STRAY]}, left_over="remove")
+    assert (plan["stale_groups"], plan["boxes_left_over"]) == ([], "report")
+    stray, store, boxes = plan["left_over"]
+    assert stray.endswith("It was not taken back: The inventory names no host for 'x'.")
+    assert store.endswith("It stays. The inventory names no host for 'x'.") and boxes.startswith("No box is removed")
 
 
 def test_what_a_machine_shares_is_not_removed():

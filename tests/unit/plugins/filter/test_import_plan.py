@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 
 import pytest
+from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.import_files import import_files
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.import_plan import import_plan
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _programs
@@ -15,7 +16,7 @@ OURS = "/usr/local/lib/zeroinstall.virtualbox"
 SETTINGS = {
     "store": "/var/cache/0install.net/implementations", "user": "zeroinst", "group": "vm",
     "boxes_path": "/var/lib/zeroinstall.virtualbox/boxes", "boxes": ["b%20c", "a", "a"], "kept_boxes": ["k"],
-    "shared_boxes": ["s"], "absent_boxes": None, "arrangement": "default", "left_over": "report",
+    "shared_boxes": ["s"], "absent_boxes": "all", "arrangement": "default", "left_over": "report",
     "program": OURS + "/import", "python": "/usr/bin/python3", "service": "zi",
 }  # fmt: skip
 THERE = {"kind": "directory"}
@@ -144,7 +145,9 @@ def test_what_absence_removes():
     for absent in (["a"], []):
         absence = import_plan({**NOBODY, "absent_boxes": absent})["absence"]
         assert (absence["all"], absence["boxes"]) == (False, absent)
-    assert import_plan({**NOBODY, "absent_boxes": ""})["absence"]["all"]
+    for empty in ("", None, "a,b"):
+        with pytest.raises(AnsibleFilterError, match=r"cache_import_absent_boxes is '.*', which is no list"):
+            import_plan({**NOBODY, "absent_boxes": empty})
 
 
 def test_what_absence_tells():

@@ -10,7 +10,15 @@ from ansible_collections.zeroinstall.virtualbox.plugins.filter.pattern import pa
 
 
 @pytest.mark.parametrize(
-    ("value", "expected"), [("web", "web"), ("all:!metal", "all:!metal"), (["web", "db"], "web:db"), ("!x", "!x")]
+    ("value", "expected"),
+    [
+        ("web", "web"),
+        ("all:!metal", "all:!metal"),
+        (["web", "db"], "web,db"),
+        (["web*,db*", "a:b"], "web*,db*,a,b"),
+        (["all:!x"], "all:!x"),
+        ("!x", "!x"),
+    ],
 )
 def test_a_pattern_stays_as_it_is(value, expected):
     assert pattern(value) == expected

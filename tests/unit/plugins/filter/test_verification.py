@@ -110,6 +110,18 @@ def test_a_host_that_was_not_reached_is_named(summed_up):
     assert summed_up(["m"], {"m": unreachable})["lines"][0].startswith("m: not reached")
 
 
+def test_what_was_found_before_the_connection_was_lost_is_told(summed_up):
+    gone = {"unreachable": True, "msg": "no route"}
+    damaged = {"m": {**result("bad"), "cache_verify_group_result": gone}}
+    told = summed_up(["m"], damaged)["problems"]["m"]
+    assert (
+        told
+        == "1 implementation not sound: /s/bad: bad is bad. The connection was lost, so not everything was verified."
+    )
+    guest = {"cache_verify_result": {**result()["cache_verify_result"]}, "cache_verify_listing": gone}
+    assert summed_up(["m"], {"m": guest})["problems"]["m"].startswith("The connection was lost")
+
+
 def test_a_host_where_the_module_failed_has_its_message(summed_up):
     failed = {"cache_verify_result": {"failed": True, "msg": "x"}, "cache_verify_failure": "The store /s is a link."}
     assert summed_up(["m"], {"m": failed})["problems"] == {"m": "The store /s is a link."}
@@ -131,7 +143,7 @@ def test_guests_are_told_of_only_if_they_were_compared_and_have_problems(summed_
         "less": dict(sees, cache_verify_missing=["a", "b"], cache_verify_more=["c"]),
     }
     guests = ["sound", "left out", "default", "gone", "less"]
-    found = summed_up(["sound", "left out", "default", "gone", "less", "m"], hostvars, guests)
+    found = summed_up([*guests, "m"], hostvars, guests)
     assert found["lines"] == [
         "m: 200 implementations sound, 1.40 GB, in 12.3 s",
         "gone: not reached, so nothing is known of its store.",

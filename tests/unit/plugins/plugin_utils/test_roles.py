@@ -29,19 +29,28 @@ def test_a_default():
         ("cache_import_max_entry", "cache_import_max_entries"),
         ("guest_additions_minimal_version", "guest_additions_minimum_version"),
         ("vagrantfile_machine", "vagrantfile_machines"),
+        ("cache_hosts_arrangement", "cache_host_arrangement"),
+        ("cache_guestmode", "cache_guest_mode"),
+        ("cach_host_user", "cache_host_user"),
+        ("zeroinstall_host", "zeroinstall_hosts"),
+        ("discover_too", "discover_to"),
     ],
 )
 def test_a_name_that_is_nearly_one_is_told_with_it(variable, meant):
-    (message,) = _roles.misspelt([variable, "site_mod", meant])
+    assert _roles.misspelt([variable, meant], surely=True, of_playbooks=True) == {}
+    (message,) = _roles.misspelt([variable, "site_mod", meant], of_playbooks=True).values()
     assert f" has no variable {variable}," in message and message.endswith(f"Is {meant} meant?")
 
 
 @pytest.mark.parametrize(
     "variable",
-    ["cache_guest_mode", "cache_guest", "cache_guest_extra_path", "sharing_service_user", "cache_guestmode", "mode"],
+    [
+        *("cache_guest_mode", "cache_guest", "cache_guest_extra_path", "sharing_service_user", "cachemode", "mode"),
+        *("zeroinstall_guests", "zeroinstall_version", "discover_to"),
+    ],
 )
 def test_a_variable_of_a_role_or_of_somebody_else_is_not_told(variable):
-    assert _roles.misspelt([variable]) == []
+    assert _roles.misspelt([variable], of_playbooks=True) == {}
 
 
 @pytest.fixture

@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The filter ``zeroinstall.virtualbox.guest_plan``."""
+"""What is to be done in a guest, by what was read of it."""
 
 from __future__ import annotations
 
@@ -9,67 +9,7 @@ import os
 import typing as t
 
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _identity, _programs
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._sharing import Sharing, is_there
-
-DOCUMENTATION = r"""
-name: guest_plan
-short_description: Say what is to be done in a guest by what was read of it
-version_added: 0.2.0
-author:
-  - zeroinstall.virtualbox contributors (@zeroinstall)
-description:
-  - Compares what a guest has with what its mode means for it, and says which steps of the role C(cache_guest) it needs.
-  - If the guest's host was part of this run, refuses a guest whose hardware UUID is not that of its machine.
-options:
-  _input:
-    description: The guest, as RV(zeroinstall.virtualbox.guest_info#module:guest) has it.
-    type: dict
-    required: true
-  arrangement:
-    description: What the guest's mode means for it, by P(zeroinstall.virtualbox.arrangement#filter).
-    type: dict
-    required: true
-  settings:
-    description:
-      - C(name), the guest's inventory name; C(machine), C(mode) and C(zero_install), as the role's variables have them.
-      - C(program), the path of the program that sends packages to the host; C(pythons), the interpreters that Ansible
-        may use.
-      - C(user), C(store), C(helper), C(sudoers) and C(secure_add), as the role C(sharing) has them for the guest's own
-        store.
-    type: dict
-    required: true
-  hostvars:
-    description:
-      - The variables of all hosts, C(hostvars). The filter reads from them what the guest's host answered in this run.
-      - Without this option, the filter does not look which machine the guest is.
-    type: dict
-"""
-
-EXAMPLES = r"""
-- name: See whether a guest needs anything
-  ansible.builtin.debug:
-    msg: >-
-      {{ cache_guest_info.guest | zeroinstall.virtualbox.guest_plan(arrangement=cache_guest_wanted,
-      settings=cache_guest_settings) }}
-"""
-
-RETURN = r"""
-_value:
-  description:
-    - RV(ignore:problem), why nothing can be done and what to do, or empty; RV(ignore:right), whether the role only has
-      to compare the mounts.
-    - RV(ignore:package), the package of Zero Install that is to be installed, or empty; RV(ignore:unmount), whether the
-      shares of this collection are to be unmounted before.
-    - RV(ignore:create_user), whether the user who owns the guest's packages is missing.
-    - RV(ignore:program), the files of the program that sends packages to the host, if the role has to write them;
-      RV(ignore:remove_program), whether the role has to remove that program.
-    - RV(ignore:share), whether sharing is to be set up for the program RV(ignore:secure_add) and the guest's own store
-      RV(ignore:store), which is empty where packages go to the host; RV(ignore:unshare), whether it is to be undone;
-      RV(ignore:sharing_problem), why sudo does not allow it although all is in place, or empty.
-  type: dict
-"""
 
 _FILE = {"owner": "root", "group": "root", "mode": "0755"}
 
@@ -78,12 +18,14 @@ class _Guest:
     """A guest beside what its mode wants of it."""
 
     def __init__(
-        self, guest: t.Mapping[str, t.Any], arrangement: t.Mapping[str, t.Any], settings: t.Any, hostvars: t.Any
+        self,
+        guest: t.Mapping[str, t.Any],
+        arrangement: t.Mapping[str, t.Any],
+        settings: t.Mapping[str, t.Any],
+        listed: t.Any,
     ) -> None:
         self.found = guest
-        self.listed = (
-            _identity.answered(Inventory(hostvars), arrangement["host"], "listed") if hostvars is not None else ()
-        )
+        self.listed = listed
         self.settings = settings
         self.mounts = arrangement["mounts"]
         self.helper = arrangement["helper"]
@@ -162,20 +104,28 @@ def guest_plan(
     guest: t.Mapping[str, t.Any],
     arrangement: t.Mapping[str, t.Any],
     settings: t.Mapping[str, t.Any],
-    hostvars: t.Any = None,
+    listed: t.Any = (),
 ) -> dict[str, t.Any]:
-    """What is to be done in a guest."""
+    """What is to be done in a guest, as the module ``guest_plan`` returns it but for the mounts, or ``problem`` alone.
+
+    ``guest`` is as the module ``guest_info`` has it, ``arrangement`` as the filter ``arrangement`` has it, and
+    ``listed`` what the guest's host answered in this run about its machines.
+    ``settings``: ``name``, the guest's inventory name; ``machine``, ``mode`` and ``zero_install``, as the role's
+    variables have them; ``program``, the path of the program that sends packages to the host; ``pythons``, the
+    interpreters that Ansible may use; ``user``, ``store``, ``helper``, ``sudoers`` and ``secure_add``, as the role
+    ``sharing`` has them for the guest's own store.
+    """
     try:
-        return _plan(_Guest(guest, arrangement, settings, hostvars))
+        return _plan(_Guest(guest, arrangement, settings, listed))
     except (AttributeError, KeyError, TypeError):
         errors = guest.get("errors")
-        return _refused(f"What {settings['name']} says of itself is not all that is needed: {errors}.")
+        return {"problem": f"What {settings['name']} says of itself is not all that is needed: {errors}."}
 
 
 def _plan(guest: _Guest) -> dict[str, t.Any]:
     problem = guest.problem()
     if problem:
-        return _refused(problem)
+        return {"problem": problem}
     entries = guest.found["fstab"]["entries"]
     sharing, shares = guest.sharing, guest.adds and guest.shares()
     steps = {
@@ -189,17 +139,4 @@ def _plan(guest: _Guest) -> dict[str, t.Any]:
         "sharing_problem": (sharing["problem"] or "") if shares else "",
     }
     how = {"secure_add": guest.secure_add, "store": guest.store}
-    return {"problem": "", "right": not any(steps.values()), **steps, **how}
-
-
-def _refused(problem: str) -> dict[str, t.Any]:
-    """Where nothing can be done."""
-    return {"problem": problem, "right": False}
-
-
-class FilterModule:
-    """The collection's filter."""
-
-    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
-        """Name and function."""
-        return {"guest_plan": harmless(guest_plan)}
+    return {"right": not any(steps.values()), **steps, **how}

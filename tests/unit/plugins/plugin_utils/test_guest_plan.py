@@ -8,8 +8,9 @@ import hashlib
 import re
 
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.filter.guest_plan import guest_plan
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _programs
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _identity, _programs
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._guest_plan import guest_plan
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._sharing import Sharing
 
 STORE = "/var/cache/0install.net/implementations"
@@ -20,7 +21,7 @@ SETTINGS = {
     "user": "zeroinst", "store": STORE, "helper": HELPER, "sudoers": SUDOERS, "secure_add": ADD,
 }  # fmt: skip
 NOTHING = {
-    "problem": "", "right": True,
+    "right": True,
     "package": "", "unmount": False, "create_user": False, "program": [], "remove_program": False,
     "share": False, "secure_add": ADD, "store": STORE, "unshare": False, "sharing_problem": "",
 }  # fmt: skip
@@ -90,7 +91,7 @@ def test_a_guest_that_is_right_needs_nothing():
 )
 def test_what_cannot_be_done_is_said(found, helper, settings, words):
     plan = guest_plan({**guest(), **found}, {"helper": helper, "mounts": []}, {**SETTINGS, **settings})
-    assert plan == {"problem": plan["problem"], "right": False}
+    assert plan == {"problem": plan["problem"]}
     assert re.search(words, plan["problem"]), plan
 
 
@@ -139,6 +140,11 @@ def test_a_helper_of_somebody_else_does_not_hand_packages_to_the_host():
     assert plan["share"] and plan["secure_add"] == PROGRAM
 
 
+def answered(hostvars):
+    """What the guests' host answered in this run about its machines."""
+    return _identity.answered(Inventory(hostvars), "metal", "listed")
+
+
 OWN, OTHER = "245e6cf0-313d-4fca-8046-1ff7e17a1bb7", "96aaf015-03eb-4991-a08e-fb0a25ca043e"
 LISTED = [
     {"guest": name, "machine": name, "name": name, "uuid": uuid, "hardware_uuid": uuid}
@@ -163,8 +169,8 @@ def test_a_guest_that_is_another_machine_is_refused(inventory_of, listed, uuid, 
     tasks = {"metal": {"cache_host_outlook": {"listed": listed}}}
     facts = {"g": {"cache_host_outlook": {"listed": []}}, "metal": {"cache_host_shared": {"listed": []}}}
     arrangement = {"host": "metal", "helper": "none", "mounts": []}
-    plan = guest_plan(found, arrangement, SETTINGS, hostvars=inventory_of({"metal": {}, "g": {}}, facts, tasks))
-    assert re.search(words, plan["problem"])
+    plan = guest_plan(found, arrangement, SETTINGS, answered(inventory_of({"metal": {}, "g": {}}, facts, tasks)))
+    assert re.search(words, plan.get("problem", ""))
 
 
 def test_a_guest_that_lies_about_its_hardware_harms_only_itself(inventory_of):
@@ -176,7 +182,7 @@ def test_a_guest_that_lies_about_its_hardware_harms_only_itself(inventory_of):
 
     def problem(name, uuid):
         found = guest(virtualbox={"guest": True, "product": "VirtualBox", "uuid": uuid})
-        return guest_plan(found, arrangement, {**SETTINGS, "name": name}, hostvars=hostvars)["problem"]
+        return guest_plan(found, arrangement, {**SETTINGS, "name": name}, answered(hostvars)).get("problem")
 
     assert "g is the machine 'other'" in problem("g", OTHER)
-    assert problem("other", OTHER) == ""
+    assert problem("other", OTHER) is None
