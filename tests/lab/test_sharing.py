@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """share.yml and unshare.yml between a real VirtualBox host and real guests: first runs, drift, bad input, undoing.
 
-The tests of this file build on each other's fleet, and each leaves it shared and right.
+The tests of this file have one fleet. The fixture `fleet` shares it before the first test that asks for it, and each
+test leaves it shared and right, so that any of them can be left out.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ FILES = (
 
 
 @pytest.fixture(scope="module")
-def fleet(environment: Path) -> Iterator[Fleet]:
+def fresh(environment: Path) -> Iterator[Fleet]:
     """A host and two guests with nothing shared but what the lab itself needs, and one package in the host's store.
 
     The host has a user beside root. g1 is never switched off: a guest forgets its files then.
@@ -43,7 +44,13 @@ def fleet(environment: Path) -> Iterator[Fleet]:
     with Fleet("sharing", ("g1", "g2"), environment).running(quiet=True) as made:
         made.add_package("first")
         made.host("useradd", "--create-home", "vm")
+        made.host("mkdir", "/srv/other")
         yield made
+
+
+def runs(fleet: Fleet, name: str) -> bool:
+    """Whether a machine runs."""
+    return f'"{name}"' in fleet.vbox("list", "runningvms")
 
 
 def mounted(fleet: Fleet, guest: str, path: str = STORE) -> str:
@@ -123,21 +130,45 @@ def snapshot(fleet: Fleet, guests: bool = True) -> dict[str, list[str]]:
 
 
 @pytest.fixture(scope="module")
-def before(fleet: Fleet) -> dict[str, list[str]]:
+def before(fresh: Fleet) -> dict[str, list[str]]:
     """What the fleet was before anything was shared."""
-    return snapshot(fleet)
+    return snapshot(fresh)
 
 
-def test_check_mode_on_a_fresh_host_changes_nothing(fleet: Fleet, before: dict[str, list[str]]) -> None:
-    check = run(fleet, "--check", "--diff", "--limit", "zeroinstall_hosts")
+@pytest.fixture(scope="module")
+def first(fresh: Fleet, before: dict[str, list[str]]) -> Play:
+    """The first run of share, which has to succeed."""
+    assert before
+    return run(fresh)
+
+
+@pytest.fixture
+def off(fresh: Fleet, first: Play) -> Fleet:
+    """The fleet, shared and right, with machine g2 switched off."""
+    assert first
+    if runs(fresh, "g2"):
+        fresh.lab("stop", "g2")
+    return fresh
+
+
+@pytest.fixture
+def fleet(fresh: Fleet, first: Play) -> Fleet:
+    """The fleet, shared and right, with both guests running."""
+    assert first
+    if not runs(fresh, "g2"):
+        fresh.lab("start", "g2")
+        run(fresh, "--limit", "g2")
+    return fresh
+
+
+def test_check_mode_on_a_fresh_host_changes_nothing(fresh: Fleet, before: dict[str, list[str]]) -> None:
+    check = run(fresh, "--check", "--diff", "--limit", "zeroinstall_hosts")
     shown = diff_of(check.results("vbox", SHARES))
     assert f"ZeroInstall: {STORE}, read-only" in shown
-    assert snapshot(fleet, guests=False).items() <= before.items()
+    assert snapshot(fresh, guests=False).items() <= before.items()
 
 
-@pytest.mark.usefixtures("before")
-def test_the_first_run_shares_and_the_second_changes_nothing(fleet: Fleet) -> None:
-    first = run(fleet)
+def test_the_first_run_shares_and_the_second_changes_nothing(fleet: Fleet, first: Play) -> None:
     assert all(first.hosts[name]["changed"] for name in ("vbox", *fleet.guests))
     for name in fleet.guests:
         assert mounted(fleet, name).startswith("ZeroInstall vboxsf ro,nosuid,nodev")
@@ -184,7 +215,6 @@ def test_the_host_refuses_what_a_guests_root_writes(fleet: Fleet) -> None:
     ],
 )
 def test_drift_in_a_guest_is_found_shown_and_put_right(fleet: Fleet, harm: str, words: tuple[str, ...]) -> None:
-    fleet.host("mkdir", "-p", "/srv/other")
     if "other" not in fleet.vbox("showvminfo", "g1", "--machinereadable"):
         fleet.vbox("sharedfolder", "add", "g1", "--name=other", "--hostpath=/srv/other", "--transient")
     fleet.guest("g1", harm.format(store=STORE))
@@ -206,24 +236,22 @@ def test_drift_in_a_guest_is_found_shown_and_put_right(fleet: Fleet, harm: str, 
     ids=["made writable", "removed", "symlinks allowed"],
 )
 def test_drift_of_a_machine_that_is_off_is_found_shown_and_put_right(
-    fleet: Fleet, harm: tuple[str, ...], words: tuple[str, ...]
+    off: Fleet, harm: tuple[str, ...], words: tuple[str, ...]
 ) -> None:
-    fleet.lab("stop", "g2")
-    fleet.vbox(*harm)
-    assert_repaired(fleet, "vbox", SHARES, words, "--limit", "zeroinstall_hosts")
+    off.vbox(*harm)
+    assert_repaired(off, "vbox", SHARES, words, "--limit", "zeroinstall_hosts")
 
 
-def test_a_wrong_path_is_put_right_and_the_guest_sees_the_right_one(fleet: Fleet) -> None:
-    fleet.lab("stop", "g2")
-    fleet.vbox("sharedfolder", "remove", "g2", "--name=ZeroInstall")
-    fleet.vbox("sharedfolder", "add", "g2", "--name=ZeroInstall", "--hostpath=/srv/other")
+def test_a_wrong_path_is_put_right_and_the_guest_sees_the_right_one(off: Fleet) -> None:
+    off.vbox("sharedfolder", "remove", "g2", "--name=ZeroInstall")
+    off.vbox("sharedfolder", "add", "g2", "--name=ZeroInstall", "--hostpath=/srv/other")
     assert_repaired(
-        fleet, "vbox", SHARES, ("/srv/other, writable", f"{STORE}, read-only"), "--limit", "zeroinstall_hosts"
+        off, "vbox", SHARES, ("/srv/other, writable", f"{STORE}, read-only"), "--limit", "zeroinstall_hosts"
     )
-    fleet.lab("start", "g2")
-    assert run(fleet, "--limit", "g2").hosts["g2"]["changed"] > 0
-    assert "sha256new_" in fleet.guest("g2", f"ls {STORE}; touch {STORE}/x; true")[1]
-    assert_right(fleet, "--limit", "g2")
+    off.lab("start", "g2")
+    assert run(off, "--limit", "g2").hosts["g2"]["changed"] > 0
+    assert "sha256new_" in off.guest("g2", f"ls {STORE}; touch {STORE}/x; true")[1]
+    assert_right(off, "--limit", "g2")
 
 
 @pytest.mark.thorough
@@ -473,7 +501,7 @@ def test_a_guests_users_share_what_they_install_beside_the_hosts_store(fleet: Fl
 def test_unshare_undoes_exactly_what_share_did_and_leaves_the_packages(
     fleet: Fleet, before: dict[str, list[str]]
 ) -> None:
-    """One guest's users still share what they install, as the test before has left it."""
+    """If all tests ran, one guest's users still share what they install."""
     packages = fleet.host("ls", "-lR", STORE).stdout
     assert {part for part, found in snapshot(fleet).items() if found != before[part]} == set(before)
     check = run(fleet, "--check", playbook=UNSHARE)

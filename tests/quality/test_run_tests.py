@@ -79,11 +79,12 @@ def test_what_is_not_needed_and_comes_too_late_is_left_out_and_named(tmp_path: P
 
 
 def test_with_a_limit_of_time_the_tests_of_the_lane_come_first() -> None:
-    turns = run_tests.in_turn(["tests/qemu", "tests/fleet"], 3000)
+    turns = run_tests.in_turn(["tests/qemu", "tests/fleet", "tests/store"], 3000)
     expected = [
+        ("tests/store", True, "not thorough"),
         ("tests/fleet", True, "not thorough"),
         ("tests/qemu", False, "thorough"),
-        ("tests/fleet", False, "thorough"),
+        ("tests/store", False, "thorough"),
     ]
     assert [(part.path, part.needed, part.options[1]) for part in turns] == expected
     assert [(part.path, part.needed, part.options) for part in run_tests.in_turn(["tests/qemu"], math.inf)] == [

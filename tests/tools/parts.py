@@ -183,6 +183,12 @@ def in_lane(file: Path) -> bool:
     return not _marked(own) and not all(_marked(test.decorator_list) for test in tests)
 
 
+def out_of_lane(file: Path) -> bool:
+    """Whether a test file has a test that is marked as left out of ``make test``."""
+    nodes = ast.walk(ast.parse(file.read_text(encoding="utf-8")))
+    return any(isinstance(node, ast.Attribute) and node.attr == MARKER for node in nodes)
+
+
 def _names(targets: Iterable[ast.expr]) -> list[str]:
     return [target.id for target in targets if isinstance(target, ast.Name)]
 

@@ -235,7 +235,8 @@ def in_turn(chosen: Sequence[str], until: float) -> list[Part]:
         return [Part(path) for path in chosen]
     lane = parts.chosen(chosen)
     first = [Part(path, options=("-m", f"not {parts.MARKER}")) for path in lane]
-    return first + [Part(path, needed=False, options=("-m", parts.MARKER)) for path in chosen]
+    late = [path for path in chosen if any(map(parts.out_of_lane, parts.files(path)))]
+    return first + [Part(path, needed=False, options=("-m", parts.MARKER)) for path in late]
 
 
 def main(arguments: Sequence[str]) -> int:
