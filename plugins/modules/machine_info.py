@@ -89,6 +89,11 @@ machines:
           RV(zeroinstall.virtualbox.guest_info#module:guest.virtualbox.uuid). It is the machine's own UUID if VirtualBox
           was given no other. Clones of a machine may have the same. Empty for an inaccessible machine.
       type: str
+    os_type:
+      description: >-
+        Which operating system the machine's settings say that its guest has, such as C(Debian_64). Empty for an
+        inaccessible machine.
+      type: str
     shares:
       description: Shared folders that the machine sees. Global ones are the same for all machines.
       type: list

@@ -8,7 +8,10 @@ from __future__ import annotations
 import re
 import typing as t
 
-USER = {"cache_host": "cache_host_user", "cache_import": "cache_host_user", "cache_verify": "cache_host_user"}
+USER = {
+    **dict.fromkeys(("cache_host", "cache_import", "cache_verify"), "cache_host_user"),
+    "cache_programs": "cache_programs_user",
+}
 """By role, the variable that names the user that runs its modules."""
 
 LISTS = ("unresolved", "inaccessible", "unreadable", "refused")
@@ -16,6 +19,7 @@ LISTS = ("unresolved", "inaccessible", "unreadable", "refused")
 
 LIMITS = {
     "cache_guest": ("cache_guest_timeout", 0),
+    "cache_programs": ("cache_programs_timeout", 0),
     "cache_verify": ("cache_verify_guest_timeout", 0),
     "guest_additions": ("guest_additions_timeout", 600),
 }
@@ -34,6 +38,11 @@ _HOST = (
 _ROLES: dict[str, tuple[tuple[str, str], ...]] = {
     "cache_host": _HOST,
     "cache_verify": _HOST,
+    "cache_programs": (
+        (r"\bprograms\[\d+\]\.(?:name|uri|version|command|trust)\b", "cache_programs_list"),
+        (r"\bprograms\[\d+\]\.systems\b", "cache_programs_system"),
+        *_HOST,
+    ),
     "cache_guest": (
         (r"^mounts\[\d+\]\.options\b", "{cache_guest_mount_options}"),
         (r"^mounts\[\d+\]\.path\b", "{cache_guest_path}: path"),

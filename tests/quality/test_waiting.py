@@ -33,6 +33,7 @@ WANTED = {
     ("tests/lab/labkit/waiting.py", "until"): "This is the limit.",
     ("tests/lab/test_lab.py", "test_a_guest_is_a_debian_with_the_real_driver"): "It is about the order of events.",
     ("tests/lab/test_modes.py", "serve"): "It is a pause between two looks.",
+    ("tests/programs/test_downloading.py", "test_a_server_that_says_nothing_is_given_up"): "It is to be given up.",
     ("tests/qemu/machine.py", "hang_up"): "What is left then of a connection is of no use to anybody.",
     ("tests/tools/fresh_init.py", "end"): "What has not ended by then is killed, and that is waited for.",
     ("tests/tools/fresh_init.py", "listen"): "What has not ended by then is killed, and that is waited for.",

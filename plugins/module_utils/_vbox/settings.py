@@ -59,8 +59,8 @@ class Share:
 class Machine:
     """A machine as VirtualBox has it registered; ``problem`` says why an inaccessible one is so.
 
-    ``hardware_uuid`` is the UUID that its guest sees; empty for an inaccessible machine. ``run`` identifies the run in
-    which a machine is that is not off.
+    ``hardware_uuid`` is the UUID that its guest sees, and ``os_type`` the kind of its guest (``Debian_64``). Both
+    are empty for an inaccessible machine. ``run`` identifies the run in which a machine is that is not off.
     """
 
     uuid: str
@@ -74,6 +74,7 @@ class Machine:
     shares: tuple[Share, ...] = ()
     extradata: tuple[tuple[str, str], ...] = ()
     hardware_uuid: str = ""
+    os_type: str = ""
     run: str = ""
 
     @property
@@ -225,6 +226,7 @@ def parse_machine(text: str | bytes, uuid: str, settings_file: str) -> Machine:
         state[saved, aborted],
         extradata=extradata,
         hardware_uuid=_hardware_uuid(hardware, extradata, uuid),
+        os_type=_value(element, "OSType"),
     )
     return with_shares(machine, shares)
 

@@ -242,6 +242,12 @@ def test_the_hardware_has_the_machines_uuid_unless_another_is_written(inside, ex
     assert settings.parse_machine(text_of(inside), PLAIN, "/f").hardware_uuid == expected
 
 
+def test_the_type_of_the_guests_system_is_read():
+    text = recorded("machine_saved.vbox")
+    assert settings.parse_machine(text, PLAIN, "/f").os_type == "Debian_64"
+    assert settings.parse_machine(text_of("<Hardware/>"), PLAIN, "/f").os_type == ""
+
+
 def test_other_values_are_read_as_virtualbox_reads_them():
     text = text_of(
         hardware('xmlns:q="urn:q" q:writable="1" writable="0"', 'symlinkPolicy="any"', 'symlinkPolicy="Any"')

@@ -1,0 +1,124 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""The filter ``zeroinstall.virtualbox.programs_report``."""
+
+from __future__ import annotations
+
+import typing as t
+
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _words
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, items, mapping, number, word
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
+
+DOCUMENTATION = r"""
+name: programs_report
+short_description: Say in a text what came of programs
+version_added: 0.2.0
+author:
+  - zeroinstall.virtualbox contributors (@zeroinstall)
+description:
+  - Words what M(zeroinstall.virtualbox.programs) or M(zeroinstall.virtualbox.launchers) answered.
+options:
+  _input:
+    description: The answer.
+    type: dict
+    required: true
+  mine:
+    description: What P(zeroinstall.virtualbox.guest_programs#filter) chose for the guest.
+    type: dict
+    default: {}
+  install:
+    description: Whether packages of the guest's distribution are installed where they are missing.
+    type: bool
+    default: true
+  packages_problem:
+    description: Why they could not be installed.
+    type: str
+    default: ""
+  check_mode:
+    description: Whether nothing was installed because of check mode.
+    type: bool
+    default: false
+"""
+
+EXAMPLES = r"""
+- name: Show what is wrong with programs
+  ansible.builtin.debug:
+    msg: "{{ (downloaded | zeroinstall.virtualbox.programs_report).problem }}"
+"""
+
+RETURN = r"""
+_value:
+  description: >-
+    RV(ignore:problem), what is wrong, or empty; RV(ignore:unused), what no program needs any more, in lines;
+    RV(ignore:packages), the packages that are to be installed.
+  type: dict
+"""
+
+MOST = 100
+"""Programs and implementations that are named."""
+
+
+def programs_report(
+    answer: t.Mapping[str, t.Any],
+    mine: t.Mapping[str, t.Any] | None = None,
+    install: bool = True,
+    packages_problem: str = "",
+    check_mode: bool = False,
+) -> dict[str, t.Any]:
+    """What is to be said of an answer."""
+    try:
+        lacking = [mapping(one, "lacking") for one in items(answer.get("lacking") or [], "lacking")]
+        packages = sorted({word(name, "packages") for one in lacking for name in items(one["packages"], "packages")})
+        if check_mode and install:
+            lacking = [one for one in lacking if not one["packages"]]
+        failed = [
+            _failed(mapping(one, "failed_programs")) for one in items(answer.get("failed_programs") or [], "failed")
+        ]
+        problems = [
+            *failed,
+            *(mine or {}).get("problems", []),
+            *(_lack(one, install, packages_problem) for one in lacking),
+        ]
+        unused = [_unused(mapping(one, "unused")) for one in items(answer.get("unused") or [], "unused")]
+    except (Odd, KeyError) as error:
+        return {"problem": f"The answer is none that the module gives (see {error}).", "unused": [], "packages": []}
+    return {
+        "problem": " ".join(_words.first(problems, MOST)),
+        "unused": _words.first(unused, MOST),
+        "packages": packages,
+    }
+
+
+def _failed(one: t.Mapping[str, t.Any]) -> str:
+    return (
+        f"{word(one['name'], 'name')} for {word(one['system'], 'system')}: {_sentence(word(one['problem'], 'problem'))}"
+    )
+
+
+def _lack(one: t.Mapping[str, t.Any], install: bool, packages_problem: str) -> str:
+    name, packages = word(one["name"], "name"), [word(each, "packages") for each in items(one["packages"], "packages")]
+    said = _sentence(word(one["problem"], "problem"))
+    if not packages:
+        return f"{name} cannot run here: its feeds name no package of this distribution. Zero Install said: {said}"
+    if not install:
+        return f"{name} needs a package of the distribution: {', '.join(packages)}. Install it: {said}"
+    return f"{name} cannot run here: {', '.join(packages)} will not do. {packages_problem} Zero Install said: {said}"
+
+
+def _unused(one: t.Mapping[str, t.Any]) -> str:
+    megabytes = number(one["size"], "size") / 1_000_000
+    return f"No program needs {word(one['name'], 'name')} any more ({megabytes:.1f} MB)."
+
+
+def _sentence(text: str) -> str:
+    return text if text.endswith((".", "!", "?")) else text + "."
+
+
+class FilterModule:
+    """The collection's filter."""
+
+    def filters(self) -> dict[str, t.Callable[..., t.Any]]:
+        """Name and function."""
+        return {"programs_report": harmless(programs_report)}

@@ -1,0 +1,236 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What a host does for its guests' programs: choose, download, and remember what was chosen.
+
+A program keeps the document by which it was chosen, until the user wants another version, or an update. A document that
+was kept from before serves where it has the version that is wanted. So going back to an older version chooses nothing.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+import os
+import tempfile
+from typing import Any, Iterable, Iterator, NamedTuple, Sequence
+
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import (
+    record,
+    selections,
+    wishes,
+    zero_install,
+)
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests
+
+_MANIFEST = ".manifest"
+
+
+class Outcome(NamedTuple):
+    """What came of a wish. ``old``: the document until now. ``document``: None where there is none.
+
+    ``fetched``: what was, or would be, downloaded. ``problem``: why the wish is not fulfilled.
+    """
+
+    wish: wishes.Wish
+    old: record.Document | None
+    document: record.Document | None
+    fetched: tuple[str, ...]
+    problem: str = ""
+
+
+def run(asked: Asked) -> dict[str, Any]:
+    """Choose, and unless in check mode download. Failure: the options are wrong, or nothing can be done at all."""
+    store, path = asked.params["store"], asked.params["path"]
+    wanted = _checked(store, path, asked.params["programs"])
+    with _folder(path, asked.check_mode) as folder:
+        known = record.load(path)
+        place = zero_install.Place(asked.params["zero_install"], store, folder, asked.params["patience"])
+        update = asked.params["update"]
+        outcomes: list[Outcome] = []
+        for _same, group in itertools.groupby(wanted, key=lambda wish: wish[:5]):
+            for outcome, now in _fulfil(list(group), known, place, update, asked.check_mode):
+                if now != known and not asked.check_mode:
+                    record.save(path, now)
+                known = now
+                outcomes.append(outcome)
+    return _result(outcomes, known, store, wanted)
+
+
+def _checked(store: str, path: str, programs: Sequence[Any]) -> list[wishes.Wish]:
+    if os.geteuid() == 0:
+        raise Failure("Programs are never downloaded as root. Run this module as an ordinary user (become_user).")
+    problem = _names.folder_problem(path)
+    if problem:
+        raise Failure(f"path '{path}' {problem}.")
+    _names.check_store_path(store, "store")
+    if ":" in store:
+        raise Failure(f"store '{store}' has a ':' in it, which 0install takes for the end of a path. Choose another.")
+    if not os.path.isdir(store):
+        raise Failure(
+            f"There is no store {store}. Share it with the guests first (playbook zeroinstall.virtualbox.share)."
+        )
+    return wishes.read(programs)
+
+
+@contextlib.contextmanager
+def _folder(path: str, check_mode: bool) -> Iterator[str]:
+    """A folder for sessions, which one run at a time has."""
+    if check_mode:
+        with tempfile.TemporaryDirectory() as folder:
+            yield folder
+        return
+    try:
+        os.makedirs(path, 0o700, exist_ok=True)
+    except OSError as error:
+        raise Failure(f"{path} cannot be made: {error.strerror}.") from error
+    with replacing.locked(os.path.join(path, "lock"), what="The lock file", unopened="See whose folder it is."):
+        for name in os.listdir(path):
+            if name.startswith(zero_install.LEFT):
+                zero_install.discard(os.path.join(path, name))
+        yield path
+
+
+def _fulfil(
+    wanted: Sequence[wishes.Wish], known: record.Record, place: zero_install.Place, update: bool, check_mode: bool
+) -> Iterator[tuple[Outcome, record.Record]]:
+    """What comes of wishes for one program, and what is known after each. They have one session, if any is needed."""
+    with contextlib.ExitStack() as stack:
+        sessions: list[zero_install.Session] = []
+
+        def session() -> zero_install.Session:
+            if not sessions:
+                sessions.append(stack.enter_context(zero_install.session(place, wanted[0].trust)))
+            return sessions[0]
+
+        for wish in wanted:
+            program = known.program(wish.name, wish.system, wish.uri, wish.command)
+            old = program.documents[0] if program.documents else None
+            kept = None if update else _kept(program, wish.version)
+            try:
+                document, fetched = _document(wish, kept, place, session, check_mode)
+            except Failure as failure:
+                yield Outcome(wish, old, old, (), str(failure)), known
+                continue
+            known = known.with_program(program.used(document), fetched)
+            yield Outcome(wish, old, document, fetched), known
+
+
+def _kept(program: record.Program, version: str) -> record.Document | None:
+    """The document of a program that has the version that is wanted, the one used last before others."""
+    for document in program.documents:
+        if version in ("", document.wanted) or selections.parse(document.text).version == version:
+            return document
+    return None
+
+
+def _document(
+    wish: wishes.Wish, kept: record.Document | None, place: zero_install.Place, session: Any, check_mode: bool
+) -> tuple[record.Document, tuple[str, ...]]:
+    """The document for a wish, and the names of the implementations that came, or would come, into the store."""
+    missing = zero_install.missing(place.store, kept.text) if kept else []
+    if kept and not missing:
+        return kept, ()
+    chosen = session().select(wish.uri, wish.system, wish.command, wish.version)
+    document = kept or record.Document(wish.version, chosen, _package_feeds(chosen, session()))
+    missing = zero_install.missing(place.store, document.text)
+    if missing and not check_mode:
+        session().download(document.text)
+    return document, tuple(_present(place.store, one, check_mode) for one in missing)
+
+
+def _package_feeds(document: str, session: zero_install.Session) -> dict[str, str]:
+    packages = selections.parse(document).packages
+    return {package.interface: session.packages_alone(package.interface) for package in packages}
+
+
+def _present(store: str, implementation: selections.Implementation, check_mode: bool) -> str:
+    """The name by which a store has an implementation."""
+    there = [name for name in implementation.names if os.path.isdir(os.path.join(store, name))]
+    return there[0] if there and not check_mode else implementation.names[0]
+
+
+def _result(
+    outcomes: Sequence[Outcome], known: record.Record, store: str, wanted: Sequence[wishes.Wish]
+) -> dict[str, Any]:
+    lines = [(_lines(one.wish, one.old), _lines(one.wish, one.document)) for one in outcomes if _changes(one)]
+    return {
+        "changed": bool(lines),
+        "programs": [_told(outcome, outcome.document) for outcome in outcomes if outcome.document],
+        "failed_programs": [
+            {"name": one.wish.name, "system": one.wish.system, "problem": one.problem}
+            for one in outcomes
+            if one.problem
+        ],
+        "unused": _unused(known, store, wanted),
+        "diff": {
+            "before": "".join(before for before, _after in lines),
+            "after": "".join(after for _before, after in lines),
+            "before_header": "programs",
+            "after_header": "programs",
+        },
+    }
+
+
+def _changes(outcome: Outcome) -> bool:
+    return not outcome.problem and (bool(outcome.fetched) or outcome.old != outcome.document)
+
+
+def _version(document: record.Document | None) -> str:
+    return selections.parse(document.text).version if document else ""
+
+
+def _lines(wish: wishes.Wish, document: record.Document | None) -> str:
+    """The version of a program, and of all that it needs, for a diff."""
+    if document is None:
+        return ""
+    chosen = selections.parse(document.text)
+    needed = [one for one in chosen.implementations if one.interface != chosen.interface]
+    lines = [
+        f"{wish.name} for {wish.system}: {chosen.version}",
+        *(f"  {one.interface} {one.version}" for one in needed),
+    ]
+    return "".join(f"{line}\n" for line in lines)
+
+
+def _told(outcome: Outcome, document: record.Document) -> dict[str, Any]:
+    chosen = selections.parse(document.text)
+    return {
+        "name": outcome.wish.name,
+        "system": outcome.wish.system,
+        "version": chosen.version,
+        "before": _version(outcome.old),
+        "document": document.text,
+        "downloaded": list(outcome.fetched),
+        "packages": [
+            {**package._asdict(), "feed": document.feeds.get(package.interface, "")} for package in chosen.packages
+        ],
+    }
+
+
+def _unused(known: record.Record, store: str, wanted: Iterable[wishes.Wish]) -> list[dict[str, Any]]:
+    """What came into the store for programs, and is in no document of a program that is wanted."""
+    names = {(wish.name, wish.system) for wish in wanted}
+    needed = {
+        name
+        for program in known.programs
+        if program[:2] in names
+        for document in program.documents
+        for one in selections.parse(document.text).implementations
+        for name in one.names
+    }
+    there = [name for name in sorted(known.added - needed) if os.path.isdir(os.path.join(store, name))]
+    return [{"name": name, "size": _size(os.path.join(store, name))} for name in there]
+
+
+def _size(implementation: str) -> int:
+    """Bytes in the files of an implementation, by its manifest."""
+    try:
+        with open(os.path.join(implementation, _MANIFEST), "rb") as file:
+            return manifests.weight(file.read(zero_install.MOST_SAID))[1]
+    except OSError:
+        return 0

@@ -1,0 +1,142 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""Which programs the guests of a host have, by the inventory, and what a guest gets of what its host downloaded."""
+
+from __future__ import annotations
+
+import re
+import typing as t
+
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _identity, _modes, _roles
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
+
+ROLE = "cache_programs"
+LIST, SYSTEM = "cache_programs_list", "cache_programs_system"
+DOWNLOADED, WANTED = "cache_programs_downloaded", "cache_programs_wanted"
+"""What a host's part registers and sets."""
+
+_PROCESSORS = {"_64": "x86_64", "_arm64": "aarch64", "": "i686"}
+"""By the end of a type of VirtualBox's, the processor, as Zero Install names it."""
+_LINUX = re.compile(
+    "(?:Arch|Debian|Fedora|Gentoo|Linux|Lubuntu|Mandriva|Open_?Mandriva|OpenSUSE|Oracle|RedHat|SUSE|Turbolinux|Ubuntu"
+    "|Xandros|Xubuntu)"
+)
+
+
+class Wanted(t.NamedTuple):
+    """``programs``: the option of the module ``programs``. ``guests``: the system and the programs' names of each."""
+
+    programs: list[dict[str, t.Any]]
+    guests: dict[str, dict[str, t.Any]]
+    refused: dict[str, str]
+
+
+def system_of(os_type: str) -> str:
+    """Zero Install's name of the system of a machine with a type of VirtualBox's; empty for one that is not known."""
+    if not _LINUX.match(os_type):
+        return ""
+    ending = next(ending for ending in _PROCESSORS if os_type.endswith(ending))
+    return f"Linux-{_PROCESSORS[ending]}"
+
+
+def wanted(
+    names: t.Iterable[str], inventory: Inventory, host: str, machines: t.Sequence[t.Mapping[str, t.Any]]
+) -> Wanted:
+    """What a host has to download. ValueError if two guests mean different programs by one name.
+
+    Args:
+        names: of the host's guests.
+        machines: what the host tells of its machines, as ``machine_info`` does.
+
+    What is wrong with one guest is in ``refused``, and keeps nothing from the others.
+    """
+    found = Wanted([], {}, {})
+    by_name: dict[str, tuple[str, dict[str, t.Any]]] = {}
+    of_host = inventory.said(host, [LIST]).values.get(LIST)
+    for name in names:
+        said = inventory.said(name, [LIST, SYSTEM, _modes.MACHINE])
+        if said.refused:
+            found.refused[name] = " ".join(said.refused[variable] for variable in sorted(said.refused))
+            continue
+        own = said.values.get(LIST, of_host)
+        try:
+            programs = _programs(name, [] if own is None else own)
+            system = (
+                str(said.values.get(SYSTEM) or "") or _found_system(name, said.values, machines) if programs else ""
+            )
+        except ValueError as error:
+            found.refused[name] = str(error)
+            continue
+        for program in programs:
+            first, known = by_name.setdefault(program["name"], (name, {**program, "systems": []}))
+            if {**known, "systems": []} != {**program, "systems": []}:
+                raise ValueError(
+                    f"guests '{first}' and '{name}' have different programs '{program['name']}' in {LIST}. Give one of"
+                    " them another name."
+                )
+            if system not in known["systems"]:
+                known["systems"].append(system)
+        found.guests[name] = {"system": system, "programs": [program["name"] for program in programs]}
+    found.programs.extend(program for _first, program in by_name.values())
+    return found
+
+
+def _programs(name: str, value: t.Any) -> list[dict[str, t.Any]]:
+    """A guest's list. ValueError: it is none."""
+    problem = _roles.wrong(ROLE, {LIST: value})
+    if problem:
+        raise ValueError(f"guest '{name}': {problem}")
+    programs: list[dict[str, t.Any]] = [{key: one[key] for key in one if one[key] is not None} for one in value]
+    names = [str(one["name"]) for one in programs]
+    twice = sorted({one for one in names if names.count(one) > 1})
+    if twice:
+        raise ValueError(f"guest '{name}' has the program '{twice[0]}' twice in {LIST}. Give one another name.")
+    return programs
+
+
+def _found_system(name: str, guest: t.Mapping[str, t.Any], machines: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+    machine = str(guest.get(_modes.MACHINE, ""))
+    uuid = _identity.as_uuid(machine)
+    types = [str(one.get("os_type", "")) for one in machines if machine == one.get("name") or uuid == one.get("uuid")]
+    system = system_of(types[0]) if len(types) == 1 else ""
+    if not system:
+        known = f"of the type '{types[0]}'" if len(types) == 1 else "not one machine that VirtualBox knows"
+        raise ValueError(
+            f"guest '{name}': its machine '{machine}' is {known}, so its system is not known. Set {SYSTEM}, such as"
+            " Linux-x86_64."
+        )
+    return system
+
+
+def of_guest(name: str, host: str, inventory: Inventory) -> dict[str, t.Any]:
+    """What a guest gets: ``programs`` for the module ``launchers``, their ``versions``, and ``problems`` of others.
+
+    ValueError: its host's part did not come so far in this run. Odd: the host's answer is none that its module gives.
+    """
+    told = inventory.set_by_tasks(host, (WANTED, DOWNLOADED)) if inventory.has(host) else {}
+    plan, answer = told.get(WANTED) or {}, told.get(DOWNLOADED) or {}
+    if name in plan.get("refused", {}):
+        raise ValueError(str(plan["refused"][name]))
+    if name not in plan.get("guests", {}) or "programs" not in answer:
+        raise ValueError(
+            f"its host {host} downloaded nothing for it in this run. See above whether it was reached, and name it in"
+            " --limit, too."
+        )
+    own = plan["guests"][name]
+    mine = [one for one in map(_entry, _answers.items(answer["programs"], "programs")) if _is_of(one, own)]
+    failed = [
+        one for one in map(_entry, _answers.items(answer["failed_programs"], "failed_programs")) if _is_of(one, own)
+    ]
+    return {
+        "programs": [{key: one[key] for key in ("name", "document", "packages")} for one in mine],
+        "problems": [f"{one['name']}: {_answers.word(one['problem'], 'problem')}" for one in failed],
+    }
+
+
+def _entry(value: t.Any) -> t.Mapping[str, t.Any]:
+    return _answers.mapping(value, "programs")
+
+
+def _is_of(entry: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any]) -> bool:
+    return entry["system"] == own["system"] and entry["name"] in own["programs"]

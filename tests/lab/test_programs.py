@@ -1,0 +1,191 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The playbook programs between a real host and two real guests, with the real 0install in all of them.
+
+The feeds are signed by the real GnuPG, and served on the loopback. The guests have no network. The tests of this file
+go on with what those before them have left.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from feed_server import FeedServer, serving
+from fleet import Fleet, Play
+
+pytestmark = pytest.mark.thorough
+
+STORE = "/var/cache/0install.net/implementations"
+PROGRAMS = "zeroinstall.virtualbox.programs"
+DOWNLOADS, LAUNCHERS = "zeroinstall.virtualbox.programs", "zeroinstall.virtualbox.launchers"
+KNOWN = "/var/lib/zeroinst-programs"
+USER = "somebody"
+RUN = '<command name="run" path="run"/>'
+
+
+@dataclasses.dataclass
+class Site:
+    """A fleet, a server of feeds, and the list of programs that all guests have."""
+
+    fleet: Fleet
+    server: FeedServer
+    list: list[dict[str, Any]]
+
+    def serve(self, name: str, *versions: str, inside: str = RUN, text: str = "") -> dict[str, Any]:
+        """Serve a program that says its name and version; what a user writes to have it."""
+        elements = [
+            self.server.implementation(
+                name,
+                version,
+                {"run": text or f'#!/bin/sh\necho {name} {version} "$@"\n', "system": system},
+                inside,
+                system,
+            )
+            for version in versions
+            for system in ("Linux-x86_64", "Linux-i686")
+        ]
+        return {"name": name, "uri": self.server.feed(name, "".join(elements)), "trust": [self.server.fingerprint]}
+
+    def play(self, *options: str) -> Play:
+        """Run the playbook with the list as it is."""
+        self.server.requests.clear()
+        extra = json.dumps({"cache_programs_list": self.list})
+        return self.fleet.play(PROGRAMS, "-e", extra, *options, variables={"no_proxy": "127.0.0.1"})
+
+    def run(self, *options: str) -> Play:
+        """A run that has to succeed."""
+        play = self.play(*options)
+        assert play.status == 0, "\n".join(play.messages(host) for host in play.hosts) or play.output
+        return play
+
+    def said(self, command: str) -> list[str]:
+        """What an ordinary user of each guest gets of a command line."""
+        lines = []
+        for name in self.fleet.guests:
+            status, output = self.fleet.guest(name, f"runuser -l {USER} -c '{command}' 2>&1", check=False)
+            lines.append(output.strip() if status == 0 else f"{status}: {output.strip()}")
+        return lines
+
+    def both(self, command: str) -> str:
+        """The same, where both guests get the same."""
+        first, second = self.said(command)
+        assert first == second
+        return first
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    """A host whose store is empty, and two guests that have it mounted."""
+    with serving() as server, Fleet("programs", ("g1", "g2")).running(quiet=True) as fleet:
+        play = fleet.play("zeroinstall.virtualbox.share")
+        assert play.status == 0, play.output
+        made = Site(fleet, server, [])
+        library = server.feed("library", server.implementation("library", "7", {"text": "from the library\n"}))
+        needs = f'<requires interface="{library}"><environment name="TEXT" insert="text" mode="replace"/></requires>'
+        shell = server.feed(
+            "shell", server.implementation("shell", "1", {"run": '#!/bin/sh\nexec /bin/sh "$@"\n'}, RUN)
+        )
+        runner = f'<command name="run" path="run"><runner interface="{shell}"/></command>'
+        made.list += [
+            made.serve("edit", "1"),
+            made.serve("show", "1", inside=needs + RUN, text='#!/bin/sh\ncat "$TEXT"\n'),
+            made.serve("script", "1", inside=runner, text="echo by the runner\n"),
+        ]
+        yield made
+
+
+def test_check_mode_downloads_nothing(site: Site) -> None:
+    check = site.run("--check", "--diff")
+    assert check.hosts["vbox"]["changed"] > 0 and site.server.fetched(".tgz") == []
+    assert site.fleet.host("ls", STORE).stdout == ""
+    assert not site.fleet.host("sh", "-c", f"ls -d {KNOWN} || true").stdout
+
+
+def test_three_programs_run_offline_in_both_guests_and_came_once(site: Site) -> None:
+    site.run()
+    assert (site.both("edit a -b"), site.both("show"), site.both("script")) == (
+        "edit 1 a -b",
+        "from the library",
+        "by the runner",
+    )
+    fetched = site.server.fetched(".tgz")
+    assert len(fetched) == len(set(fetched)) == 5, fetched
+    owners = site.fleet.host("find", STORE, "-mindepth", "1", "-printf", "%u\n").stdout.split()
+    assert set(owners) == {"zeroinst"}
+    assert site.fleet.host("0store", "audit", STORE).returncode == 0
+
+
+def test_a_second_run_changes_and_fetches_nothing(site: Site) -> None:
+    again = site.run()
+    assert (again.changed, site.server.requests) == (0, [])
+    assert all(again.module_runs[name] == 1 for name in site.fleet.guests), again.module_runs
+
+
+def test_an_update_comes_when_it_is_wanted_and_an_older_version_comes_back(site: Site) -> None:
+    site.serve("edit", "1", "2")
+    assert (site.run().changed, site.both("edit")) == (0, "edit 1")
+    check = site.run("--check", "--diff", "-e", "cache_programs_update=true")
+    (answer,) = check.results("vbox", DOWNLOADS)
+    assert (
+        answer["diff"]["before"] == "edit for Linux-x86_64: 1\n"
+        and "edit for Linux-x86_64: 2\n" in answer["diff"]["after"]
+    )
+    assert site.both("edit") == "edit 1"
+    site.run("-e", "cache_programs_update=true")
+    assert (site.both("edit"), site.server.fetched(".tgz")) == ("edit 2", ["edit-2-Linux-x86_64.tgz"])
+    site.list[0]["version"] = "1"
+    site.run()
+    assert (site.both("edit"), site.server.requests) == ("edit 1", [])
+
+
+def test_what_fails_is_named_and_every_guest_runs_what_it_had(site: Site) -> None:
+    site.serve("edit", "1", "2", "3")
+    site.serve("show", "2")
+    site.server.cut.add("edit-3-Linux-x86_64.tgz")
+    site.list[0].pop("version")
+    play = site.play("-e", "cache_programs_update=true")
+    assert play.status != 0 and "edit for Linux-x86_64" in play.messages("vbox")
+    assert (site.both("edit"), site.both("show")) == ("edit 1", "show 2")
+    site.server.cut.clear()
+    site.run("-e", "cache_programs_update=true")
+    assert site.both("edit") == "edit 3"
+
+
+def test_a_guest_without_the_package_is_told_and_has_the_rest(site: Site) -> None:
+    package = '<package-implementation package="no-such-package" main="/usr/bin/none" distributions="Debian"/>'
+    interpreter = site.server.feed("interpreter", package)
+    runner = f'<command name="run" path="run"><runner interface="{interpreter}"/></command>'
+    site.list.append(site.serve("app", "1", inside=runner))
+    play = site.play("-e", "cache_programs_install_packages=false")
+    for name in site.fleet.guests:
+        assert "app needs a package of the distribution: no-such-package" in play.messages(name), play.output
+    assert (play.messages("vbox"), site.both("edit")) == ("", "edit 3")
+    assert site.said("app")[0].startswith("127:")
+    site.list.pop()
+
+
+def test_what_is_off_the_list_loses_its_launchers_and_is_told_as_unused(site: Site) -> None:
+    del site.list[1:]
+    play = site.run()
+    (answer,) = play.results("vbox", DOWNLOADS)
+    assert len(answer["unused"]) >= 3 and all(one["size"] > 0 for one in answer["unused"])
+    assert site.said("show")[0].startswith("127:") and site.both("edit") == "edit 3"
+    names = site.fleet.host("ls", STORE).stdout.split()
+    assert {one["name"] for one in answer["unused"]} < set(names)
+
+
+def test_everything_is_undone_and_the_packages_stay(site: Site) -> None:
+    names = site.fleet.host("ls", STORE).stdout
+    check = site.run("--check", "-e", "cache_programs_state=absent")
+    play = site.run("-e", "cache_programs_state=absent")
+    assert play.changed == check.changed > 0
+    assert site.said("edit")[0].startswith("127:")
+    assert site.fleet.guest("g1", "ls -d /var/lib/zeroinstall.virtualbox/programs", check=False)[0] != 0
+    assert site.fleet.host("id", "zeroinst-programs", check=False).returncode != 0
+    assert not site.fleet.host("sh", "-c", f"ls -d {KNOWN} || true").stdout
+    assert site.fleet.host("ls", STORE).stdout == names
+    assert site.run("-e", "cache_programs_state=absent").changed == 0

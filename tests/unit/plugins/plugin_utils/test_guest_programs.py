@@ -1,0 +1,190 @@
+# SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
+# SPDX-License-Identifier: GPL-3.0-or-later
+# GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
+"""What the guests of a host have of programs, by the inventory."""
+
+from __future__ import annotations
+
+import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.filter.guest_programs import guest_programs
+from ansible_collections.zeroinstall.virtualbox.plugins.filter.programs_plan import programs_plan
+from ansible_collections.zeroinstall.virtualbox.plugins.filter.programs_report import programs_report
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _guest_programs
+
+EDIT = {"name": "edit", "uri": "https://example.com/edit.xml"}
+OTHER = {"name": "other", "uri": "https://example.com/other.xml", "version": "2", "trust": ["A" * 40]}
+MACHINES = [
+    {"name": "web", "uuid": "00000000-0000-0000-0000-000000000001", "os_type": "Debian_64"},
+    {"name": "old", "uuid": "00000000-0000-0000-0000-000000000002", "os_type": "Ubuntu"},
+    {"name": "desk", "uuid": "00000000-0000-0000-0000-000000000003", "os_type": "Windows11_64"},
+]
+
+
+@pytest.mark.parametrize(
+    ("os_type", "system"),
+    [
+        ("Debian_64", "Linux-x86_64"),
+        ("Debian12_arm64", "Linux-aarch64"),
+        ("Linux26", "Linux-i686"),
+        ("Ubuntu24_LTS_64", "Linux-x86_64"),
+        ("OpenSUSE_Leap_64", "Linux-x86_64"),
+        ("Oracle9_64", "Linux-x86_64"),
+        ("Windows10_64", ""),
+        ("OpenBSD_64", ""),
+        ("OpenSolaris_64", ""),
+        ("Other", ""),
+        ("", ""),
+    ],
+)
+def test_the_system_follows_from_virtualboxs_type(os_type, system):
+    assert _guest_programs.system_of(os_type) == system
+
+
+@pytest.fixture
+def plan(inventory_of):
+    """The plan of a host with these guests, the host having these variables."""
+
+    def made(guests, host=None, facts=None):
+        hostvars = inventory_of({"metal": host or {}, **guests}, facts=facts)
+        return programs_plan(list(guests), hostvars, "metal", MACHINES)
+
+    return made
+
+
+def guest(machine, **variables):
+    """A guest's variables."""
+    return {"cache_guest_machine": machine, **variables}
+
+
+def test_a_program_is_wanted_once_for_each_system(plan):
+    found = plan(
+        {
+            "a": guest("web", cache_programs_list=[EDIT, OTHER]),
+            "b": guest("old", cache_programs_list=[EDIT]),
+            "c": guest("00000000-0000-0000-0000-000000000001", cache_programs_list=[EDIT]),
+            "d": guest("desk"),
+        }
+    )
+    assert [(one["name"], one["systems"]) for one in found["programs"]] == [
+        ("edit", ["Linux-x86_64", "Linux-i686"]),
+        ("other", ["Linux-x86_64"]),
+    ]
+    assert found["guests"]["a"] == {"system": "Linux-x86_64", "programs": ["edit", "other"]}
+    assert (found["guests"]["d"], found["refused"]) == ({"system": "", "programs": []}, {})
+
+
+def test_a_guest_without_a_list_has_that_of_its_host(plan):
+    found = plan({"a": guest("web"), "b": guest("web", cache_programs_list=[])}, host={"cache_programs_list": [EDIT]})
+    assert [found["guests"][name]["programs"] for name in "ab"] == [["edit"], []]
+
+
+def test_the_guests_own_variable_says_what_system_it_has(plan):
+    found = plan({"a": guest("desk", cache_programs_list=[EDIT], cache_programs_system="Linux-aarch64")})
+    assert found["programs"][0]["systems"] == ["Linux-aarch64"]
+
+
+@pytest.mark.parametrize(
+    ("variables", "words"),
+    [
+        (guest("desk", cache_programs_list=[EDIT]), "its machine 'desk' is of the type 'Windows11_64'"),
+        (guest("nosuch", cache_programs_list=[EDIT]), "'nosuch' is not one machine that VirtualBox knows"),
+        (guest("web", cache_programs_list="edit"), "cache_programs_list"),
+        (guest("web", cache_programs_list=[{"name": "edit"}]), "uri"),
+        (guest("web", cache_programs_list=[EDIT, EDIT]), "has the program 'edit' twice"),
+    ],
+)
+def test_what_is_wrong_with_one_guest_keeps_nothing_from_others(plan, variables, words):
+    found = plan({"bad": variables, "good": guest("web", cache_programs_list=[EDIT])})
+    assert words in found["refused"]["bad"], found
+    assert found["guests"] == {"good": {"system": "Linux-x86_64", "programs": ["edit"]}}
+
+
+def test_two_programs_of_one_name_are_refused(plan):
+    with pytest.raises(Exception, match="guests 'a' and 'b' have different programs 'edit'"):
+        plan(
+            {
+                "a": guest("web", cache_programs_list=[EDIT]),
+                "b": guest("old", cache_programs_list=[{**EDIT, "version": "1"}]),
+            }
+        )
+
+
+def test_a_fact_chooses_nothing(plan):
+    facts = {"b": {"cache_programs_system": "Linux-i686"}}
+    found = plan({"b": guest("web", cache_programs_list=[EDIT])}, facts=facts)
+    assert "is a fact" in found["refused"]["b"] and found["programs"] == []
+
+
+PLAN = {"guests": {"a": {"system": "Linux-x86_64", "programs": ["edit"]}}, "refused": {"b": "Correct it."}}
+DOWNLOADED = {
+    "programs": [
+        {"name": name, "system": system, "version": "1", "document": f"<{name} {system}>", "packages": []}
+        for name in ("edit", "other")
+        for system in ("Linux-x86_64", "Linux-i686")
+    ],
+    "failed_programs": [
+        {"name": "edit", "system": "Linux-x86_64", "problem": "no"},
+        {"name": "other", "system": "Linux-x86_64", "problem": "other"},
+    ],
+}
+
+
+@pytest.fixture
+def mine(inventory_of):
+    """What a guest gets of what its host answered."""
+
+    def made(name, plan=PLAN, downloaded=DOWNLOADED):
+        tasks = {"metal": {"cache_programs_wanted": plan, "cache_programs_downloaded": downloaded}}
+        return guest_programs(name, inventory_of({"metal": {}, "a": {}, "b": {}}, tasks=tasks), "metal")
+
+    return made
+
+
+def test_a_guest_gets_its_own_programs_for_its_system(mine):
+    assert mine("a") == {
+        "programs": [{"name": "edit", "document": "<edit Linux-x86_64>", "packages": []}],
+        "problems": ["edit: no"],
+    }
+
+
+@pytest.mark.parametrize(
+    ("name", "answer", "words"),
+    [
+        ("b", DOWNLOADED, "Correct it."),
+        ("c", DOWNLOADED, "downloaded nothing for it in this run"),
+        ("a", {"msg": "failed"}, "downloaded nothing for it in this run"),
+        ("a", {"programs": {}, "failed_programs": []}, "is none that programs gives"),
+        ("a", {"programs": ["x"], "failed_programs": []}, "is none that programs gives"),
+    ],
+)
+def test_a_guest_whose_host_did_not_do_its_part_is_told(mine, name, answer, words):
+    with pytest.raises(Exception, match=words):
+        mine(name, downloaded=answer)
+
+
+LACK = {"name": "app", "packages": ["python3"], "problem": "Not found"}
+
+
+@pytest.mark.parametrize(
+    ("answer", "options", "problem"),
+    [
+        ({"lacking": []}, {}, ""),
+        ({"lacking": [LACK]}, {"check_mode": True}, ""),
+        ({"lacking": [LACK]}, {"install": False}, "app needs a package of the distribution: python3. Install it"),
+        ({"lacking": [LACK]}, {"packages_problem": "No network."}, "python3 will not do. No network."),
+        ({"lacking": [{**LACK, "packages": []}]}, {"check_mode": True}, "name no package of this distribution"),
+        ({}, {"mine": {"problems": ["edit: no"]}}, "edit: no"),
+        ({"failed_programs": DOWNLOADED["failed_programs"]}, {}, "edit for Linux-x86_64: no. other for Linux-x86_64"),
+        ({"lacking": "x"}, {}, "The answer is none that the module gives"),
+        ({"lacking": [{}]}, {}, "The answer is none that the module gives"),
+    ],
+)
+def test_what_is_wrong_is_told_in_a_sentence(answer, options, problem):
+    found = programs_report(answer, **options)["problem"]
+    assert problem in found and bool(problem) == bool(found)
+
+
+def test_what_is_unused_is_told_with_its_size():
+    found = programs_report({"unused": [{"name": "sha256new_A", "size": 1_500_000}]})
+    assert found["unused"] == ["No program needs sha256new_A any more (1.5 MB)."]
+    assert programs_report({"lacking": [LACK, LACK]})["packages"] == ["python3"]
