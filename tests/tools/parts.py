@@ -79,7 +79,9 @@ TOOLS = frozenset({"docs", "too-old"})
 NEEDS: Mapping[str, Need] = {
     **{name: Need() for name in sorted(ANSIBLE_TEST | TOOLS)},
     "gates": Need(("git", "shellcheck")),
-    "zero-install": Need(("0install-core", "acl", "attr", "e2fsprogs", "libcap2-bin", "locales", "util-linux")),
+    "zero-install": Need(
+        ("0install-core", "acl", "attr", "e2fsprogs", "gnupg", "libcap2-bin", "locales", "util-linux")
+    ),
     # The package of dropbear has no service that would start by itself.
     "ssh": Need(("dropbear-bin", "openssh-client", "openssh-sftp-server")),
     "fleet": Need(("0install-core", "dropbear-bin", "openssh-client", "python3-apt", "util-linux")),
@@ -121,7 +123,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/quality/test_sanity.py": ("gates", "sanity"),
     "tests/lab/test_oracle.py": ("oracle",),
     "tests/switches": ("gates", "host", "containers"),
-    "tests/lab/test_programs.py": ("guests",),
+    "tests/lab/test_programs.py": ("guests", "zero-install"),
     "tests/lab/test_systemd.py": ("guests",),
     "tests/lab/test_discover.py": ("guests",),
     "tests/lab/test_printed.py": ("guests",),
