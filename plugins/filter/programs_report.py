@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.filter.failure import sentence
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _words
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, items, mapping, number, word
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
@@ -93,13 +94,13 @@ def programs_report(
 
 def _failed(one: t.Mapping[str, t.Any]) -> str:
     return (
-        f"{word(one['name'], 'name')} for {word(one['system'], 'system')}: {_sentence(word(one['problem'], 'problem'))}"
+        f"{word(one['name'], 'name')} for {word(one['system'], 'system')}: {sentence(word(one['problem'], 'problem'))}"
     )
 
 
 def _lack(one: t.Mapping[str, t.Any], install: bool, packages_problem: str) -> str:
     name, packages = word(one["name"], "name"), [word(each, "packages") for each in items(one["packages"], "packages")]
-    said = _sentence(word(one["problem"], "problem"))
+    said = sentence(word(one["problem"], "problem"))
     if not packages:
         return f"{name} cannot run here: its feeds name no package of this distribution. Zero Install said: {said}"
     if not install:
@@ -110,10 +111,6 @@ def _lack(one: t.Mapping[str, t.Any], install: bool, packages_problem: str) -> s
 def _unused(one: t.Mapping[str, t.Any]) -> str:
     megabytes = number(one["size"], "size") / 1_000_000
     return f"No program needs {word(one['name'], 'name')} any more ({megabytes:.1f} MB)."
-
-
-def _sentence(text: str) -> str:
-    return text if text.endswith((".", "!", "?")) else text + "."
 
 
 class FilterModule:

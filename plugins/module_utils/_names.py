@@ -31,6 +31,9 @@ STORE_OWNER = "zeroinst"
 HIDDEN_FOLDERS = ("/home/", "/root/", "/run/", "/tmp/", "/var/tmp/")
 """Folders of users and of programs: systemd hides them from a service that says so, and not only root writes there."""
 
+SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+"""The folders in which programs are looked for, as the variable ``PATH`` has them."""
+
 TRUSTED, GUESTS, BOX = "-trusted", "-guests-", "-box"
 """What the names of shares of other kinds than a read-only store have after the name that the user chose."""
 

@@ -53,6 +53,7 @@ def wanted(
     """
     found = Wanted([], {}, {})
     by_name: dict[str, tuple[str, dict[str, t.Any]]] = {}
+    types = _types(machines)
     of_host = inventory.said(host, [LIST]).values.get(LIST)
     for name in names:
         said = inventory.said(name, [LIST, SYSTEM, _modes.MACHINE])
@@ -62,9 +63,7 @@ def wanted(
         own = said.values.get(LIST, of_host)
         try:
             programs = _programs(name, [] if own is None else own)
-            system = (
-                str(said.values.get(SYSTEM) or "") or _found_system(name, said.values, machines) if programs else ""
-            )
+            system = str(said.values.get(SYSTEM) or "") or _found_system(name, said.values, types) if programs else ""
         except ValueError as error:
             found.refused[name] = str(error)
             continue
@@ -95,13 +94,21 @@ def _programs(name: str, value: t.Any) -> list[dict[str, t.Any]]:
     return programs
 
 
-def _found_system(name: str, guest: t.Mapping[str, t.Any], machines: t.Sequence[t.Mapping[str, t.Any]]) -> str:
+def _types(machines: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, list[str]]:
+    """VirtualBox's types of the machines that have a name or a UUID."""
+    found: dict[str, list[str]] = {}
+    for machine in machines:
+        for key in {str(machine.get("name")), str(machine.get("uuid"))}:
+            found.setdefault(key, []).append(str(machine.get("os_type", "")))
+    return found
+
+
+def _found_system(name: str, guest: t.Mapping[str, t.Any], types: t.Mapping[str, t.Sequence[str]]) -> str:
     machine = str(guest.get(_modes.MACHINE, ""))
-    uuid = _identity.as_uuid(machine)
-    types = [str(one.get("os_type", "")) for one in machines if machine == one.get("name") or uuid == one.get("uuid")]
-    system = system_of(types[0]) if len(types) == 1 else ""
+    found = types.get(machine) or types.get(_identity.as_uuid(machine), ())
+    system = system_of(found[0]) if len(found) == 1 else ""
     if not system:
-        known = f"of the type '{types[0]}'" if len(types) == 1 else "not one machine that VirtualBox knows"
+        known = f"of the type '{found[0]}'" if len(found) == 1 else "not one machine that VirtualBox knows"
         raise ValueError(
             f"guest '{name}': its machine '{machine}' is {known}, so its system is not known. Set {SYSTEM}, such as"
             " Linux-x86_64."

@@ -18,6 +18,7 @@ import re
 import subprocess
 from typing import Callable, Collection, NamedTuple
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
 
@@ -26,7 +27,7 @@ SUDOERS = "/etc/sudoers"
 DIGEST = "sha256new_A"
 """What such a program is run with: the digest of a package."""
 
-_PATHS = ("/usr/local/sbin", "/usr/local/bin", "/usr/sbin", "/usr/bin", "/sbin", "/bin")
+_PATHS = tuple(_names.SEARCH_PATH.split(":"))
 _RULE = re.compile(r"\s+\(([^()]*)\)\s*(.*)")
 _TAG = re.compile(r'([A-Z_]+):\s*|[A-Z_]+=(?:"[^"]*"|\S+)\s+')
 _CHECKSUM = re.compile(r"sha\d+:\S+\s+")

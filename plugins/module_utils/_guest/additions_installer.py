@@ -20,6 +20,7 @@ import subprocess
 import tempfile
 from typing import Callable, Iterator, NamedTuple, TypeVar
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest import (
     additions_image,
@@ -240,7 +241,7 @@ def set_up(timeout: float) -> Ran:
 
 def _run(command: list[str], timeout: float) -> Ran:
     """Run a program, which may leave services behind: so it writes to a file, and only its own end is waited for."""
-    environment = {"PATH": reading.SEARCH_PATH, "LC_ALL": "C", "HOME": "/root"}
+    environment = {"PATH": _names.SEARCH_PATH, "LC_ALL": "C", "HOME": "/root"}
     with tempfile.TemporaryFile() as output:
         # AnsibleModule.run_command has no time-out, and waits for what keeps its pipes open.
         with subprocess.Popen(  # pylint: disable=ansible-bad-function

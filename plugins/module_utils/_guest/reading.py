@@ -30,7 +30,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest impo
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
 HELPER = "0store-secure-add-helper"
-SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 _VIRTUALBOX_DEVICE = ("0x80ee", "0xcafe")
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
@@ -349,7 +348,7 @@ class Guest:
 
     def program(self, name: str) -> str | None:
         """Where a program is, in PATH and in the usual folders."""
-        for folder in (os.environ.get("PATH", "") + ":" + SEARCH_PATH).split(":"):
+        for folder in (os.environ.get("PATH", "") + ":" + _names.SEARCH_PATH).split(":"):
             path = f"{folder}/{name}"
             if folder.startswith("/") and os.access(self.at(path), os.X_OK) and os.path.isfile(self.at(path)):
                 return path
@@ -449,7 +448,7 @@ def _driver(version: additions_versions.Version | None) -> additions_versions.Dr
 
 def answer(name: str, *arguments: str) -> str | None:
     """What a program prints, or None where there is none, or where it fails."""
-    for folder in SEARCH_PATH.split(":"):
+    for folder in _names.SEARCH_PATH.split(":"):
         path = f"{folder}/{name}"
         if os.access(path, os.X_OK):
             try:

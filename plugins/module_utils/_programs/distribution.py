@@ -11,6 +11,7 @@ import subprocess
 import tempfile
 from typing import Any, Mapping
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import feeds, xml_trees
 
@@ -74,7 +75,7 @@ def command_paths(program: str, package: Mapping[str, Any]) -> dict[str, str]:
 
 def _asked(command: list[str], folder: str) -> bytes:
     variables = {
-        "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+        "PATH": _names.SEARCH_PATH,
         "LC_ALL": "C.UTF-8",
         **dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), folder),
     }

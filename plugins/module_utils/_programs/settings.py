@@ -26,6 +26,11 @@ _TRUSTED = "http://zero-install.sourceforge.net/2007/injector/trust"
 _FINGERPRINT = re.compile("[0-9A-F]{40}")
 
 
+def fingerprint(written: str) -> str:
+    """A fingerprint as 0install has it. Users may write spaces and small letters."""
+    return written.replace(" ", "").upper()
+
+
 def is_fingerprint(text: str) -> bool:
     """Whether this is all of a key's fingerprint, in capitals."""
     return _FINGERPRINT.fullmatch(text) is not None

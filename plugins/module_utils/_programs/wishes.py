@@ -50,7 +50,7 @@ def read(options: Sequence[Mapping[str, Any]]) -> list[Wish]:
             if (option["name"], system) in seen:
                 raise Failure(f"{where}.name: {option['name']!r} is there twice for {system}. Give one another name.")
             seen.add((option["name"], system))
-            trust = tuple(key.replace(" ", "").upper() for key in option["trust"])
+            trust = tuple(map(settings.fingerprint, option["trust"]))
             version = option["version"] or ""
             wishes.append(Wish(option["name"], option["uri"], version, option["command"], trust, system))
     return wishes
@@ -70,7 +70,7 @@ def _check(where: str, option: Mapping[str, Any]) -> None:
     if option["version"] and not _VERSION.fullmatch(option["version"]):
         raise Failure(f"{where}.version: {option['version']!r} is none. Write one such as '2.1' or '2.1..!3'.")
     for key in option["trust"]:
-        if not settings.is_fingerprint(key.replace(" ", "").upper()):
+        if not settings.is_fingerprint(settings.fingerprint(key)):
             raise Failure(
                 f"{where}.trust: {key!r} is no whole fingerprint. Write the 40 hexadecimal digits that"
                 " 'gpg --fingerprint' shows of the key."

@@ -9,6 +9,7 @@ from typing import Iterator
 from xml.etree import ElementTree
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import plain_xml
 
 NAMESPACE = "http://zero-install.sourceforge.net/2004/injector/interface"
 """The namespace of all elements that the format itself has."""
@@ -19,17 +20,10 @@ DEPENDENCIES = ("requires", "runner", "restricts")
 ElementTree.register_namespace("", NAMESPACE)
 
 
-class _Builder(ElementTree.TreeBuilder):
-    """Builds the tree of a text without a document type, so that no entity can make it larger than it is."""
-
-    def doctype(self, _name: str, _pubid: str | None, _system: str | None) -> None:
-        raise Failure("it has a document type (<!DOCTYPE), which no feed needs")
-
-
 def read(text: bytes) -> ElementTree.Element:
     """The top element. Failure: this is no XML, or has a document type."""
     try:
-        return ElementTree.fromstring(text, parser=ElementTree.XMLParser(target=_Builder()))
+        return plain_xml.parse(text, "which no feed needs")
     except (ElementTree.ParseError, ValueError, LookupError) as error:
         raise Failure(f"it is no XML that can be read ({error})") from error
 

@@ -42,7 +42,6 @@ _TOLD = 2000
 _PAUSE = 1.0
 _FROM_CALLER = ("http_proxy", "https_proxy", "all_proxy", "no_proxy", "HTTPS_PROXY", "ALL_PROXY", "NO_PROXY")
 """Variables that libcurl reads."""
-_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class Place(NamedTuple):
@@ -214,7 +213,7 @@ def _furnished(place: Place, folder: str, fingerprints: Sequence[str]) -> dict[s
             file.write(text)
     return {
         **{name: os.environ[name] for name in _FROM_CALLER if name in os.environ},
-        "PATH": _PATH,
+        "PATH": _names.SEARCH_PATH,
         "LC_ALL": "C.UTF-8",
         "HOME": made["home"],
         "TMPDIR": made["tmp"],
@@ -257,7 +256,7 @@ def _end_agents(folder: str) -> None:
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
-                env={"PATH": _PATH},
+                env={"PATH": _names.SEARCH_PATH},
                 check=False,
             )
 

@@ -15,6 +15,7 @@ from xml.etree import ElementTree
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import plain_xml
 
 SYMLINKS_KEY = "VBoxInternal2/SharedFoldersEnableSymlinksCreate/"
 OWNER_KEY = _names.MARK + "/share/"
@@ -108,23 +109,18 @@ def _children(element: ElementTree.Element, *names: str) -> list[ElementTree.Ele
     return [found for child in same for found in _children(child, *names[1:])]
 
 
-class _Builder(ElementTree.TreeBuilder):
-    """Builds the tree of a file without a document type, as all are that VirtualBox writes.
-
-    VirtualBox reads entities by halves: of ``hostPath="/&x;"`` it shares ``/``, whatever ``x`` stands for.
-    """
-
-    def doctype(self, _name: str, _pubid: str | None, _system: str | None) -> None:
-        raise Failure(
-            "it has a document type (<!DOCTYPE), with which VirtualBox may read other values than are"
-            " written. Remove it while no program of VirtualBox runs"
-        )
-
-
 def _tree(text: str | bytes) -> ElementTree.Element:
-    """The top element of a settings file. Failure or ParseError if it cannot be read."""
+    """The top element of a settings file. Failure or ParseError if it cannot be read.
+
+    VirtualBox writes no document type. It reads entities by halves: of ``hostPath="/&x;"`` it shares ``/``, whatever
+    ``x`` stands for.
+    """
     try:
-        return ElementTree.fromstring(text, parser=ElementTree.XMLParser(target=_Builder()))
+        return plain_xml.parse(
+            text,
+            "with which VirtualBox may read other values than are written. Remove it while no program of VirtualBox"
+            " runs",
+        )
     except (ValueError, LookupError) as error:
         raise Failure(f"it has an encoding that Python cannot read ({error})") from error
 
