@@ -17,7 +17,7 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ sys.path.insert(0, str(LAB.parent))
 
 from labkit import agent  # noqa: E402
 from labkit.cache import default_folder  # noqa: E402
-from labkit.runs import NO_SERVER  # noqa: E402
+from labkit.runs import to_run_again  # noqa: E402
 from labkit.waiting import HANG, until  # noqa: E402
 
 KEEP = "ZEROINSTALL_VIRTUALBOX_KEEP_LAB"
@@ -45,7 +45,10 @@ class FleetError(Exception):
 
 @dataclasses.dataclass(frozen=True)
 class Play:
-    """What ansible-playbook did. ``seconds`` is wall time; ``hosts`` maps a host to its counters of the recap."""
+    """What ansible-playbook did.
+
+    ``seconds`` is wall time; ``hosts`` maps a host to its counters of the recap; ``output`` begins with what failed.
+    """
 
     status: int
     seconds: float
@@ -155,9 +158,7 @@ class Fleet:
             text=True,
             check=False,
         )
-        if check and done.returncode:
-            raise FleetError(f"host: {shlex.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
-        return done
+        return checked(done, command) if check else done
 
     def digest(self, folder: str, algorithm: str = "sha256new") -> str:
         """The digest of a folder of the host, by its 0install."""
@@ -178,16 +179,12 @@ class Fleet:
         """What VBoxManage on the host prints. Where it met a VBoxSVC that was just leaving, it is run again."""
 
         def served() -> subprocess.CompletedProcess[str] | None:
-            try:
-                return self.host("/usr/lib/virtualbox/VBoxManage", "-q", *arguments)
-            except FleetError as error:
-                if NO_SERVER in str(error):
-                    return None
-                raise
+            done = self.host("/usr/lib/virtualbox/VBoxManage", "-q", *arguments, check=False)
+            return None if to_run_again(done, arguments) else done
 
         done = until(served, "VBoxManage finds no VBoxSVC", pause=1)
         assert done
-        return done.stdout
+        return checked(done, ("VBoxManage", *arguments)).stdout
 
     def guest(self, name: str, line: str, check: bool = True, timeout: float = HANG) -> tuple[int, str]:
         """Exit status and output of a shell line in a guest, which may take some seconds."""
@@ -231,14 +228,33 @@ class Fleet:
             report = json.loads(done.stdout[done.stdout.index("{") :])
         except ValueError as error:
             raise FleetError(f"ansible-playbook {playbook}: no result\n{done.stdout}{done.stderr}") from error
+        tasks = [task for play in report["plays"] for task in play["tasks"]]
         return Play(
             done.returncode,
             seconds,
-            done.stdout + done.stderr,
+            f"{failures(tasks)}\n{done.stdout}{done.stderr}",
             report["stats"],
-            [task for play in report["plays"] for task in play["tasks"]],
+            tasks,
             count_module_runs(runs.read_text(encoding="utf-8", errors="replace")),
         )
+
+
+def checked(done: subprocess.CompletedProcess[str], command: Sequence[str]) -> subprocess.CompletedProcess[str]:
+    """What a command on the host came to, unless it failed: FleetError."""
+    if done.returncode:
+        raise FleetError(f"host: {shlex.join(command)}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+    return done
+
+
+def failures(tasks: Sequence[Mapping[str, Any]]) -> str:
+    """In a line which tasks failed, the host's first: what the summary tells of a test that shows a play's output."""
+    failed = [
+        (name != "vbox", f"{name}: {task['task']['name']}: {' '.join(str(result.get('msg')).split())[:200]}")
+        for task in tasks
+        for name, result in task["hosts"].items()
+        if result.get("failed") or result.get("unreachable")
+    ]
+    return " | ".join(line for _guest, line in sorted(failed)) or "no task failed"
 
 
 def alone_with(name: str) -> contextlib.AbstractContextManager[None]:

@@ -32,10 +32,13 @@ MODIFY_VERSION = (7, 1)
 _LISTED = re.compile(r'^(?P<name>.*)" \{(?P<uuid>[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})\}$', re.MULTILINE)
 _FIELD = re.compile(r'^(?P<key>[^=\n]+)=(?:"(?P<text>(?:[^"\\]|\\.)*)"|(?P<word>[^"\n]*))$', re.MULTILINE | re.DOTALL)
 _NO_SERVER = b"Failed to create the VirtualBox object"
-"""What a client says that meets a VBoxSVC which is just starting or leaving. It has done nothing then."""
+"""What a client says that meets a VBoxSVC which is just starting or leaving. It has done nothing then. In rare cases
+such a client crashes instead (seen with VirtualBox 7.2 on a busy machine: signal 11)."""
 _PATIENCE = 30.0
 """Seconds for which it is asked again. On a busy machine a VBoxSVC may take many to leave."""
 _PAUSE = 0.5
+_SIGNALLED = 128
+"""A shell adds the number of the signal that ended its command to this, and ends with the sum."""
 _BUSY = re.compile(r"\(0x80bb000[27]\)|already has a lock request pending|is not currently running")
 
 
@@ -119,6 +122,15 @@ def additions(text: str) -> tuple[str, str]:
     return (match[1], match[2] or "") if match else (text, "")
 
 
+def _met_no_server(done: subprocess.CompletedProcess[bytes]) -> bool:
+    return bool(done.returncode) and _NO_SERVER in done.stderr
+
+
+def _crashed(done: subprocess.CompletedProcess[bytes]) -> bool:
+    """Whether a signal ended the program, or what Debian's wrapper started."""
+    return done.returncode < 0 or done.returncode > _SIGNALLED
+
+
 class VBoxManage:
     """One VirtualBox user's machines. ``commands`` collects the calls that change something."""
 
@@ -152,18 +164,27 @@ class VBoxManage:
 
     def read(self, *args: str) -> str:
         """Standard output of a call that changes nothing. Debian's wrapper may have put warnings in front of it."""
+        return self._call(args, lambda done: _met_no_server(done) or _crashed(done))
+
+    def change(self, *args: str) -> None:
+        """Run a call that changes something, and remember it. After a crash nobody knows what was done: a Failure."""
+        self._call(args, _met_no_server)
+        self.commands.append(["VBoxManage", *args])
+
+    def _call(self, args: tuple[str, ...], again: Callable[[subprocess.CompletedProcess[bytes]], bool]) -> str:
         environ = {key: value for key, value in os.environ.items() if not key.startswith("LC_") and key != "LANGUAGE"}
         environ["LANG"] = environ["LC_ALL"] = "C.UTF-8"
         deadline = time.monotonic() + _PATIENCE
         while True:
             done = self._run(args, environ)
-            if not done.returncode or _NO_SERVER not in done.stderr or time.monotonic() > deadline:
+            if not again(done) or time.monotonic() > deadline:
                 break
             time.sleep(_PAUSE)
         if done.returncode:
             text = done.stderr.decode("utf-8", "replace")
             lines = [line.partition("error: ")[2] for line in text.splitlines() if "error: " in line]
-            reason = lines[0] if lines else text.strip() or f"exit status {done.returncode}"
+            ended = "it crashed" if _crashed(done) else "it failed"
+            reason = lines[0] if lines else text.strip() or f"{ended} (exit status {done.returncode})"
             raise (Busy if _BUSY.search(text) else CommandFailed)("VBoxManage {}: {}".format(" ".join(args), reason))
         return done.stdout.decode("utf-8", "surrogateescape")
 
@@ -182,11 +203,6 @@ class VBoxManage:
             raise CommandFailed(
                 f"VBoxManage {' '.join(args)} gave no answer in {self.timeout:.0f} s: is VBoxSVC of this user stuck?"
             ) from error
-
-    def change(self, *args: str) -> None:
-        """Run a call that changes something, and remember it."""
-        self.read(*args)
-        self.commands.append(["VBoxManage", *args])
 
     def machines(
         self, only: Callable[[str, str], bool] | None = None, details: str = "online"

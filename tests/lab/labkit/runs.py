@@ -10,6 +10,7 @@ import os
 import re
 import signal
 import stat
+import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -29,8 +30,16 @@ INSIDE = Path("/srv/lab")  # the lab's own folder, as the host sees it
 MANAGE = "/usr/lib/virtualbox/VBoxManage"  # without the warnings that Debian's wrapper prints on stdout
 NO_SERVER = "Failed to create the VirtualBox object"
 """What a client of VirtualBox says that met a VBoxSVC which was just leaving. It has done nothing then."""
+READING = ("list", "showvminfo")
+"""Calls that can be made again when VBoxManage has crashed, as it rarely does then."""
 PATIENCE = 5  # seconds that the processes of a run have to end by themselves before they are killed
 DEVICES = {"null": (1, 3), "zero": (1, 5), "full": (1, 7), "random": (1, 8), "urandom": (1, 9), "tty": (5, 0)}
+
+
+def to_run_again(done: subprocess.CompletedProcess, arguments: tuple) -> bool:
+    """Whether VBoxManage met a VBoxSVC that was just leaving, and has changed nothing."""
+    crashed = done.returncode < 0 or done.returncode > 128
+    return NO_SERVER in done.stderr or (crashed and arguments[0] in READING)
 
 
 class Run:
@@ -78,15 +87,13 @@ class Run:
         """Run the real VBoxManage in the host, again where it met a VBoxSVC that was just leaving."""
 
         def served():
-            try:
-                done = self.execute(MANAGE, "-q", *args, check=check)
-            except LabError as error:
-                if NO_SERVER in str(error):
-                    return None
-                raise
-            return None if NO_SERVER in done.stderr else done
+            done = self.execute(MANAGE, "-q", *args, check=False)
+            return None if to_run_again(done, args) else done
 
-        return until(served, "VBoxManage finds no VBoxSVC", pause=1)
+        done = until(served, "VBoxManage finds no VBoxSVC", pause=1)
+        if check and done.returncode:
+            raise LabError(f"VBoxManage {args}: exit status {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
 
     def processes(self) -> list[int]:
         """Ids of all processes whose root is this host's: the machines, VBoxSVC and whatever else was started in it."""

@@ -583,6 +583,25 @@ def test_a_client_that_meets_a_leaving_server_is_run_again_for_a_while(tmp_path,
         assert v._PATIENCE < clock.now <= v._PATIENCE + v._PAUSE
 
 
+@pytest.mark.parametrize("ends", ["kill -SEGV $$", "exit 139"], ids=["itself", "below Debian's wrapper"])
+def test_a_call_that_crashed_is_made_again_only_if_it_changes_nothing(tmp_path, monkeypatch, ends):
+    monkeypatch.setattr(v, "_PAUSE", 0)
+    program = tmp_path / "VBoxManage"
+    program.write_text(
+        "#!/bin/sh\n# A stand-in for VBoxManage that crashes at the first call after that for the version.\n"
+        f"cd {tmp_path}; echo >> runs\n"
+        "case $1 in --version) echo 7.2.22; exit;; esac\n"
+        f"[ $(wc -l < runs) -gt 2 ] && exec echo listed\n{ends}\n"
+    )
+    program.chmod(0o755)
+    manage = v.VBoxManage(str(program))
+    assert manage.read("list", "vms") == "listed\n"
+    (tmp_path / "runs").write_text("\n")
+    with pytest.raises(v.CommandFailed, match=r"^VBoxManage sharedfolder remove x: it crashed \(exit status -?1"):
+        manage.change("sharedfolder", "remove", "x")
+    assert (manage.commands, (tmp_path / "runs").read_text()) == ([], "\n\n")
+
+
 def test_the_program_runs_in_a_utf8_locale(tmp_path, monkeypatch):
     program = tmp_path / "VBoxManage"
     program.write_text(
