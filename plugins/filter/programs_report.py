@@ -8,8 +8,8 @@ from __future__ import annotations
 import typing as t
 
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.failure import sentence
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _words
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, items, mapping, number, word
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _unused, _words
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, items, word
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 
 DOCUMENTATION = r"""
@@ -41,6 +41,10 @@ options:
     description: Whether nothing was installed because of check mode.
     type: bool
     default: false
+  remove:
+    description: Whether what no program needs any more is to be removed.
+    type: bool
+    default: false
 """
 
 EXAMPLES = r"""
@@ -53,7 +57,8 @@ RETURN = r"""
 _value:
   description: >-
     RV(ignore:problem), what is wrong, or empty; RV(ignore:unused), what no program needs any more, in lines;
-    RV(ignore:packages), the packages that are to be installed.
+    RV(ignore:in_question), the names of what is to be removed of that; RV(ignore:packages), the packages that are to
+    be installed.
   type: dict
 """
 
@@ -67,29 +72,42 @@ def programs_report(
     install: bool = True,
     packages_problem: str = "",
     check_mode: bool = False,
+    remove: bool = False,
 ) -> dict[str, t.Any]:
     """What is to be said of an answer."""
     try:
-        lacking = [mapping(one, "lacking") for one in items(answer.get("lacking") or [], "lacking")]
+        lacking = _entries(answer, "lacking")
         packages = sorted({word(name, "packages") for one in lacking for name in items(one["packages"], "packages")})
         if check_mode and install:
             lacking = [one for one in lacking if not one["packages"]]
-        failed = [
-            _failed(mapping(one, "failed_programs")) for one in items(answer.get("failed_programs") or [], "failed")
-        ]
+        failed = [_failed(one) for one in _entries(answer, "failed_programs")]
         problems = [
             *failed,
             *(mine or {}).get("problems", []),
             *(_lack(one, install, packages_problem) for one in lacking),
         ]
-        unused = [_unused(mapping(one, "unused")) for one in items(answer.get("unused") or [], "unused")]
+        unused = _entries(answer, "unused")
+        no_more = [f"No program needs {_unused.sized(one)} any more." for one in unused]
+        if unused and not remove:
+            no_more = [*_words.first(no_more, MOST), "To remove that, run with -e cache_programs_unused=remove."]
+        in_question = [_unused.name(one) for one in unused if remove]
     except (Odd, KeyError) as error:
-        return {"problem": f"The answer is none that the module gives (see {error}).", "unused": [], "packages": []}
+        return {
+            "problem": f"The answer is none that the module gives (see {error}).",
+            "unused": [],
+            "in_question": [],
+            "packages": [],
+        }
     return {
         "problem": " ".join(_words.first(problems, MOST)),
-        "unused": _words.first(unused, MOST),
+        "unused": _words.first(no_more, MOST + 2),
+        "in_question": in_question,
         "packages": packages,
     }
+
+
+def _entries(answer: t.Mapping[str, t.Any], key: str) -> list[t.Mapping[str, t.Any]]:
+    return _unused.entries(answer, key) if answer.get(key) else []
 
 
 def _failed(one: t.Mapping[str, t.Any]) -> str:
@@ -106,11 +124,6 @@ def _lack(one: t.Mapping[str, t.Any], install: bool, packages_problem: str) -> s
     if not install:
         return f"{name} needs a package of the distribution: {', '.join(packages)}. Install it: {said}"
     return f"{name} cannot run here: {', '.join(packages)} will not do. {packages_problem} Zero Install said: {said}"
-
-
-def _unused(one: t.Mapping[str, t.Any]) -> str:
-    megabytes = number(one["size"], "size") / 1_000_000
-    return f"No program needs {word(one['name'], 'name')} any more ({megabytes:.1f} MB)."
 
 
 class FilterModule:

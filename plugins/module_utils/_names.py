@@ -34,6 +34,9 @@ HIDDEN_FOLDERS = ("/home/", "/root/", "/run/", "/tmp/", "/var/tmp/")
 SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 """The folders in which programs are looked for, as the variable ``PATH`` has them."""
 
+SECURE_ADD_HELPER = "0store-secure-add-helper"
+"""The program by which 0install adds to a store that its user cannot write."""
+
 TRUSTED, GUESTS, BOX = "-trusted", "-guests-", "-box"
 """What the names of shares of other kinds than a read-only store have after the name that the user chose."""
 

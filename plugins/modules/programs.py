@@ -26,6 +26,14 @@ author:
 extends_documentation_fragment:
   - zeroinstall.virtualbox.attributes
 attributes:
+  action:
+    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the
+      controller.
+    support: full
+  async:
+    description: Supports being used with the C(async) keyword.
+    support: full
+    details: Then the module shows no progress.
   check_mode:
     support: full
     details: The module reads feeds from the network, and downloads no program.
@@ -76,6 +84,31 @@ options:
         type: list
         elements: str
         required: true
+  state:
+    description:
+      - V(absent) forgets what was chosen in this O(arrangement), and downloads nothing. All implementations stay in the
+        store.
+    type: str
+    choices: [present, absent]
+    default: present
+  exclusive:
+    description:
+      - Whether O(programs) are all that this O(arrangement) has. Then no other program of it counts as needed any more.
+      - Set it to V(false) if you do not know all of them.
+    type: bool
+    default: true
+  arrangement:
+    description:
+      - The arrangement whose programs these are. The module keeps apart what it knows of each arrangement, and counts
+        the programs of all of them as needed.
+    type: str
+    default: default
+  keep:
+    description:
+      - How many choices of a program count as needed, from 1 to 10. The newest choice is the one that the guests get.
+        A program can go back to the others without a download.
+    type: int
+    default: 10
   update:
     description: Whether to choose all programs anew.
     type: bool
@@ -84,6 +117,20 @@ options:
     description: Seconds after which the module gives a download up, if no more of it comes.
     type: int
     default: 300
+  progress:
+    description:
+      - Seconds between two lines that tell how far a long download is.
+      - They appear in the output of C(ansible-playbook). With a callback that prints JSON, use V(0).
+      - V(0) shows no such lines. Then the module need not run in the background, which needs a writable
+        C(ansible_async_dir).
+    type: float
+    default: 10
+  progress_file:
+    description:
+      - A file with a JSON object that says how far the run is. The module replaces it about once a second. Its path is
+        absolute. If you remove the file meanwhile, the run ends.
+      - With O(progress), the default is a file in C(ansible_async_dir), which is removed at the end.
+    type: path
   zero_install:
     description: Zero Install's command C(0install), as a path or as a name.
     type: str
@@ -171,7 +218,7 @@ failed_programs:
       description: What is wrong.
       type: str
 unused:
-  description: What the module once downloaded, and no program of O(programs) needs any more.
+  description: What the module once downloaded, and no program of any arrangement needs any more.
   returned: success
   type: list
   elements: dict
@@ -182,6 +229,11 @@ unused:
     size:
       description: Bytes of its files.
       type: int
+arrangements:
+  description: The arrangements for which the module knows programs.
+  returned: success
+  type: list
+  elements: str
 """
 
 from ansible.module_utils.basic import AnsibleModule
@@ -207,8 +259,14 @@ def main():
                     "systems": {"type": "list", "elements": "str", "required": True},
                 },
             },
+            "state": {"type": "str", "choices": ["present", "absent"], "default": "present"},
+            "exclusive": {"type": "bool", "default": True},
+            "arrangement": {"type": "str", "default": "default"},
+            "keep": {"type": "int", "default": 10},
             "update": {"type": "bool", "default": False},
             "patience": {"type": "int", "default": 300},
+            "progress": {"type": "float", "default": 10},
+            "progress_file": {"type": "path"},
             "zero_install": {"type": "str", "default": "0install"},
         },
         supports_check_mode=True,

@@ -8,14 +8,13 @@ from __future__ import annotations
 import re
 import typing as t
 
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _identity, _modes, _roles
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _identity, _modes, _roles, _unused
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
 
 ROLE = "cache_programs"
 LIST, SYSTEM = "cache_programs_list", "cache_programs_system"
-DOWNLOADED, WANTED = "cache_programs_downloaded", "cache_programs_wanted"
-"""What a host's part registers and sets."""
-
+DOWNLOADED = "cache_programs_downloaded"
+"""What a host's part registers."""
 _PROCESSORS = {"_64": "x86_64", "_arm64": "aarch64", "": "i686"}
 """By the end of a type of VirtualBox's, the processor, as Zero Install names it."""
 _LINUX = re.compile(
@@ -117,12 +116,14 @@ def _found_system(name: str, guest: t.Mapping[str, t.Any], types: t.Mapping[str,
 
 
 def of_guest(name: str, host: str, inventory: Inventory) -> dict[str, t.Any]:
-    """What a guest gets: ``programs`` for the module ``launchers``, their ``versions``, and ``problems`` of others.
+    """What a guest gets: ``programs`` for the module ``launchers``, and ``problems`` of others.
+
+    ``in_question``: the implementations that its host is to remove, unless the guest uses them.
 
     ValueError: its host's part did not come so far in this run. Odd: the host's answer is none that its module gives.
     """
-    told = inventory.set_by_tasks(host, (WANTED, DOWNLOADED)) if inventory.has(host) else {}
-    plan, answer = told.get(WANTED) or {}, told.get(DOWNLOADED) or {}
+    told = inventory.set_by_tasks(host, (_unused.WANTED, DOWNLOADED, _unused.NOT_NEEDED)) if inventory.has(host) else {}
+    plan, answer = told.get(_unused.WANTED) or {}, told.get(DOWNLOADED) or {}
     if name in plan.get("refused", {}):
         raise ValueError(str(plan["refused"][name]))
     if name not in plan.get("guests", {}) or "programs" not in answer:
@@ -138,6 +139,7 @@ def of_guest(name: str, host: str, inventory: Inventory) -> dict[str, t.Any]:
     return {
         "programs": [{key: one[key] for key in ("name", "document", "packages")} for one in mine],
         "problems": [f"{one['name']}: {_answers.word(one['problem'], 'problem')}" for one in failed],
+        "in_question": _unused.in_question(told),
     }
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 from feed_server import FeedServer, serving
 from fleet import Fleet, Play
+from labkit.waiting import until
 
 pytestmark = pytest.mark.thorough
 
@@ -25,6 +26,12 @@ DOWNLOADS, LAUNCHERS = "zeroinstall.virtualbox.programs", "zeroinstall.virtualbo
 KNOWN = "/var/lib/zeroinst-programs"
 USER = "somebody"
 RUN = '<command name="run" path="run"/>'
+WAITS = """#!/bin/sh
+# waits waits
+touch /tmp/started
+while [ -e /tmp/wait ]; do sleep 1; done
+rm /tmp/started
+"""
 
 
 @dataclasses.dataclass
@@ -75,6 +82,17 @@ class Site:
         first, second = self.said(command)
         assert first == second
         return first
+
+
+def told(play: Play) -> list[str]:
+    """What the host tells at the end of what was removed, and of what was not."""
+    return [line for one in play.results("vbox", "ansible.builtin.debug") for line in one["msg"]]
+
+
+def implementations_of(site: Site, name: str) -> list[str]:
+    """The implementations in the host's store of which a program says its name."""
+    found = site.fleet.host("grep", "-rlE", f"echo {name} |{name} waits", STORE, check=False).stdout.splitlines()
+    return sorted({path.removeprefix(f"{STORE}/").partition("/")[0] for path in found})
 
 
 @pytest.fixture(scope="module")
@@ -176,6 +194,39 @@ def test_what_is_off_the_list_loses_its_launchers_and_is_told_as_unused(site: Si
     assert site.said("show")[0].startswith("127:") and site.both("edit") == "edit 3"
     names = site.fleet.host("ls", STORE).stdout.split()
     assert {one["name"] for one in answer["unused"]} < set(names)
+
+
+def test_what_nothing_uses_goes_when_that_is_wanted(site: Site) -> None:
+    remove = ("-e", "cache_programs_unused=remove", "-e", "cache_programs_keep=1")
+    site.list.append(site.serve("waits", "1", text=WAITS))
+    site.run()
+    site.list.pop()
+    site.fleet.guest("g1", f"touch /tmp/wait; runuser -l {USER} -c waits > /dev/null 2>&1 &")
+    until(lambda: site.fleet.guest("g1", "ls /tmp/started", check=False)[0] == 0, "waits has not started")
+    (answer,) = site.run().results("vbox", DOWNLOADS)
+    (waits,) = {one["name"] for one in answer["unused"]} & set(implementations_of(site, "waits"))
+    opened = site.fleet.host("sh", "-c", "ls -l /proc/[0-9]*/fd 2> /dev/null || true").stdout
+    assert waits in opened, "VirtualBox has what a guest runs from the store open"
+
+    before = site.fleet.host("ls", STORE).stdout.split()
+    play = site.play("--limit", "vbox,g1", *remove)
+    assert play.status and "these guests of vbox did not say what they still use: 'g2'" in play.messages("vbox")
+    assert site.fleet.host("ls", STORE).stdout.split() == before
+
+    check = site.run("--check", *remove)
+    play = site.run(*remove)
+    assert site.both("edit") == "edit 3"
+    (stays,) = [line for line in told(play) if " stays" in line]
+    assert f"{waits} stays, for guest 'g1' uses it: process" in stays
+    assert len([line for line in told(check) if "would be removed" in line]) >= 5
+    assert set(site.fleet.host("ls", STORE).stdout.split()) == {waits, *implementations_of(site, "edit")}
+    assert site.fleet.host("ls", f"{STORE}/..").stdout.split() == ["implementations"]
+
+    site.fleet.guest("g1", "rm /tmp/wait")
+    until(lambda: site.fleet.guest("g1", "ls /tmp/started", check=False)[0] != 0, "waits has not ended")
+    assert site.run(*remove).changed == 1
+    assert set(site.fleet.host("ls", STORE).stdout.split()) == set(implementations_of(site, "edit"))
+    assert (site.run(*remove).changed, site.both("edit")) == (0, "edit 3")
 
 
 def test_everything_is_undone_and_the_packages_stay(site: Site) -> None:

@@ -31,7 +31,7 @@ from importlib import import_module
 package = "ansible_collections.zeroinstall.virtualbox.plugins.module_utils"
 asked = json.load(sys.stdin)
 code = import_module(package + "._programs." + asked["code"])
-more = () if asked["code"] == "downloading" else (None, None)
+more = (None, None) if asked["code"] == "launching" else ()
 try:
     print(json.dumps(code.run(import_module(package + "._modules").Asked(asked["params"], asked["check_mode"]), *more)))
 except import_module(package + "._errors").Failure as failure:
@@ -84,10 +84,16 @@ class Machine:
         """What the module ``programs`` answers. The options are its own, and ``check_mode``."""
         filled = [{"version": None, "command": "run", "systems": ["Linux-x86_64"], **one} for one in programs]
         params = {"path": str(self.known), "store": str(self.store), "update": False, "patience": HANG}
+        params.update(state="present", arrangement="default", exclusive=True, keep=10, progress_file=None)
         check_mode = options.pop("check_mode", False)
         return self.run(
             "downloading", {**params, "programs": filled, "zero_install": "0install", **options}, check_mode, user
         )
+
+    def remove(self, *names: str, check_mode: bool = False, keep: int = 10) -> dict[str, Any]:
+        """What the module ``unused_implementations`` answers to root."""
+        params = {"path": str(self.known), "store": str(self.store), "names": names, "keep": keep}
+        return self.run("removal", params, check_mode, user="root")
 
     def as_other(self, *command: str | Path) -> subprocess.CompletedProcess[str]:
         """Run a program as another user, whose home is new, and who has nothing but the store."""

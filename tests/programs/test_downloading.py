@@ -4,13 +4,20 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import contextlib
+import json
 import os
+import shutil
+import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from conftest import USER, Machine
 from feed_server import FeedServer
+from labkit.waiting import until
 
 BOTH = ["Linux-x86_64", "Linux-i686"]
 RUN = '<command name="run" path="run"/>'
@@ -29,6 +36,17 @@ def program(server: FeedServer, name: str, *versions: str, systems: list[str] | 
         for system in systems or ["*-*"]
     ]
     return {"name": name, "uri": server.feed(name, "".join(elements)), "trust": [server.fingerprint]}
+
+
+@contextlib.contextmanager
+def small_disk(folder: Path) -> Iterator[None]:
+    """A file system of two megabytes in the place of a folder."""
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m,mode=755", "small", folder], check=True)
+    try:
+        shutil.chown(folder, USER)
+        yield
+    finally:
+        subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def versions(answer: dict[str, Any]) -> dict[str, str]:
@@ -219,6 +237,27 @@ def test_what_fails_keeps_its_old_version_and_nothing_from_the_others(
     assert versions(machine.download(asked, other)) == {"edit": "1", "other": "1"}
 
 
+@pytest.mark.parametrize("place", ["cache", "known"])
+def test_a_full_disk_keeps_the_old_version_until_there_is_room(
+    machine: Machine, server: FeedServer, place: str
+) -> None:
+    folder = machine.folder / place
+    with small_disk(folder):
+        for path in (machine.store, machine.known):
+            path.mkdir(parents=True, exist_ok=True)
+            shutil.chown(path, USER)
+        asked = program(server, "edit", "1")
+        machine.download(asked)
+        big = {**shell("edit 2"), "data": "".join(f"{number}\n" for number in range(400_000))}
+        server.feed("edit", server.implementation("edit", "2", big, RUN))
+        answer = machine.download(asked, program(server, "other", "1"), update=True)
+        assert versions(answer) == {"edit": "1", "other": "1"}
+        assert f"the disk of {machine.store} or of {machine.known} is full" in answer["failed_programs"][0]["problem"]
+        assert not [name for name in machine.names() if name.startswith("tmp")]
+        subprocess.run(["mount", "-o", "remount,size=64m", folder], check=True)
+        assert versions(machine.download(asked, update=True)) == {"edit": "2"}
+
+
 def test_a_key_that_one_program_trusts_signs_nothing_for_another(machine: Machine, server: FeedServer) -> None:
     mine = program(server, "mine", "1")
     server.new_key()
@@ -233,6 +272,27 @@ def test_a_server_that_says_nothing_is_given_up(machine: Machine, server: FeedSe
     answer = machine.download(asked, patience=1)
     assert "nothing came for 1 s" in answer["failed_programs"][0]["problem"]
     assert (machine.names(), os.listdir(machine.known)) == (set(), ["lock"])
+
+
+def test_how_far_a_download_is_stands_in_a_file_whose_removal_ends_it(machine: Machine, server: FeedServer) -> None:
+    asked = [program(server, name, "1") for name in ("first", "next", "last")]
+    server.held.add("next-1-any-any.tgz")
+    file = machine.known / "progress"
+
+    def told() -> dict[str, Any] | None:
+        found = json.loads(file.read_text(encoding="utf-8")) if file.exists() else {}
+        return found if found.get("bytes_total") and found["done"] == 1 else None
+
+    with concurrent.futures.ThreadPoolExecutor(1) as pool:
+        running = pool.submit(machine.download, *asked, progress_file=str(file))
+        found = until(told, "no progress is told")
+        file.unlink()
+        answer = running.result()
+    assert (found["total"], found["bytes"], found["finished"]) == (3, 0, False)
+    assert found["bytes_total"] == server.size("next-1-any-any.tgz")
+    assert answer == {"msg": f"{file} was removed, so the run was ended. Run again."}
+    assert versions(machine.download(asked[0])) == {"first": "1"} and len(machine.names()) == 1
+    assert "is not absolute" in machine.download(*asked, progress_file="progress")["msg"]
 
 
 def test_what_a_killed_run_left_is_removed_and_nothing_runs_on(machine: Machine, server: FeedServer) -> None:
@@ -284,6 +344,9 @@ def test_wrong_places_are_refused(machine: Machine, server: FeedServer) -> None:
     asked = program(server, "edit", "1")
     assert "There is no store" in machine.download(asked, store="/no/0install.net/implementations")["msg"]
     assert "is not a store" in machine.download(asked, store=str(machine.folder))["msg"]
+    shutil.chown(machine.store, "root")
+    assert "there is no 0store-secure-add-helper. Share the" in machine.download(asked)["msg"]
+    shutil.chown(machine.store, USER)
     assert "not normalised" in machine.download(asked, path=f"{machine.known}/../known")["msg"]
     assert "never downloaded as root" in machine.download(asked, user="root")["msg"]
     assert (

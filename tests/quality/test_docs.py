@@ -30,7 +30,9 @@ STRICT = {"ANSIBLE_INVENTORY_ANY_UNPARSED_IS_FAILED": "1"}
 EXAMPLES = DOCS / "examples"
 STORE = "/var/cache/0install.net/implementations"
 PLAYBOOKS = sorted(
-    path for path in EXAMPLES.rglob("*.yml") if isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), list)
+    path
+    for path in EXAMPLES.rglob("*.yml")
+    if path.parent.name != "tasks" and isinstance(yaml.safe_load(path.read_text(encoding="utf-8")), list)
 )
 FRAGMENTS = [
     pytest.param(text, id=f"{page.stem}-{number}")

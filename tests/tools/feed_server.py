@@ -111,6 +111,10 @@ class FeedServer:
         (self._folder / f"{name}.xml").write_bytes(whole)
         return address
 
+    def size(self, name: str) -> int:
+        """Bytes of an archive."""
+        return (self._folder / name).stat().st_size
+
     def change(self, name: str, old: bytes, new: bytes) -> None:
         """Change a file that is served, with its signature as it was."""
         path = self._folder / name

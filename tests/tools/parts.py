@@ -157,6 +157,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/quality/test_docs.py": ("gates",),
     "tests/quality/test_side_by_side.py": ("container",),
     "tests/lab/test_molecule.py": ("guests",),
+    "tests/lab/test_examples.py": ("guests", "zero-install"),
+    "tests/lab/test_downloaded_once.py": ("host", "zero-install"),
     "tests/lab/test_lab.py": ("guests",),
     "tests/quality/test_fresh.py": ("gates", "host"),
     "tests/quality/test_setup.py": (),

@@ -7,6 +7,7 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import re
 import shutil
 import subprocess
 from collections.abc import Iterator
@@ -688,6 +689,24 @@ def test_vagrants_inventory_serves_for_share_and_verify(
     printed = check(["ansible-inventory", "-i", written, "-i", folder / "inventory.yml", "--host", "db"], cwd=folder)
     guest = json.loads(printed[printed.index("{") :])
     assert (guest["ansible_port"], guest["ansible_user"], guest["cache_guest_host"]) == (2223, "vagrant", "localhost")
+
+
+def test_the_machine_of_the_molecule_scenario_is_the_one_that_its_inventory_names(vagrant: Vagrant) -> None:
+    """As far as it goes without a machine: what Vagrant reads, and what Ansible finds of what Vagrant writes."""
+    folder = vagrant.folder / "vagrant"
+    shutil.copytree(EXAMPLES.with_name("molecule") / "vagrant", folder)
+    ((name, machine),) = vagrant.read(folder)[str(folder)].items()
+    assert all(folder["disabled"] for folder in machine["folders"].values())
+    check(["vagrant", "validate", "--ignore-provider"], cwd=folder, environment=vagrant.environment)
+    state = folder / ".vagrant" / "machines" / name / "virtualbox"
+    state.mkdir(parents=True, exist_ok=True)
+    (state / "id").write_text("6b7436bd-47d1-4164-a9c3-cc88e107b389", encoding="utf-8")
+    words = "{{ [cache_guest_machine, ansible_ssh_private_key_file, ansible_port] | join(' ') }}"
+    command = ["ansible", name, "-i", "inventory/hosts.yml", "-m", "ansible.builtin.debug", "-a", f'msg="{words}"']
+    said = check(command, cwd=folder, environment={"ANSIBLE_NOCOLOR": "1"})
+    port = re.search(r"host: (\d+)", (folder / "Vagrantfile").read_text(encoding="utf-8"))
+    key = folder / "inventory" / ".." / ".vagrant" / "machines" / name / "virtualbox" / "private_key"
+    assert port and f"6b7436bd-47d1-4164-a9c3-cc88e107b389 {key} {port[1]}" in said
 
 
 def test_ansible_local_installs_the_collection_and_calls_the_guests_role(vagrant: Vagrant, tree: Path) -> None:

@@ -29,8 +29,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest impo
 )
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
-HELPER = "0store-secure-add-helper"
-
 _VIRTUALBOX_DEVICE = ("0x80ee", "0xcafe")
 _UUID = re.compile("[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 # Fedora gave its package up, and Arch, Alpine and openSUSE have none in their own repositories.
@@ -319,7 +317,7 @@ class Guest:
         """
         user = _user(_names.STORE_OWNER)
         store = self.store(_names.SYSTEM_STORE)
-        helper = self.program(HELPER)
+        helper = self.program(_names.SECURE_ADD_HELPER)
         found = {
             "sudo": self.program("visudo") is not None,
             "user": user is not None,

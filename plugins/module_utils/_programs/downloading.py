@@ -12,12 +12,14 @@ from __future__ import annotations
 import contextlib
 import itertools
 import os
+import shutil
 import tempfile
-from typing import Any, Iterable, Iterator, NamedTuple, Sequence
+import time
+from typing import Any, Callable, Iterator, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import progress, replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import (
     record,
@@ -28,6 +30,36 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs i
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests
 
 _MANIFEST = ".manifest"
+
+
+class Choice(NamedTuple):
+    """How programs are chosen. ``update``: anew, whatever was chosen before."""
+
+    arrangement: str
+    place: zero_install.Place
+    update: bool
+    check_mode: bool
+
+
+class Watch:
+    """Tells how far a run is: how many programs are done, and how far the next one is."""
+
+    def __init__(self, tell: Callable[[progress.Progress], None], total: int) -> None:
+        self._tell = tell
+        self._done, self._total = 0, total
+        self._began = time.monotonic()
+
+    def look(self, came: int, total: int) -> None:
+        """So many bytes of the next program came, of so many."""
+        seconds = round(time.monotonic() - self._began, 3)
+        finished = self._done == self._total
+        self._tell(progress.Progress(self._done, self._total, came, total, seconds, finished))
+
+    def done(self) -> None:
+        """One more program is done."""
+        self._done += 1
+        self._began = time.monotonic()
+        self.look(0, 0)
 
 
 class Outcome(NamedTuple):
@@ -45,28 +77,62 @@ class Outcome(NamedTuple):
 
 def run(asked: Asked) -> dict[str, Any]:
     """Choose, and unless in check mode download. Failure: the options are wrong, or nothing can be done at all."""
-    store, path = asked.params["store"], asked.params["path"]
-    wanted = _checked(store, path, asked.params["programs"])
+    store, path, arrangement = asked.params["store"], asked.params["path"], asked.params["arrangement"]
+    _check_owner(path, arrangement)
+    progress.check(asked.params["progress_file"])
+    if asked.params["state"] == "absent":
+        return _forget(path, arrangement, asked.check_mode)
+    wanted = _checked(store, asked.params["programs"], asked.check_mode)
+    keep = asked.params["keep"]
+    if not 1 <= keep <= record.MOST_DOCUMENTS:
+        raise Failure(f"keep is {keep}. Write a number from 1 to {record.MOST_DOCUMENTS}.")
     with _folder(path, asked.check_mode) as folder:
-        known = record.load(path)
-        place = zero_install.Place(asked.params["zero_install"], store, folder, asked.params["patience"])
-        update = asked.params["update"]
+        saved = known = record.load(path)
+        watch = Watch(progress.teller(asked.params["progress_file"]), len(wanted))
+        place = zero_install.Place(asked.params["zero_install"], store, folder, asked.params["patience"], watch.look)
+        choice = Choice(arrangement, place, asked.params["update"], asked.check_mode)
         outcomes: list[Outcome] = []
+        if asked.params["exclusive"]:
+            known = known.without_wish_for_others(arrangement, {(wish.name, wish.system) for wish in wanted})
+        known = known._replace(added=frozenset(name for name in known.added if _has(store, name)))
         for _same, group in itertools.groupby(wanted, key=lambda wish: wish[:5]):
-            for outcome, now in _fulfil(list(group), known, place, update, asked.check_mode):
-                if now != known and not asked.check_mode:
-                    record.save(path, now)
-                known = now
+            for outcome, now in _fulfil(list(group), known, choice):
+                saved, known = _saved(path, saved, now, asked.check_mode), now
                 outcomes.append(outcome)
-    return _result(outcomes, known, store, wanted)
+                watch.done()
+        _saved(path, saved, known, asked.check_mode)
+    return _result(outcomes, known, store, keep)
 
 
-def _checked(store: str, path: str, programs: Sequence[Any]) -> list[wishes.Wish]:
+def _saved(path: str, before: record.Record, now: record.Record, check_mode: bool) -> record.Record:
+    """The record as it is in its folder now."""
+    if now != before and not check_mode:
+        record.save(path, now)
+    return now
+
+
+def _forget(path: str, arrangement: str, check_mode: bool) -> dict[str, Any]:
+    """Forget the programs of an arrangement. The answer tells which others are known."""
+    answer: dict[str, list[Any]] = {"programs": [], "failed_programs": [], "unused": []}
+    if not os.path.isdir(path):
+        return {"changed": False, "arrangements": [], **answer}
+    with _folder(path, check_mode):
+        known = record.load(path)
+        now = known.without(arrangement)
+        _saved(path, known, now, check_mode)
+    return {"changed": now != known, "arrangements": sorted({one.arrangement for one in now.programs}), **answer}
+
+
+def _check_owner(path: str, arrangement: str) -> None:
     if os.geteuid() == 0:
         raise Failure("Programs are never downloaded as root. Run this module as an ordinary user (become_user).")
     problem = _names.folder_problem(path)
     if problem:
         raise Failure(f"path '{path}' {problem}.")
+    _names.check_arrangement(arrangement, "arrangement")
+
+
+def _checked(store: str, programs: Sequence[Any], check_mode: bool) -> list[wishes.Wish]:
     _names.check_store_path(store, "store")
     if ":" in store:
         raise Failure(f"store '{store}' has a ':' in it, which 0install takes for the end of a path. Choose another.")
@@ -74,7 +140,21 @@ def _checked(store: str, path: str, programs: Sequence[Any]) -> list[wishes.Wish
         raise Failure(
             f"There is no store {store}. Share it with the guests first (playbook zeroinstall.virtualbox.share)."
         )
+    if (
+        not check_mode
+        and not os.access(store, os.W_OK)
+        and not shutil.which(_names.SECURE_ADD_HELPER, path=_names.SEARCH_PATH)
+    ):
+        raise Failure(
+            f"This user can add nothing to {store}: there is no {_names.SECURE_ADD_HELPER}. Share the store with the"
+            " guests first (playbook zeroinstall.virtualbox.share)."
+        )
     return wishes.read(programs)
+
+
+def locked(path: str) -> contextlib.AbstractContextManager[None]:
+    """Alone with the record in a folder."""
+    return replacing.locked(os.path.join(path, "lock"), what="The lock file", unopened="See whose folder it is.")
 
 
 @contextlib.contextmanager
@@ -88,7 +168,7 @@ def _folder(path: str, check_mode: bool) -> Iterator[str]:
         os.makedirs(path, 0o700, exist_ok=True)
     except OSError as error:
         raise Failure(f"{path} cannot be made: {error.strerror}.") from error
-    with replacing.locked(os.path.join(path, "lock"), what="The lock file", unopened="See whose folder it is."):
+    with locked(path):
         for name in os.listdir(path):
             if name.startswith(zero_install.LEFT):
                 zero_install.discard(os.path.join(path, name))
@@ -96,7 +176,7 @@ def _folder(path: str, check_mode: bool) -> Iterator[str]:
 
 
 def _fulfil(
-    wanted: Sequence[wishes.Wish], known: record.Record, place: zero_install.Place, update: bool, check_mode: bool
+    wanted: Sequence[wishes.Wish], known: record.Record, choice: Choice
 ) -> Iterator[tuple[Outcome, record.Record]]:
     """What comes of wishes for one program, and what is known after each. They have one session, if any is needed."""
     with contextlib.ExitStack() as stack:
@@ -104,15 +184,15 @@ def _fulfil(
 
         def session() -> zero_install.Session:
             if not sessions:
-                sessions.append(stack.enter_context(zero_install.session(place, wanted[0].trust)))
+                sessions.append(stack.enter_context(zero_install.session(choice.place, wanted[0].trust)))
             return sessions[0]
 
         for wish in wanted:
-            program = known.program(wish.name, wish.system, wish.uri, wish.command)
+            program = known.program(choice.arrangement, wish.name, wish.system, wish.uri, wish.command)
             old = program.documents[0] if program.documents else None
-            kept = None if update else _kept(program, wish.version)
+            kept = None if choice.update else _kept(program, wish.version)
             try:
-                document, fetched = _document(wish, kept, place, session, check_mode)
+                document, fetched = _document(wish, kept, choice, session)
             except Failure as failure:
                 yield Outcome(wish, old, old, (), str(failure)), known
                 continue
@@ -129,18 +209,19 @@ def _kept(program: record.Program, version: str) -> record.Document | None:
 
 
 def _document(
-    wish: wishes.Wish, kept: record.Document | None, place: zero_install.Place, session: Any, check_mode: bool
+    wish: wishes.Wish, kept: record.Document | None, choice: Choice, session: Any
 ) -> tuple[record.Document, tuple[str, ...]]:
     """The document for a wish, and the names of the implementations that came, or would come, into the store."""
-    missing = zero_install.missing(place.store, kept.text) if kept else []
+    store, check_mode = choice.place.store, choice.check_mode
+    missing = zero_install.missing(store, kept.text) if kept else []
     if kept and not missing:
         return kept, ()
     chosen = session().select(wish.uri, wish.system, wish.command, wish.version)
     document = kept or record.Document(wish.version, chosen, _package_feeds(chosen, session()))
-    missing = zero_install.missing(place.store, document.text)
+    missing = zero_install.missing(store, document.text)
     if missing and not check_mode:
         session().download(document.text)
-    return document, tuple(_present(place.store, one, check_mode) for one in missing)
+    return document, tuple(_present(store, one, check_mode) for one in missing)
 
 
 def _package_feeds(document: str, session: zero_install.Session) -> dict[str, str]:
@@ -150,13 +231,11 @@ def _package_feeds(document: str, session: zero_install.Session) -> dict[str, st
 
 def _present(store: str, implementation: selections.Implementation, check_mode: bool) -> str:
     """The name by which a store has an implementation."""
-    there = [name for name in implementation.names if os.path.isdir(os.path.join(store, name))]
+    there = [name for name in implementation.names if _has(store, name)]
     return there[0] if there and not check_mode else implementation.names[0]
 
 
-def _result(
-    outcomes: Sequence[Outcome], known: record.Record, store: str, wanted: Sequence[wishes.Wish]
-) -> dict[str, Any]:
+def _result(outcomes: Sequence[Outcome], known: record.Record, store: str, keep: int) -> dict[str, Any]:
     lines = [(_lines(one.wish, one.old), _lines(one.wish, one.document)) for one in outcomes if _changes(one)]
     return {
         "changed": bool(lines),
@@ -166,7 +245,8 @@ def _result(
             for one in outcomes
             if one.problem
         ],
-        "unused": _unused(known, store, wanted),
+        "unused": unused(known, store, keep),
+        "arrangements": sorted({one.arrangement for one in known.programs}),
         "diff": {
             "before": "".join(before for before, _after in lines),
             "after": "".join(after for _before, after in lines),
@@ -212,19 +292,20 @@ def _told(outcome: Outcome, document: record.Document) -> dict[str, Any]:
     }
 
 
-def _unused(known: record.Record, store: str, wanted: Iterable[wishes.Wish]) -> list[dict[str, Any]]:
-    """What came into the store for programs, and is in no document of a program that is wanted."""
-    names = {(wish.name, wish.system) for wish in wanted}
+def unused(known: record.Record, store: str, keep: int) -> list[dict[str, Any]]:
+    """What came into the store for programs, and is in no document that one of any arrangement still needs."""
     needed = {
         name
-        for program in known.programs
-        if program[:2] in names
-        for document in program.documents
+        for document in known.needed(keep)
         for one in selections.parse(document.text).implementations
         for name in one.names
     }
-    there = [name for name in sorted(known.added - needed) if os.path.isdir(os.path.join(store, name))]
+    there = [name for name in sorted(known.added - needed) if _has(store, name)]
     return [{"name": name, "size": _size(os.path.join(store, name))} for name in there]
+
+
+def _has(store: str, name: str) -> bool:
+    return os.path.isdir(os.path.join(store, name))
 
 
 def _size(implementation: str) -> int:

@@ -18,6 +18,7 @@ from typing import Collection, Iterable, Iterator, Mapping
 from xml.etree import ElementTree
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import xml_trees
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests
 
 STAND_IN = "zeroinstall.virtualbox/package/"
 """How the id of a stand-in begins."""
@@ -27,6 +28,8 @@ NOTHING = "sha256new_4OYMIQUY7QOBJGX36TEJS35ZEQT24QPEMSNZGTFESWMRW6CSXBKQ"
 _PACKAGE = "package-implementation"
 _VERSION = re.compile(r"\d+(?:\.\d+)*(?:-(?:pre|rc|post)?(?:\d+(?:\.\d+)*)?)*\Z", re.ASCII)
 _LOWEST = "0"
+_SEPARATED = {"sha256new": "_"}
+_RETRIEVALS = tuple(map(xml_trees.tag, ("archive", "file")))
 _OF_PACKAGES = ("package", "distributions", "version", "released", "stability", "quick-test-file", "quick-test-mtime")
 
 
@@ -46,6 +49,29 @@ def bounds(feed: ElementTree.Element) -> dict[str, set[str]]:
         versions = {version for text in expressions for version in lowest_versions(text)}
         found.setdefault(element.get("interface", ""), set()).update(versions)
     return found
+
+
+def store_names(element: ElementTree.Element) -> tuple[str, ...]:
+    """What a store may call the implementation that an element of a feed or document describes."""
+    digests = [pair for one in xml_trees.named(element, "manifest-digest") for pair in one.items()]
+    names = [kind + _SEPARATED.get(kind, "=") + value for kind, value in digests]
+    return tuple(name for name in dict.fromkeys([*names, element.get("id", "")]) if manifests.is_name(name))
+
+
+def download_sizes(feed: ElementTree.Element) -> dict[str, int]:
+    """By each name that a store may have for an implementation, the bytes that come for it, as the feed says."""
+    found: dict[str, int] = {}
+    for element in xml_trees.named(feed, "implementation"):
+        ways = [[one] for one in element if one.tag in _RETRIEVALS]
+        ways += [list(recipe) for recipe in element.findall(xml_trees.tag("recipe"))]
+        size = sum(_size(one) for one in ways[0] if one.tag in _RETRIEVALS) if ways else 0
+        found.update(dict.fromkeys(store_names(element), size))
+    return found
+
+
+def _size(retrieval: ElementTree.Element) -> int:
+    text = retrieval.get("size", "")
+    return int(text) if re.fullmatch("[0-9]{1,15}", text) else 0
 
 
 def packages(feed: ElementTree.Element) -> list[ElementTree.Element]:

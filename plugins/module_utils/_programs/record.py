@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any, Iterable, NamedTuple
+from typing import Any, Container, Iterable, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
@@ -27,18 +27,23 @@ class Document(NamedTuple):
 
 
 class Program(NamedTuple):
-    """A program for one system, with its documents, the newest first."""
+    """A program of an arrangement for one system, with its documents, the newest first.
 
+    ``wanted``: whether a guest of the arrangement is to have it.
+    """
+
+    arrangement: str
     name: str
     system: str
     uri: str
     command: str
     documents: tuple[Document, ...]
+    wanted: bool = True
 
     def used(self, document: Document) -> Program:
-        """The same with this document as the newest."""
+        """The same with this document as the newest, and wanted."""
         others = tuple(one for one in self.documents if one != document)
-        return self._replace(documents=(document, *others)[:MOST_DOCUMENTS])
+        return self._replace(documents=(document, *others)[:MOST_DOCUMENTS], wanted=True)
 
 
 class Record(NamedTuple):
@@ -47,15 +52,31 @@ class Record(NamedTuple):
     programs: tuple[Program, ...] = ()
     added: frozenset[str] = frozenset()
 
-    def program(self, name: str, system: str, uri: str, command: str) -> Program:
+    def program(self, arrangement: str, name: str, system: str, uri: str, command: str) -> Program:
         """What is known of a program, which may be nothing."""
-        same = [one for one in self.programs if one[:4] == (name, system, uri, command)]
-        return same[0] if same else Program(name, system, uri, command, ())
+        same = [one for one in self.programs if one[:5] == (arrangement, name, system, uri, command)]
+        return same[0] if same else Program(arrangement, name, system, uri, command, ())
 
     def with_program(self, program: Program, added: Iterable[str]) -> Record:
         """The same with this in the place of what was known of a program of that name for that system."""
-        others = tuple(one for one in self.programs if one[:2] != program[:2])
+        others = tuple(one for one in self.programs if one[:3] != program[:3])
         return Record((*others, program), self.added.union(added))
+
+    def without_wish_for_others(self, arrangement: str, wanted: Container[tuple[str, str]]) -> Record:
+        """The same where of an arrangement none but these are wanted, each a name and a system."""
+        programs = tuple(
+            one._replace(wanted=False) if one.arrangement == arrangement and one[1:3] not in wanted else one
+            for one in self.programs
+        )
+        return self._replace(programs=programs)
+
+    def without(self, arrangement: str) -> Record:
+        """The same without the programs of an arrangement."""
+        return self._replace(programs=tuple(one for one in self.programs if one.arrangement != arrangement))
+
+    def needed(self, documents: int) -> list[Document]:
+        """The newest documents, at most so many of each, of the programs that are wanted in any arrangement."""
+        return [document for one in self.programs if one.wanted for document in one.documents[:documents]]
 
 
 def load(folder: str) -> Record:

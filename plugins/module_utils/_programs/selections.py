@@ -14,9 +14,6 @@ from xml.etree import ElementTree
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import feeds, xml_trees
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests
-
-_SEPARATED = {"sha256new": "_"}
 
 
 class Implementation(NamedTuple):
@@ -74,13 +71,11 @@ def _is_stand_in(selection: ElementTree.Element) -> bool:
 
 
 def _implementation(selection: ElementTree.Element) -> Implementation:
-    digests = [pair for element in xml_trees.named(selection, "manifest-digest") for pair in element.items()]
-    names = [kind + _SEPARATED.get(kind, "=") + value for kind, value in digests]
-    names = [name for name in dict.fromkeys([*names, selection.get("id", "")]) if manifests.is_name(name)]
+    names = feeds.store_names(selection)
     if not names:
         shown = selection.get("id", "")
         raise Failure(f"version {selection.get('version')} of {selection.get('interface')} has no digest ({shown})")
-    return Implementation(selection.get("interface", ""), selection.get("version", ""), tuple(names))
+    return Implementation(selection.get("interface", ""), selection.get("version", ""), names)
 
 
 def _package(top: ElementTree.Element, selection: ElementTree.Element) -> Package:

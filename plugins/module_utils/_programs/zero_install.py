@@ -12,16 +12,16 @@ from __future__ import annotations
 import contextlib
 import os
 import re
-import shutil
 import signal
 import subprocess
 import tempfile
 import time
-from typing import Iterator, Mapping, NamedTuple, Sequence
+from typing import Callable, Iterator, Mapping, NamedTuple, Sequence
 from urllib.parse import unquote
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import (
     feeds,
     selections,
@@ -35,6 +35,8 @@ LEFT = "session-"
 """How the name of a session's folder begins."""
 _ASKS = "Do you want to trust"
 """How 0install begins the question that it asks about keys that it does not know."""
+_FULL = ("No space left on device", "Wrote only")
+"""What 0install and tar say where a disk is full."""
 _KEY = re.compile("^- ([0-9A-F]{40})$", re.MULTILINE)
 _FEED = re.compile(r"^Feed: (\S+)$", re.MULTILINE)
 _TOLD = 2000
@@ -52,12 +54,14 @@ class Place(NamedTuple):
         store: the path of the store that it fills.
         folder: in which a session gets its own folder.
         patience: seconds for which 0install may neither work nor get anything.
+        look: is told about once a second how many bytes of a program came, and how many will.
     """
 
     program: str
     store: str
     folder: str
     patience: float
+    look: Callable[[int, int], None] = lambda came, total: None
 
 
 class Said(NamedTuple):
@@ -78,6 +82,8 @@ class Session:
         self._feeds: dict[str, bytes] = {}
         """The text of each feed by its address, as it came."""
         self._written: dict[str, bytes] = {}
+        self._coming: dict[selections.Implementation, int] = {}
+        """What is downloaded now, with its bytes."""
 
     def select(self, uri: str, system: str, command: str, version: str) -> str:
         """The document with which a program runs on a system such as ``Linux-x86_64``.
@@ -92,7 +98,7 @@ class Session:
             if not self._put_stand_ins():
                 break
         if said.status:
-            raise Failure(_words(said.errors))
+            raise Failure(self._why(said.errors))
         return said.output
 
     def download(self, document: str) -> None:
@@ -100,14 +106,18 @@ class Session:
         path = os.path.join(self._folder, "document.xml")
         with open(path, "w", encoding="utf-8") as file:
             file.write(document)
+        sizes: dict[str, int] = {}
+        for text in self._feeds.values():
+            sizes.update(feeds.download_sizes(xml_trees.read(text)))
+        self._coming = {one: sizes.get(one.names[0], 0) for one in missing(self._place.store, document)}
         said = self._run("download", "--console", "--xml", path)
         if said.status:
-            raise Failure(_words(said.errors))
+            raise Failure(self._why(said.errors))
         lost = missing(self._place.store, document)
         if lost:
             raise Failure(
                 f"{lost[0].interface} {lost[0].version} was downloaded, but it did not get into the store "
-                f"{self._place.store}. {_words(said.errors)}"
+                f"{self._place.store}: {self._why(said.errors)}"
             )
 
     def packages_alone(self, interface: str) -> str:
@@ -143,6 +153,12 @@ class Session:
                 changed = True
         return changed
 
+    def _why(self, errors: str) -> str:
+        """Why 0install failed, in a line."""
+        if any(words in errors for words in _FULL):
+            return f"the disk of {self._place.store} or of {self._place.folder} is full. {_words(errors)}"
+        return _words(errors)
+
     def _run(self, *arguments: str) -> Said:
         """Run 0install to its end. Failure: it is not there, or it waited in vain for something to come."""
         names = [os.path.join(self._folder, name) for name in ("output", "errors")]
@@ -176,7 +192,11 @@ class Session:
                 process.wait(_PAUSE)
                 return
             except subprocess.TimeoutExpired:
-                now = (_processor_time(process.pid), _size(self._variables["TMPDIR"]))
+                half_done = _size(self._variables["TMPDIR"])
+                there = sum(size for one, size in self._coming.items() if has(self._place.store, one))
+                total = sum(self._coming.values())
+                self._place.look(min(there + half_done, total), total)
+                now = (_processor_time(process.pid), half_done)
                 if now != seen:
                     seen, since = now, time.monotonic()
                 elif time.monotonic() - since > self._place.patience:
@@ -228,22 +248,22 @@ def _furnished(place: Place, folder: str, fingerprints: Sequence[str]) -> dict[s
 
 def missing(store: str, document: str) -> list[selections.Implementation]:
     """The implementations of a document that a store does not have."""
-    return [
-        one
-        for one in selections.parse(document).implementations
-        if not any(os.path.isdir(os.path.join(store, name)) for name in one.names)
-    ]
+    return [one for one in selections.parse(document).implementations if not has(store, one)]
+
+
+def has(store: str, implementation: selections.Implementation) -> bool:
+    """Whether a store has an implementation, by one of its names."""
+    return any(os.path.isdir(os.path.join(store, name)) for name in implementation.names)
 
 
 def discard(folder: str) -> None:
     """Remove the folder of a session, with implementations in it that nobody may write."""
-    for path, names, _files in os.walk(folder):
-        for name in (".", *names):
-            inner = os.path.join(path, name)
-            if not os.path.islink(inner):
-                with contextlib.suppress(OSError):
-                    os.chmod(inner, 0o700)
-    shutil.rmtree(folder, ignore_errors=True)
+    above = os.open(os.path.dirname(folder), os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:
+        with contextlib.suppress(OSError):
+            removing.remove(os.path.basename(folder), above)
+    finally:
+        os.close(above)
 
 
 def _end_agents(folder: str) -> None:

@@ -5,19 +5,15 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import os
-from typing import Any, Callable, Mapping, Sequence, Tuple
+from typing import Any, Mapping, Sequence, Tuple
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import progress
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import judging, verifying
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.cut_lists import capped
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.judging import Verdict
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.progress import Progress
 
 TOLD = 3
 """Problems that a message names."""
@@ -54,8 +50,7 @@ def _check(options: Mapping[str, Any]) -> None:
             raise Failure(f"{name} is {options[name]}: it cannot be less than 0.")
     if not options["path"]:
         raise Failure("path is empty: name at least one store.")
-    if options["progress_file"] and not _names.is_absolute(options["progress_file"]):
-        raise Failure(f"progress_file {options['progress_file']!r} is not absolute: write it from '/' on.")
+    progress.check(options["progress_file"])
 
 
 def _chosen(options: Mapping[str, Any], keep: bool) -> verifying.Options:
@@ -65,26 +60,9 @@ def _chosen(options: Mapping[str, Any], keep: bool) -> verifying.Options:
         records=options["record"] if options["mode"] == "changed" else "",
         keep=keep,
         most=options["max_details"],
-        progress=_teller(options["progress_file"]),
+        progress=progress.teller(options["progress_file"]),
         holes=options["max_holes"],
     )
-
-
-def _teller(path: str | None) -> Callable[[Progress], None]:
-    """What writes a run's progress to a file. That it cannot be written does not stop the run, its removal does."""
-    if not path:
-        return lambda progress: None
-    file, written = path, False
-
-    def tell(progress: Progress) -> None:
-        nonlocal written
-        if written and not os.path.lexists(file):
-            raise Failure(f"{file} was removed, so the run was ended. Run again to verify.")
-        with contextlib.suppress(Failure):
-            replacing.replace(file, json.dumps(progress._asdict()) + "\n", 0o600)
-            written = True
-
-    return tell
 
 
 def _result(report: verifying.Report, return_names: bool) -> dict[str, Any]:

@@ -13,6 +13,7 @@ import time
 from typing import Any, Callable, Iterable, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files.progress import Progress
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import (
     access_rights,
     forked_questions,
@@ -22,7 +23,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store impo
     verified_before,
 )
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.judging import Judge, Open, Task, Verdict
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.progress import Progress
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.verified_before import Known, Record
 
 

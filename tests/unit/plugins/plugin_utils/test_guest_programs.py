@@ -8,7 +8,9 @@ from __future__ import annotations
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.guest_programs import guest_programs
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.programs_plan import programs_plan
+from ansible_collections.zeroinstall.virtualbox.plugins.filter.programs_removal import programs_removal
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.programs_report import programs_report
+from ansible_collections.zeroinstall.virtualbox.plugins.filter.unused_report import unused_report
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _guest_programs
 
 EDIT = {"name": "edit", "uri": "https://example.com/edit.xml"}
@@ -144,6 +146,7 @@ def test_a_guest_gets_its_own_programs_for_its_system(mine):
     assert mine("a") == {
         "programs": [{"name": "edit", "document": "<edit Linux-x86_64>", "packages": []}],
         "problems": ["edit: no"],
+        "in_question": [],
     }
 
 
@@ -168,7 +171,7 @@ LACK = {"name": "app", "packages": ["python3"], "problem": "Not found"}
 @pytest.mark.parametrize(
     ("answer", "options", "problem"),
     [
-        ({"lacking": []}, {}, ""),
+        ({"lacking": [], "removed": ["edit"]}, {}, ""),
         ({"lacking": [LACK]}, {"check_mode": True}, ""),
         ({"lacking": [LACK]}, {"install": False}, "app needs a package of the distribution: python3. Install it"),
         ({"lacking": [LACK]}, {"packages_problem": "No network."}, "python3 will not do. No network."),
@@ -186,5 +189,82 @@ def test_what_is_wrong_is_told_in_a_sentence(answer, options, problem):
 
 def test_what_is_unused_is_told_with_its_size():
     found = programs_report({"unused": [{"name": "sha256new_A", "size": 1_500_000}]})
-    assert found["unused"] == ["No program needs sha256new_A any more (1.5 MB)."]
+    assert found["unused"] == [
+        "No program needs sha256new_A (1.5 MB) any more.",
+        "To remove that, run with -e cache_programs_unused=remove.",
+    ]
+    assert found["in_question"] == []
+    found = programs_report({"unused": [{"name": "sha256new_A", "size": 1_500_000}]}, remove=True)
+    assert found["unused"] == ["No program needs sha256new_A (1.5 MB) any more."]
+    assert found["in_question"] == ["sha256new_A"]
     assert programs_report({"lacking": [LACK, LACK]})["packages"] == ["python3"]
+
+
+def test_what_came_of_a_removal_is_told():
+    answer = {
+        "removed": [{"name": "A", "size": 2_000_000}],
+        "used": [{"name": "B", "by": ["process 1 (init)", "process 2 (sh)"]}],
+        "left": [{"name": "C", "reason": "Read-only file system"}],
+    }
+    found = unused_report(answer, kept=["D stays."])
+    assert found["lines"] == [
+        "A (2.0 MB) was removed.",
+        "B stays, for this host uses it: process 1 (init), process 2 (sh).",
+        "D stays.",
+    ]
+    assert found["problem"] == "C stays: Read-only file system."
+    assert unused_report(answer, check_mode=True)["lines"][0] == "A (2.0 MB) would be removed."
+    assert "is none that the module gives" in unused_report({"used": [{"name": "B"}]})["problem"]
+
+
+@pytest.fixture
+def removable(inventory_of):
+    """What a host may remove of A and B, with what its guests a and b said."""
+
+    def made(refused=(), in_question=("A", "B"), **said):
+        plan = {"guests": {name: {} for name in "ab" if name not in refused}, "refused": dict.fromkeys(refused, "No.")}
+        tasks = {"metal": {"cache_programs_wanted": plan, "cache_programs_not_needed": {"in_question": [*in_question]}}}
+        tasks.update({name: {"cache_programs_uses": answer} for name, answer in said.items()})
+        return programs_removal("metal", inventory_of({"metal": {}, "a": {}, "b": {}}, tasks=tasks))
+
+    return made
+
+
+NOTHING = {"used": []}
+
+
+def test_what_a_guest_uses_stays(removable):
+    assert removable(a=NOTHING, b=NOTHING) == {"names": ["A", "B"], "kept": [], "problem": ""}
+    assert removable(a=NOTHING, b={"used": [{"name": "A", "by": ["process 1 (x)"]}, {"name": "Z", "by": []}]}) == {
+        "names": ["B"],
+        "kept": ["A stays, for guest 'b' uses it: process 1 (x)."],
+        "problem": "",
+    }
+
+
+def test_what_a_guest_says_is_cut(removable):
+    (line,) = removable(a=NOTHING, b={"used": [{"name": "A", "by": ["x" * 1000] * 1000}]})["kept"]
+    assert len(line) < 600 and line.endswith(", and 995 more.")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {},
+        {"b": {"failed": True, "msg": "x"}},
+        {"b": {"skipped": True}},
+        {"b": {"used": "A"}},
+        {"b": {"used": ["A"]}},
+        {"b": {"used": [{"by": []}]}},
+        {"b": "x"},
+        {"b": NOTHING, "refused": "b"},
+    ],
+)
+def test_nothing_goes_unless_all_guests_said_what_they_use(removable, said):
+    found = removable(a=NOTHING, **said)
+    assert (found["names"], found["kept"]) == ([], [])
+    assert "these guests of metal did not say what they still use: 'b'" in found["problem"]
+
+
+def test_without_a_question_no_guest_is_missed(removable):
+    assert removable(in_question=()) == {"names": [], "kept": [], "problem": ""}

@@ -119,3 +119,25 @@ def test_what_is_no_document_is_refused(text, words):
 def test_a_file_that_is_no_text_is_refused():
     with pytest.raises(Failure, match="no XML"):
         xml_trees.read(b"\xff\xfe\x00")
+
+
+NAME = "sha256new_" + "B" * 51 + "A"
+DIGEST = f'<manifest-digest sha256new="{NAME[10:]}"/>'
+
+
+@pytest.mark.parametrize(
+    ("inside", "size"),
+    [
+        ('<archive href="a.tgz" size="12"/>', 12),
+        ('<file href="a" size="7"/><archive href="a.tgz" size="12"/>', 7),
+        ('<recipe><archive href="a.tgz" size="12"/><rename source="a"/><file href="b" size="5"/></recipe>', 17),
+        ('<archive href="a.tgz" size="-1"/>', 0),
+        ('<archive href="a.tgz" size="9999999999999999999"/>', 0),
+        ('<archive href="a.tgz"/>', 0),
+        ("", 0),
+    ],
+)
+def test_a_feed_says_how_much_comes(inside, size):
+    group = f'<group><implementation id="x">{DIGEST}{inside}</implementation></group>'
+    feed = xml_trees.read(f'<interface xmlns="{xml_trees.NAMESPACE}">{group}</interface>'.encode())
+    assert feeds.download_sizes(feed) == {NAME: size}

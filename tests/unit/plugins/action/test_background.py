@@ -1,7 +1,7 @@
 # SPDX-FileCopyrightText: zeroinstall.virtualbox contributors
 # SPDX-License-Identifier: GPL-3.0-or-later
 # GNU General Public License v3.0+ (see LICENSES/GPL-3.0-or-later.txt or https://www.gnu.org/licenses/gpl-3.0.txt)
-"""The action plugin ``store_verify``: its lines, its estimates, and how it watches a background process."""
+"""Actions in the background: their lines, its estimates, and how they watch a background process."""
 
 from __future__ import annotations
 
@@ -13,21 +13,38 @@ import types
 
 import pytest
 from ansible.errors import AnsibleActionFail, AnsibleConnectionFailure
-from ansible_collections.zeroinstall.virtualbox.plugins.action import store_verify as action
-from ansible_collections.zeroinstall.virtualbox.plugins.action.store_verify import Look, Progress
+from ansible_collections.zeroinstall.virtualbox.plugins.action import programs, store_verify
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files.progress import Progress
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _background as action
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._background import Look
 
 HALF = Progress(37, 200, 420_000_000, 1_400_000_000, 5.0, False)
 
 
+def line(plugin, progress):
+    """What an action shows."""
+    return object.__new__(plugin.ActionModule).line(progress)
+
+
 def test_a_line():
-    assert action.line("metal1", HALF) == (
-        "metal1: verified 37 of 200 implementations, 0.42 of 1.40 GB, about 12 s left"
+    assert line(store_verify, HALF) == "verified 37 of 200 implementations, 0.42 of 1.40 GB, about 12 s left"
+    assert line(programs, HALF._replace(done=1, total=3)) == (
+        "1 of 3 programs are there. Of the next one came 0.42 of 1.40 GB, about 12 s left"
     )
 
 
 def test_a_line_before_anything_was_read_has_no_estimate():
     start = Progress(0, 3, 0, 1_500_000, 0.1, False)
-    assert action.line("h", start) == "h: verified 0 of 3 implementations, 0.00 of 1.50 MB"
+    assert line(store_verify, start) == "verified 0 of 3 implementations, 0.00 of 1.50 MB"
+
+
+@pytest.mark.parametrize(
+    ("check_mode", "state", "wants"), [(False, "present", True), (True, "present", False), (False, "absent", False)]
+)
+def test_programs_show_progress_where_they_download(check_mode, state, wants):
+    plugin = object.__new__(programs.ActionModule)
+    plugin._task = types.SimpleNamespace(check_mode=check_mode, args={"state": state})
+    assert plugin.wants_progress() is wants
 
 
 @pytest.mark.parametrize(
@@ -38,7 +55,7 @@ def test_a_line_before_anything_was_read_has_no_estimate():
         (HALF._replace(bytes=1_500_000_000), 0),
         (HALF._replace(bytes_total=0), 22.03),
         (HALF._replace(bytes=0), None),
-        (HALF._replace(implementations=0, bytes_total=0), None),
+        (HALF._replace(done=0, bytes_total=0), None),
         (HALF._replace(seconds=0.0), None),
     ],
 )
@@ -48,7 +65,7 @@ def test_the_time_left(progress, left):
 
 
 def test_more_than_was_estimated_is_no_more_than_all():
-    assert "1.50 of 1.50 GB, about 0 s left" in action.line("h", HALF._replace(bytes=1_500_000_000))
+    assert "1.50 of 1.50 GB, about 0 s left" in line(store_verify, HALF._replace(bytes=1_500_000_000))
 
 
 @pytest.mark.parametrize(
@@ -87,7 +104,7 @@ RUNNING = json.dumps({"started": True, "finished": False, "ansible_job_id": "j1.
         (json.dumps(HALF._asdict()), json.dumps({"changed": False, "started": 1}), Look("running", HALF)),
         (json.dumps(HALF._asdict()), json.dumps({"changed": False, "summary": {}}), Look("finished", HALF)),
         (json.dumps(HALF._asdict())[:30], RUNNING, Look("running", None)),
-        ('{"implementations": 1}', RUNNING, Look("running", None)),
+        ('{"done": 1}', RUNNING, Look("running", None)),
         ("[]", "x", Look("finished", None)),
     ],
 )
@@ -126,9 +143,9 @@ def watch(monkeypatch):
             job = {"missing": "", "running": RUNNING, "finished": "{}"}[seen.job]
             return {"stdout": f"{progress}\n{action.SEPARATOR}\n{job}"}
 
-        monkeypatch.setattr(action.ActionModule, "_execute_module", execute)
-        monkeypatch.setattr(action.ActionModule, "_low_level_execute_command", command)
-        plugin = object.__new__(action.ActionModule)
+        monkeypatch.setattr(store_verify.ActionModule, "_execute_module", execute)
+        monkeypatch.setattr(store_verify.ActionModule, "_low_level_execute_command", command)
+        plugin = object.__new__(store_verify.ActionModule)
         plugin._variables = {"inventory_hostname": "metal1"}
         plugin._task = types.SimpleNamespace(action="zeroinstall.virtualbox.store_verify", check_mode=True)
         plugin._discovered_interpreter_key = None
