@@ -18,4 +18,9 @@ class ActionModule(BackgroundAction):
 
     def line(self, progress: Progress) -> str:
         """What is shown of the progress. Its bytes are those of the program that is downloaded now."""
-        return f"{progress.done} of {progress.total} programs are there. Of the next one came {sizes(progress)}"
+        done = f"{progress.done} of {progress.total} programs are done"
+        return (
+            f"{done}. Of the next one came {sizes(progress)}"
+            if progress.bytes_total
+            else f"{done}, choosing the next one"
+        )

@@ -27,6 +27,11 @@ options:
     description: Inventory name of the host.
     type: str
     required: true
+  doubts:
+    description: Why the inventory may have guests of the host that are not known. With one, nothing may be removed.
+    type: list
+    elements: str
+    default: []
 """
 
 EXAMPLES = r"""
@@ -44,9 +49,9 @@ _value:
 """
 
 
-def programs_removal(name: str, hostvars: t.Any) -> dict[str, t.Any]:
+def programs_removal(name: str, hostvars: t.Any, doubts: t.Sequence[str] = ()) -> dict[str, t.Any]:
     """What the host may remove."""
-    return _unused.removal(name, Inventory(hostvars))._asdict()
+    return _unused.removal(name, Inventory(hostvars), doubts)._asdict()
 
 
 class FilterModule:

@@ -26,7 +26,9 @@ options:
     elements: str
     required: true
   documents:
-    description: More folders with documents of selections.
+    description:
+      - More folders with documents of selections.
+      - In check mode, the module does not look there. Documents that the run would have removed are still there then.
     type: list
     elements: path
     default: [/var/lib/zeroinstall.virtualbox/programs]

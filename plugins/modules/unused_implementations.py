@@ -40,6 +40,17 @@ options:
     type: list
     elements: str
     required: true
+  arrangement:
+    description:
+      - The arrangement whose programs these are. What programs of other arrangements ever needed stays.
+    type: str
+    default: default
+  unsaved:
+    description:
+      - Whether O(names) comes from M(zeroinstall.virtualbox.programs) in check mode, which saves no record. Then the
+        module takes them as they are. This counts in check mode only.
+    type: bool
+    default: false
   keep:
     description: How many choices of a program count as needed. See O(zeroinstall.virtualbox.programs#module:keep).
     type: int
@@ -111,6 +122,8 @@ def main():
             "path": {"type": "path", "required": True},
             "store": {"type": "path", "required": True},
             "names": {"type": "list", "elements": "str", "required": True},
+            "arrangement": {"type": "str", "default": "default"},
+            "unsaved": {"type": "bool", "default": False},
             "keep": {"type": "int", "default": 10},
         },
         supports_check_mode=True,

@@ -60,7 +60,7 @@ def interval(value: t.Any) -> float:
 def look_command(progress_file: str, job_file: str) -> str:
     """A command for the remote shell whose output ``parse`` understands."""
     return (
-        f"cat {shlex.quote(progress_file)} 2>/dev/null; echo; echo {shlex.quote(SEPARATOR)};"
+        f"head -c 4096 {shlex.quote(progress_file)} 2>/dev/null; echo; echo {shlex.quote(SEPARATOR)};"
         f" head -c 80 {shlex.quote(job_file)} 2>/dev/null"
     )
 

@@ -27,6 +27,7 @@ PURPOSE = "zeroinstall_purpose"
 SHARE, UNSHARE, VERIFY = PURPOSES = ("share", "unshare", "verify")
 """What a run is for. Of runs that share nothing, mistakes about guests alone stop none."""
 KIND, ARRANGEMENT, LEFT_OVER = "cache_host_store", "cache_host_arrangement", "cache_host_left_over"
+UNUSED = "cache_programs_unused"
 MOST = 30
 """Mistakes that one message names."""
 MOST_NAMES = 5
@@ -119,8 +120,8 @@ class Fleet:
         return found
 
     def _removes(self, host: str) -> bool:
-        said = self.inventory.said(host, [LEFT_OVER])
-        return LEFT_OVER in said.refused or said.values.get(LEFT_OVER) == "remove"
+        said = self.inventory.said(host, [LEFT_OVER, UNUSED])
+        return any(name in said.refused or said.values.get(name) == "remove" for name in (LEFT_OVER, UNUSED))
 
     def modes(self) -> dict[str, str]:
         """The mode of each guest."""

@@ -14,6 +14,7 @@ WANTED, NOT_NEEDED = "cache_programs_wanted", "cache_programs_not_needed"
 """What a host's part sets."""
 USES = "cache_programs_uses"
 """What a guest's part registers of what is not needed."""
+_NOTHING = "Nothing was removed of what no program needs any more"
 _GUESTS = 10
 """Guests that are named in a message."""
 _USERS, _LONGEST = 5, 100
@@ -28,7 +29,7 @@ class Removal(t.NamedTuple):
     problem: str = ""
 
 
-def removal(host: str, inventory: Inventory) -> Removal:
+def removal(host: str, inventory: Inventory, doubts: t.Sequence[str] = ()) -> Removal:
     """What a host may remove, after all its guests have said what they use. A guest's word only keeps something."""
     told = inventory.set_by_tasks(host, (WANTED, NOT_NEEDED))
     plan, names = told.get(WANTED) or {}, in_question(told)
@@ -40,12 +41,14 @@ def removal(host: str, inventory: Inventory) -> Removal:
                 used.setdefault(name(one), f"guest '{guest}' uses it: {by(one)}")
         except (_answers.Odd, KeyError):
             silent.append(guest)
+    if names and doubts:
+        return Removal([], [], f"{_NOTHING}. {' '.join(doubts)}")
     if names and silent:
         shown = ", ".join(_words.first([f"'{guest}'" for guest in silent], _GUESTS))
         return Removal(
             [],
             [],
-            f"Nothing was removed of what no program needs any more: in this run, these guests of {host} did not say"
+            f"{_NOTHING}: in this run, these guests of {host} did not say"
             f" what they still use: {shown}. See above why, and name all guests of the host in --limit.",
         )
     return Removal(

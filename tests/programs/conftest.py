@@ -90,9 +90,10 @@ class Machine:
             "downloading", {**params, "programs": filled, "zero_install": "0install", **options}, check_mode, user
         )
 
-    def remove(self, *names: str, check_mode: bool = False, keep: int = 10) -> dict[str, Any]:
+    def remove(self, *names: str, check_mode: bool = False, **options: Any) -> dict[str, Any]:
         """What the module ``unused_implementations`` answers to root."""
-        params = {"path": str(self.known), "store": str(self.store), "names": names, "keep": keep}
+        params = {"path": str(self.known), "store": str(self.store), "names": names}
+        params.update({"keep": 10, "arrangement": "default", "unsaved": False, **options})
         return self.run("removal", params, check_mode, user="root")
 
     def as_other(self, *command: str | Path) -> subprocess.CompletedProcess[str]:

@@ -354,5 +354,10 @@ def test_wrong_places_are_refused(machine: Machine, server: FeedServer) -> None:
         in machine.download(asked, zero_install="/no/0install")["failed_programs"][0]["problem"]
     )
     (machine.known / "record.json").write_text("{}", encoding="utf-8")
-    assert "is no record of programs" in machine.download(asked)["msg"]
+    for text in ("{}", "[" * 200_000, json.dumps({"form": 1, "programs": [], "added": ["/etc"]})):
+        (machine.known / "record.json").write_text(text, encoding="utf-8")
+        assert "is no record of programs" in machine.download(asked)["msg"]
+    (machine.known / "record.json").unlink()
+    os.mkfifo(machine.known / "record.json")
+    assert "record.json cannot be read: it is no regular file." in machine.download(asked)["msg"]
     assert USER != "root" and server.requests == []

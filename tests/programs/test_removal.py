@@ -67,16 +67,39 @@ def test_what_a_program_can_go_back_to_is_needed_as_long_as_that_is_wanted(
     assert "keep is 0. Write a number from 1 to 10." in machine.download(new, keep=0)["msg"]
 
 
-def test_the_programs_of_another_arrangement_are_needed(machine: Machine, server: FeedServer) -> None:
+def test_what_another_arrangement_ever_had_stays(machine: Machine, server: FeedServer) -> None:
     mine, theirs = program(server, "mine", "1"), program(server, "theirs", "1")
     came = {**downloaded(machine.download(mine)), **downloaded(machine.download(theirs, arrangement="other"))}
+    newer = program(server, "theirs", "1", "2")
+    came["newer"] = downloaded(machine.download(newer, arrangement="other", update=True))["theirs"]
     assert machine.download(arrangement="third")["unused"] == []
+    machine.download(arrangement="other")
+    assert names(machine.download(keep=1), "unused") == [came["mine"]]
+    assert names(machine.remove(*came.values(), keep=1), "removed") == [came["mine"]]
+    assert names(machine.remove(came["theirs"], arrangement="other"), "removed") == [came["theirs"]]
+
+
+def test_what_is_forgotten_is_nobodys_to_remove(machine: Machine, server: FeedServer) -> None:
+    both, mine = program(server, "both", "1"), program(server, "mine", "1")
+    came = downloaded(machine.download(both, mine))
+    machine.download(both, arrangement="other")
     forgotten = machine.download(state="absent")
     assert (forgotten["changed"], forgotten["arrangements"]) == (True, ["other"])
-    assert names(machine.remove(*came.values()), "removed") == [came["mine"]]
     assert machine.download(state="absent")["changed"] is False
+    machine.download(arrangement="other")
+    assert names(machine.remove(*came.values(), arrangement="other"), "removed") == [came["both"]]
     assert machine.download(state="absent", arrangement="other")["arrangements"] == []
-    assert names(machine.remove(*came.values()), "removed") == [came["theirs"]]
+    assert machine.names() == {came["mine"]}
+
+
+def test_check_mode_knows_what_the_run_before_would_have_known(machine: Machine, server: FeedServer) -> None:
+    gone, kept = program(server, "gone", "1"), program(server, "kept", "1")
+    came = downloaded(machine.download(gone, kept))
+    unused = machine.download(kept, check_mode=True)["unused"]
+    assert [one["name"] for one in unused] == [came["gone"]]
+    assert machine.remove(came["gone"], check_mode=True, unsaved=True)["removed"] == unused
+    for check_mode, unsaved in ((True, False), (False, True), (False, False)):
+        assert machine.remove(came["gone"], check_mode=check_mode, unsaved=unsaved)["removed"] == []
 
 
 def test_where_not_all_programs_are_known_none_is_given_up(machine: Machine, server: FeedServer) -> None:
@@ -130,5 +153,7 @@ def test_what_a_killed_run_moved_out_is_ended(machine: Machine, server: FeedServ
 
 
 def test_bad_input_is_refused(machine: Machine) -> None:
+    assert machine.remove(keep=0)["msg"] == "keep is 0. Write a number from 1 to 10."
+    assert "cannot name an arrangement" in machine.remove(arrangement="a b")["msg"]
     assert "is not the name of an implementation" in machine.remove("../x")["msg"]
     assert machine.run("uses", {"names": ["--x"], "documents": []}, user="root")["msg"].startswith("'--x' is not")

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import errno
 import grp
 import hashlib
 import os
@@ -31,6 +32,27 @@ def group_name(gid: int) -> str:
         return grp.getgrgid(gid).gr_name
     except KeyError:
         return str(gid)
+
+
+def contents(path: str, most: int) -> bytes | None:
+    """What a regular file has, or None where there is none. Nothing else is opened, and no link is followed.
+
+    OSError: it cannot be read, it is no regular file, or it has more than so many bytes.
+    """
+    try:
+        found = os.open(path, os.O_PATH | os.O_NOFOLLOW | os.O_CLOEXEC)
+    except FileNotFoundError:
+        return None
+    try:
+        if not stat.S_ISREG(os.fstat(found).st_mode):
+            raise OSError(errno.EINVAL, "it is no regular file")
+        with open(f"/proc/self/fd/{found}", "rb") as file:
+            read = file.read(most + 1)
+    finally:
+        os.close(found)
+    if len(read) > most:
+        raise OSError(errno.EFBIG, f"it has more than {most} bytes")
+    return read
 
 
 def look(path: str) -> dict[str, Any] | None:

@@ -19,7 +19,7 @@ from typing import Any, Callable, Iterator, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import progress, replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting, progress, replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import (
     record,
@@ -84,8 +84,7 @@ def run(asked: Asked) -> dict[str, Any]:
         return _forget(path, arrangement, asked.check_mode)
     wanted = _checked(store, asked.params["programs"], asked.check_mode)
     keep = asked.params["keep"]
-    if not 1 <= keep <= record.MOST_DOCUMENTS:
-        raise Failure(f"keep is {keep}. Write a number from 1 to {record.MOST_DOCUMENTS}.")
+    record.check_keep(keep)
     with _folder(path, asked.check_mode) as folder:
         saved = known = record.load(path)
         watch = Watch(progress.teller(asked.params["progress_file"]), len(wanted))
@@ -101,7 +100,7 @@ def run(asked: Asked) -> dict[str, Any]:
                 outcomes.append(outcome)
                 watch.done()
         _saved(path, saved, known, asked.check_mode)
-    return _result(outcomes, known, store, keep)
+    return _result(outcomes, known, store, unused(known, store, arrangement, keep))
 
 
 def _saved(path: str, before: record.Record, now: record.Record, check_mode: bool) -> record.Record:
@@ -235,7 +234,7 @@ def _present(store: str, implementation: selections.Implementation, check_mode: 
     return there[0] if there and not check_mode else implementation.names[0]
 
 
-def _result(outcomes: Sequence[Outcome], known: record.Record, store: str, keep: int) -> dict[str, Any]:
+def _result(outcomes: Sequence[Outcome], known: record.Record, store: str, names: Sequence[str]) -> dict[str, Any]:
     lines = [(_lines(one.wish, one.old), _lines(one.wish, one.document)) for one in outcomes if _changes(one)]
     return {
         "changed": bool(lines),
@@ -245,7 +244,7 @@ def _result(outcomes: Sequence[Outcome], known: record.Record, store: str, keep:
             for one in outcomes
             if one.problem
         ],
-        "unused": unused(known, store, keep),
+        "unused": [{"name": name, "size": size(store, name)} for name in names],
         "arrangements": sorted({one.arrangement for one in known.programs}),
         "diff": {
             "before": "".join(before for before, _after in lines),
@@ -292,26 +291,19 @@ def _told(outcome: Outcome, document: record.Document) -> dict[str, Any]:
     }
 
 
-def unused(known: record.Record, store: str, keep: int) -> list[dict[str, Any]]:
-    """What came into the store for programs, and is in no document that one of any arrangement still needs."""
-    needed = {
-        name
-        for document in known.needed(keep)
-        for one in selections.parse(document.text).implementations
-        for name in one.names
-    }
-    there = [name for name in sorted(known.added - needed) if _has(store, name)]
-    return [{"name": name, "size": _size(os.path.join(store, name))} for name in there]
+def unused(known: record.Record, store: str, arrangement: str, keep: int) -> list[str]:
+    """What came into the store for programs, and what none of an arrangement needs any more, and none of others."""
+    return [name for name in sorted(known.added - known.needed(arrangement, keep)) if _has(store, name)]
 
 
 def _has(store: str, name: str) -> bool:
     return os.path.isdir(os.path.join(store, name))
 
 
-def _size(implementation: str) -> int:
+def size(store: str, name: str) -> int:
     """Bytes in the files of an implementation, by its manifest."""
     try:
-        with open(os.path.join(implementation, _MANIFEST), "rb") as file:
-            return manifests.weight(file.read(zero_install.MOST_SAID))[1]
+        manifest = inspecting.contents(os.path.join(store, name, _MANIFEST), zero_install.MOST_SAID)
     except OSError:
         return 0
+    return manifests.weight(manifest)[1] if manifest else 0

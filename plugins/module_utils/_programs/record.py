@@ -10,12 +10,16 @@ import os
 from typing import Any, Container, Iterable, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting, replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import selections
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests
 
 NAME = "record.json"
 MOST_DOCUMENTS = 10
 """Documents that are kept of a program for a system."""
 _FORM = 1
+_LONGEST = 64 << 20
+"""Bytes of a record that are read."""
 
 
 class Document(NamedTuple):
@@ -71,24 +75,50 @@ class Record(NamedTuple):
         return self._replace(programs=programs)
 
     def without(self, arrangement: str) -> Record:
-        """The same without the programs of an arrangement."""
-        return self._replace(programs=tuple(one for one in self.programs if one.arrangement != arrangement))
+        """The same without the programs of an arrangement, and without what came for them alone.
 
-    def needed(self, documents: int) -> list[Document]:
-        """The newest documents, at most so many of each, of the programs that are wanted in any arrangement."""
-        return [document for one in self.programs if one.wanted for document in one.documents[:documents]]
+        What came may be in use where the arrangement's guests still have their launchers. So nobody removes it.
+        """
+        others = tuple(one for one in self.programs if one.arrangement != arrangement)
+        kept = _names_in(document for one in others for document in one.documents)
+        gone = _names_in(document for one in self.programs if one not in others for document in one.documents)
+        return Record(others, self.added - (gone - kept))
+
+    def needed(self, arrangement: str, keep: int) -> set[str]:
+        """The names of all implementations that programs need.
+
+        Of this arrangement, these are in the newest documents, so many of each program that is wanted. Of others, they
+        are in any document: it is not known which of those their guests still have.
+        """
+        return _names_in(
+            document
+            for one in self.programs
+            if one.wanted or one.arrangement != arrangement
+            for document in one.documents[: keep if one.arrangement == arrangement else None]
+        )
+
+
+def _names_in(documents: Iterable[Document]) -> set[str]:
+    implementations = [one for document in documents for one in selections.parse(document.text).implementations]
+    return {name for one in implementations for name in one.names}
+
+
+def check_keep(keep: int) -> None:
+    """Failure: a program cannot have so many documents."""
+    if not 1 <= keep <= MOST_DOCUMENTS:
+        raise Failure(f"keep is {keep}. Write a number from 1 to {MOST_DOCUMENTS}.")
 
 
 def load(folder: str) -> Record:
     """The record in a folder. Failure: it cannot be read."""
     path = os.path.join(folder, NAME)
     try:
-        text = replacing.read(path)
+        text = inspecting.contents(path, _LONGEST)
         return Record() if text is None else _parse(json.loads(text))
     except OSError as error:
         raise Failure(f"{path} cannot be read: {error.strerror}.") from error
-    except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise Failure(f"{path} is no record of programs ({error}). Move it away: all are then chosen anew.") from error
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, Failure) as error:
+        raise Failure(f"{path} is no record of programs. Move it away: all are then chosen anew.") from error
 
 
 def save(folder: str, record: Record) -> None:
@@ -103,9 +133,14 @@ def save(folder: str, record: Record) -> None:
 
 def _parse(data: Any) -> Record:
     if data["form"] != _FORM:
-        raise ValueError(f"form {data['form']}")
+        raise ValueError("form")
     programs = tuple(
         Program(**{**one, "documents": tuple(Document(**document) for document in one["documents"])})
         for one in data["programs"]
     )
+    for one in programs:
+        for document in one.documents:
+            selections.parse(document.text)
+    if not all(isinstance(name, str) and manifests.is_name(name) for name in data["added"]):
+        raise ValueError("added")
     return Record(programs, frozenset(data["added"]))

@@ -18,19 +18,24 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors imp
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import downloading, record, uses
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import quarantine
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests, quarantine
 
 SUFFIX = ".removed"
 """What the folder's name has after that of the store in which implementations are on their way out."""
 
 
 class Question(NamedTuple):
-    """What may go: of the ``names``, what no program of the record in ``path`` needs."""
+    """What may go: of the ``names``, what no program of the record in ``path`` needs.
+
+    ``unsaved``: the names were found with what the record will be, and it is not that yet.
+    """
 
     store: str
     path: str
     names: frozenset[str]
+    arrangement: str
     keep: int
+    unsaved: bool
 
     @property
     def folder(self) -> str:
@@ -45,7 +50,12 @@ class Question(NamedTuple):
 def run(asked: Asked) -> dict[str, Any]:
     """Remove what may go, or in check mode tell what would. Failure: nothing was removed."""
     params = asked.params
-    question = Question(params["store"], params["path"], frozenset(params["names"]), params["keep"])
+    names, arrangement, keep = frozenset(params["names"]), params["arrangement"], params["keep"]
+    question = Question(
+        params["store"], params["path"], names, arrangement, keep, asked.check_mode and params["unsaved"]
+    )
+    record.check_keep(keep)
+    _names.check_arrangement(arrangement, "arrangement")
     problem = _names.folder_problem(question.path)
     if problem:
         raise Failure(f"path '{question.path}' {problem}.")
@@ -67,8 +77,10 @@ def run(asked: Asked) -> dict[str, Any]:
 def _unused(question: Question) -> dict[str, int]:
     """What of the names no program needs, with its bytes."""
     known = record.load(question.path)
-    unused = downloading.unused(known, question.store, question.keep)
-    return {one["name"]: one["size"] for one in unused if one["name"] in question.names}
+    if question.unsaved:
+        known = known.without_wish_for_others(question.arrangement, ())
+    unused = downloading.unused(known, question.store, question.arrangement, question.keep)
+    return {name: downloading.size(question.store, name) for name in unused if name in question.names}
 
 
 def _move_out(question: Question, names: Sequence[str]) -> dict[str, str]:
@@ -84,11 +96,17 @@ def _end(question: Question) -> tuple[dict[str, list[str]], dict[str, str]]:
         return {}, {}
     with contextlib.ExitStack() as stack:
         stack.callback(os.close, folder)
-        used = uses.look(quarantine.copies(os.listdir(folder)))
+        copies = {name: of for name, of in quarantine.copies(os.listdir(folder)).items() if manifests.is_name(name)}
+        used = uses.look(copies)
         left = {one.name: one.reason for one in quarantine.run(question.out(sorted(used), restore=True), [])}
-        for entry in os.listdir(folder):
+        for entry in [
+            *(entry for name in copies if name not in used for entry in copies[name].values()),
+            quarantine.LOCK,
+        ]:
             try:
                 removing.remove(entry, folder)
+            except FileNotFoundError:
+                continue
             except OSError as error:
                 left[entry] = f"It is out of the store, but {question.folder}/{entry} is left: {error.strerror}."
     with contextlib.suppress(OSError):

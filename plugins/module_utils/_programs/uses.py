@@ -18,13 +18,14 @@ import stat
 from typing import Any, Iterable, Iterator, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests
 
 MOST_READ = 10_000_000
 """Bytes of a file that are read."""
-MOST_FILES = 20_000
-"""Files of one user, or of the system, that are read."""
+MOST_FILES, MOST_BYTES = 20_000, 400_000_000
+"""Files of one user, or of the system, that are read, and their bytes."""
 SHOWN = 5
 """Users of an implementation that are named."""
 _OF_A_USER = (".config/0install.net", ".cache/0install.net/interfaces", ".local/share/0install.net")
@@ -35,7 +36,8 @@ _DIGEST = re.compile("(?:sha1|sha1new|sha256)=|sha256new_")
 
 def run(asked: Asked) -> dict[str, Any]:
     """Which of the names something uses. Failure: one of them names no implementation."""
-    found = look(asked.params["names"], asked.params["documents"])
+    folders = [] if asked.check_mode else asked.params["documents"]
+    found = look(asked.params["names"], folders)
     return {"changed": False, "used": [{"name": name, "by": by} for name, by in sorted(found.items())]}
 
 
@@ -44,14 +46,18 @@ def look(names: Iterable[str], folders: Sequence[str] = ()) -> dict[str, list[st
 
     Failure: a name is none of an implementation.
     """
-    by_digest = {_digest(name): name for name in names}
+    by_digest: dict[bytes, list[str]] = {}
+    for name in names:
+        by_digest.setdefault(_digest(name), []).append(name)
     if not by_digest:
         return {}
     pattern = re.compile(b"|".join(re.escape(digest) for digest in sorted(by_digest)))
     found: dict[str, list[str]] = {}
     for who, text in _texts(folders):
-        for digest in set(by_digest if text is None else pattern.findall(text)):
-            users = found.setdefault(by_digest[digest], [])
+        for name in {
+            name for digest in (by_digest if text is None else pattern.findall(text)) for name in by_digest[digest]
+        }:
+            users = found.setdefault(name, [])
             if who not in users and len(users) < SHOWN:
                 users.append(who)
     return found
@@ -76,9 +82,9 @@ def _texts(folders: Sequence[str]) -> Iterator[tuple[str, bytes | None]]:
 
 def _process(number: str) -> Iterator[tuple[str, bytes]]:
     folder = f"/proc/{number}"
-    who = f"process {number} ({_read(f'{folder}/comm', 100).decode('utf-8', 'replace').strip()})"
+    who = f"process {number} ({_of_a_process(f'{folder}/comm').decode('utf-8', 'replace').strip()})"
     for name in ("cmdline", "environ", "maps"):
-        yield who, _read(f"{folder}/{name}", MOST_READ)
+        yield who, _of_a_process(f"{folder}/{name}")
     links = [f"{folder}/{name}" for name in ("cwd", "root", "exe")]
     with contextlib.suppress(OSError):
         links += [f"{folder}/fd/{name}" for name in os.listdir(f"{folder}/fd")]
@@ -88,22 +94,36 @@ def _process(number: str) -> Iterator[tuple[str, bytes]]:
 
 
 def _files(who: str, folders: Iterable[str]) -> Iterator[tuple[str, bytes | None]]:
-    count = 0
+    files, room = 0, MOST_BYTES
     for folder in folders:
-        for path, _names, files in os.walk(folder):
-            for name in files:
-                count += 1
-                if count > MOST_FILES:
-                    yield f"{who}, which has more than {MOST_FILES} files", None
+        hidden: list[OSError] = []
+        for path, _names, names in os.walk(folder, onerror=hidden.append):
+            for name in names:
+                files += 1
+                text = _of_a_file(os.path.join(path, name))
+                room -= len(text or b"")
+                if files > MOST_FILES or room < 0:
+                    yield f"{who}, which has more than can be read", None
                     return
-                yield who, _read(os.path.join(path, name), MOST_READ)
+                yield who, text
+        if not all(isinstance(error, (FileNotFoundError, NotADirectoryError)) for error in hidden):
+            yield f"{who}, which cannot be read", None
 
 
-def _read(path: str, most: int) -> bytes:
-    """What a regular file begins with; nothing of what is none, or cannot be read."""
-    with contextlib.suppress(OSError):
-        descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
-        with open(descriptor, "rb") as file:
-            if stat.S_ISREG(os.fstat(descriptor).st_mode):
-                return file.read(most)
+def _of_a_file(path: str) -> bytes | None:
+    """What a file has. None: it cannot be read, or not to its end. Links, and what is no file, have nothing."""
+    try:
+        if not stat.S_ISREG(os.lstat(path).st_mode):
+            return b""
+        return inspecting.contents(path, MOST_READ)
+    except FileNotFoundError:
+        return b""
+    except OSError:
+        return None
+
+
+def _of_a_process(path: str) -> bytes:
+    """What the kernel tells of a process, as far as this user may know it."""
+    with contextlib.suppress(OSError), open(path, "rb") as file:
+        return file.read(MOST_READ)
     return b""

@@ -29,7 +29,10 @@ def line(plugin, progress):
 def test_a_line():
     assert line(store_verify, HALF) == "verified 37 of 200 implementations, 0.42 of 1.40 GB, about 12 s left"
     assert line(programs, HALF._replace(done=1, total=3)) == (
-        "1 of 3 programs are there. Of the next one came 0.42 of 1.40 GB, about 12 s left"
+        "1 of 3 programs are done. Of the next one came 0.42 of 1.40 GB, about 12 s left"
+    )
+    assert line(programs, HALF._replace(done=1, total=3, bytes=0, bytes_total=0)) == (
+        "1 of 3 programs are done, choosing the next one"
     )
 
 

@@ -221,11 +221,11 @@ def test_what_came_of_a_removal_is_told():
 def removable(inventory_of):
     """What a host may remove of A and B, with what its guests a and b said."""
 
-    def made(refused=(), in_question=("A", "B"), **said):
+    def made(refused=(), in_question=("A", "B"), doubts=(), **said):
         plan = {"guests": {name: {} for name in "ab" if name not in refused}, "refused": dict.fromkeys(refused, "No.")}
         tasks = {"metal": {"cache_programs_wanted": plan, "cache_programs_not_needed": {"in_question": [*in_question]}}}
         tasks.update({name: {"cache_programs_uses": answer} for name, answer in said.items()})
-        return programs_removal("metal", inventory_of({"metal": {}, "a": {}, "b": {}}, tasks=tasks))
+        return programs_removal("metal", inventory_of({"metal": {}, "a": {}, "b": {}}, tasks=tasks), doubts)
 
     return made
 
@@ -264,6 +264,12 @@ def test_nothing_goes_unless_all_guests_said_what_they_use(removable, said):
     found = removable(a=NOTHING, **said)
     assert (found["names"], found["kept"]) == ([], [])
     assert "these guests of metal did not say what they still use: 'b'" in found["problem"]
+
+
+def test_nothing_goes_where_the_inventory_may_have_more_guests(removable):
+    found = removable(a=NOTHING, b=NOTHING, doubts=["Correct it."])
+    assert (found["names"], found["problem"][-12:]) == ([], " Correct it.")
+    assert removable(a=NOTHING, b=NOTHING, doubts=["Correct it."], in_question=())["problem"] == ""
 
 
 def test_without_a_question_no_guest_is_missed(removable):

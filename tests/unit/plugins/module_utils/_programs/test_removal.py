@@ -31,7 +31,8 @@ def place(tmp_path, monkeypatch):
 def remove(place, check_mode=False, names=tuple(NAMES)):
     """What the module answers."""
     store = str(place / "cache" / "0install.net" / "implementations")
-    params = {"path": str(place / "known"), "store": store, "names": list(names), "keep": 10}
+    params = {"path": str(place / "known"), "store": store, "names": list(names)}
+    params.update(keep=10, arrangement="default", unsaved=False)
     return removal.run(Asked(params, check_mode))
 
 
@@ -74,6 +75,36 @@ def test_what_cannot_be_removed_is_told_and_ends_with_the_next_run(place, monkey
     assert there(place) == ([], ["implementations", "implementations.removed"])
     assert remove(place)["left"] == []
     assert there(place) == ([], ["implementations"])
+
+
+def test_what_is_used_and_cannot_go_back_is_kept_and_told(place, monkeypatch):
+    asked = []
+
+    def look(names):
+        asked.append(names)
+        return {NAMES[0]: ["process 1 (x)"]} if len(asked) == 2 else {}
+
+    def full(*_names):
+        raise OSError(28, "No space left on device")
+
+    def move(move, store, aside, restore):
+        return full() if restore else real(move, store, aside, restore)
+
+    real = removal.quarantine._move
+    monkeypatch.setattr(uses, "look", look)
+    monkeypatch.setattr(removal.quarantine, "_move", move)
+    found = remove(place)
+    assert [one["name"] for one in found["left"]] == [NAMES[0]]
+    assert (place / "cache/0install.net/implementations.removed" / NAMES[0] / "folder" / "file").read_text() == "x"
+
+
+def test_what_else_is_in_the_folder_stays(place):
+    folder = place / "cache" / "0install.net" / "implementations.removed"
+    for name in ("my-backup", "sha1=junk"):
+        (folder / name).mkdir(parents=True)
+    folder.chmod(0o700)
+    assert [one["name"] for one in remove(place)["removed"]] == NAMES
+    assert sorted(path.name for path in folder.iterdir()) == ["my-backup", "sha1=junk"]
 
 
 def test_check_mode_leaves_everything(place):

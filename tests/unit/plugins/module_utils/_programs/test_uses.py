@@ -66,7 +66,25 @@ def test_who_has_too_much_to_read_may_use_everything(home, monkeypatch):
     monkeypatch.setattr(uses, "MOST_FILES", 2)
     for number in range(3):
         written(home / ".config" / "0install.net" / str(number), "")
-    assert uses.look([OLD]) == {OLD: ["0install of the user ann, which has more than 2 files"]}
+    assert uses.look([OLD]) == {OLD: ["0install of the user ann, which has more than can be read"]}
+    monkeypatch.setattr(uses, "MOST_FILES", 20)
+    assert uses.look([OLD]) == {}
+    monkeypatch.setattr(uses, "MOST_BYTES", 100)
+    written(home / ".config" / "0install.net" / "x", "x" * 101)
+    assert uses.look([OLD]) == {OLD: ["0install of the user ann, which has more than can be read"]}
+
+
+def test_who_has_what_cannot_be_read_may_use_everything(home, monkeypatch):
+    written(home / ".config" / "0install.net" / "x", "x" * 101)
+    monkeypatch.setattr(uses, "MOST_READ", 100)
+    assert uses.look([OLD]) == {OLD: ["0install of the user ann"]}
+    monkeypatch.undo()
+
+
+def test_two_names_with_one_digest_are_both_used(home):
+    names = ["sha1=" + "a" * 40, OLD]
+    written(home / ".config" / "0install.net" / "x", APP)
+    assert sorted(uses.look(names)) == sorted(names)
 
 
 def test_only_some_users_are_named(home, monkeypatch):
