@@ -87,9 +87,9 @@ def programs_report(
             *(_lack(one, install, packages_problem) for one in lacking),
         ]
         unused = _entries(answer, "unused")
-        no_more = [f"No program needs {_unused.sized(one)} any more." for one in unused]
+        no_more = _words.first([f"No program needs {_unused.sized(one)} any more." for one in unused], MOST)
         if unused and not remove:
-            no_more = [*_words.first(no_more, MOST), "To remove that, run with -e cache_programs_unused=remove."]
+            no_more.append("To remove that, run with -e cache_programs_unused=remove.")
         in_question = [_unused.name(one) for one in unused if remove]
     except (Odd, KeyError) as error:
         return {
@@ -100,7 +100,7 @@ def programs_report(
         }
     return {
         "problem": " ".join(_words.first(problems, MOST)),
-        "unused": _words.first(no_more, MOST + 2),
+        "unused": no_more,
         "in_question": in_question,
         "packages": packages,
     }

@@ -25,15 +25,8 @@ author:
   - zeroinstall.virtualbox contributors (@zeroinstall)
 extends_documentation_fragment:
   - zeroinstall.virtualbox.attributes
+  - zeroinstall.virtualbox.progress
 attributes:
-  action:
-    description: Indicates this has a corresponding action plugin so some parts of the options can be executed on the
-      controller.
-    support: full
-  async:
-    description: Supports being used with the C(async) keyword.
-    support: full
-    details: Then the module shows no progress.
   check_mode:
     support: full
     details: The module reads feeds from the network, and downloads no program.
@@ -117,20 +110,6 @@ options:
     description: Seconds after which the module gives a download up, if no more of it comes.
     type: int
     default: 300
-  progress:
-    description:
-      - Seconds between two lines that tell how far a long download is.
-      - They appear in the output of C(ansible-playbook). With a callback that prints JSON, use V(0).
-      - V(0) shows no such lines. Then the module need not run in the background, which needs a writable
-        C(ansible_async_dir).
-    type: float
-    default: 10
-  progress_file:
-    description:
-      - A file with a JSON object that says how far the run is. The module replaces it about once a second. Its path is
-        absolute. If you remove the file meanwhile, the run ends.
-      - With O(progress), the default is a file in C(ansible_async_dir), which is removed at the end.
-    type: path
   zero_install:
     description: Zero Install's command C(0install), as a path or as a name.
     type: str

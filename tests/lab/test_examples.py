@@ -13,9 +13,9 @@ import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
+import vagrants
 from feed_server import serving
 from fleet import Fleet
 from programs import check
@@ -46,10 +46,9 @@ def environment(fleet: Fleet) -> dict[str, str]:
     return {"ANSIBLE_CONFIG": str(fleet.settings), "no_proxy": "127.0.0.1", "NO_COLOR": "1", "ANSIBLE_NOCOLOR": "1"}
 
 
-def shared(fleet: Fleet) -> list[Any]:
+def shared(fleet: Fleet) -> list[str]:
     """The names of what the host shares with the guest, beside the lab's own shares."""
-    lines = fleet.vbox("showvminfo", "g1").splitlines()
-    return [line for line in lines if "Host path" in line and "'lab-" not in line]
+    return [name for name in vagrants.shared(fleet, "g1") if not name.startswith("lab-")]
 
 
 def test_the_scenario_shares_for_a_role_of_ones_own_and_leaves_no_share(fleet: Fleet, tmp_path: Path) -> None:

@@ -86,28 +86,29 @@ def run(asked: Asked) -> dict[str, Any]:
     keep = asked.params["keep"]
     record.check_keep(keep)
     with _folder(path, asked.check_mode) as folder:
-        saved = known = record.load(path)
+        saved = record.load(path)
         watch = Watch(progress.teller(asked.params["progress_file"]), len(wanted))
         place = zero_install.Place(asked.params["zero_install"], store, folder, asked.params["patience"], watch.look)
         choice = Choice(arrangement, place, asked.params["update"], asked.check_mode)
         outcomes: list[Outcome] = []
+        known = saved
         if asked.params["exclusive"]:
             known = known.without_wish_for_others(arrangement, {(wish.name, wish.system) for wish in wanted})
         known = known._replace(added=frozenset(name for name in known.added if _has(store, name)))
+        _save(path, saved, known, asked.check_mode)
         for _same, group in itertools.groupby(wanted, key=lambda wish: wish[:5]):
             for outcome, now in _fulfil(list(group), known, choice):
-                saved, known = _saved(path, saved, now, asked.check_mode), now
+                _save(path, known, now, asked.check_mode)
+                known = now
                 outcomes.append(outcome)
                 watch.done()
-        _saved(path, saved, known, asked.check_mode)
     return _result(outcomes, known, store, unused(known, store, arrangement, keep))
 
 
-def _saved(path: str, before: record.Record, now: record.Record, check_mode: bool) -> record.Record:
-    """The record as it is in its folder now."""
+def _save(path: str, before: record.Record, now: record.Record, check_mode: bool) -> None:
+    """Save the record, if it is another than before."""
     if now != before and not check_mode:
         record.save(path, now)
-    return now
 
 
 def _forget(path: str, arrangement: str, check_mode: bool) -> dict[str, Any]:
@@ -118,7 +119,7 @@ def _forget(path: str, arrangement: str, check_mode: bool) -> dict[str, Any]:
     with _folder(path, check_mode):
         known = record.load(path)
         now = known.without(arrangement)
-        _saved(path, known, now, check_mode)
+        _save(path, known, now, check_mode)
     return {"changed": now != known, "arrangements": sorted({one.arrangement for one in now.programs}), **answer}
 
 

@@ -81,7 +81,8 @@ class Record(NamedTuple):
         """
         others = tuple(one for one in self.programs if one.arrangement != arrangement)
         kept = _names_in(document for one in others for document in one.documents)
-        gone = _names_in(document for one in self.programs if one not in others for document in one.documents)
+        forgotten = (one for one in self.programs if one.arrangement == arrangement)
+        gone = _names_in(document for one in forgotten for document in one.documents)
         return Record(others, self.added - (gone - kept))
 
     def needed(self, arrangement: str, keep: int) -> set[str]:

@@ -9,6 +9,7 @@ as ``0install select --xml`` of 0install 2.18 writes it.
 
 from __future__ import annotations
 
+import functools
 from typing import Mapping, NamedTuple, Sequence
 from xml.etree import ElementTree
 
@@ -42,6 +43,7 @@ class Selections(NamedTuple):
     packages: tuple[Package, ...]
 
 
+@functools.lru_cache(maxsize=None)
 def parse(text: str) -> Selections:
     """Failure: this is no such document, or one of its implementations has no digest."""
     top = _top(text)
