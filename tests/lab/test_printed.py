@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What README.md and docs/examples print, run as it is printed on real VirtualBox hosts and guests.
 
-A second inventory says how Ansible reaches the hosts and guests that the printed one names. All else is as printed.
+A second inventory says how Ansible reaches the hosts and guests that the printed one names. All else is as printed. The
+tests of this file go on with what those before them have left.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from typing import Any
 import pytest
 import vagrants
 import yaml
+from feed_server import serving
 from fleet import Fleet, Play
 from pages import block, blocks
 from setup import REPOSITORY
@@ -52,7 +54,8 @@ class Printed:
         """Run a printed command."""
         program, *words = shlex.split(line)
         assert (program, words[:2]) == ("ansible-playbook", ["-i", "inventory.yml"])
-        play = self.fleet.play(words[2], "-i", str(self.ways), *words[3:], inventory=self.inventory)
+        options = ["-i", str(self.ways), *words[3:]]
+        play = self.fleet.play(words[2], *options, inventory=self.inventory, variables={"no_proxy": "127.0.0.1"})
         assert play.status == 0, "\n".join(play.messages(host) for host in play.hosts) or play.output
         return play
 
@@ -72,7 +75,7 @@ def commands(beginning: str) -> list[str]:
 
 def test_the_quickstart_up_to_the_users_own_proof(printed: Printed) -> None:
     fleet = printed.fleet
-    check, share, unshare = commands("ansible-playbook ")
+    check, share, _programs, _unshare = commands("ansible-playbook ")
     assert printed.play(check).changed > 0
     assert printed.play(share).changed > 0
     fleet.host("sh", "-euc", block(README, "sh", "# on the host"))
@@ -83,7 +86,29 @@ def test_the_quickstart_up_to_the_users_own_proof(printed: Printed) -> None:
         told = [line.split() for line in shown]
         assert [line for line in told if (line[0], line[-1]) == ("ZeroInstall", STORE)], shown
         assert [line for line in told if line[:3] == [STORE, "ZeroInstall", "vboxsf"]], shown
-    assert printed.play(unshare).changed > 0
+
+
+@pytest.mark.thorough
+def test_the_users_own_programs(printed: Printed) -> None:
+    """The printed list, with the address and the key that a server on the loopback has for the printed ones."""
+    text = block(README, "yaml", "# group_vars/zeroinstall_guests.yml")
+    (wanted,) = yaml.safe_load(text)["cache_programs_list"]
+    path = printed.inventory.parent / "group_vars" / "zeroinstall_guests.yml"
+    path.parent.mkdir()
+    with serving() as server:
+        run = '<command name="run" path="run"/>'
+        program = server.implementation(wanted["name"], "1", {"run": "#!/bin/sh\necho edit runs\n"}, run)
+        text = text.replace(wanted["uri"], server.feed(wanted["name"], program))
+        path.write_text(text.replace(wanted["trust"][0], server.fingerprint), encoding="utf-8")
+        _check, _share, programs, _unshare = commands("ansible-playbook ")
+        assert printed.play(programs).changed > 0
+    for name in printed.fleet.guests:
+        assert printed.fleet.guest(name, "edit")[1].strip() == "edit runs"
+
+
+def test_undo(printed: Printed) -> None:
+    fleet = printed.fleet
+    assert printed.play(commands("ansible-playbook ")[-1]).changed > 0
     assert all("vboxsf" not in fleet.guest(name, f"grep {STORE} /proc/mounts", check=False)[1] for name in fleet.guests)
     assert fleet.host("ls", STORE).stdout.startswith("sha256new_")
 

@@ -126,7 +126,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/lab/test_programs.py": ("guests", "zero-install"),
     "tests/lab/test_systemd.py": ("guests",),
     "tests/lab/test_discover.py": ("guests",),
-    "tests/lab/test_printed.py": ("guests",),
+    "tests/lab/test_printed.py": ("guests", "zero-install"),
     "tests/containers": ("containers",),
     "tests/store": ("zero-install", "ssh"),
     "tests/lab/test_vagrant.py": ("guests", "vagrant"),
