@@ -9,7 +9,7 @@ import typing as t
 
 from ansible.module_utils.parsing.convert_bool import boolean
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.arrangement import arrangement
-from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _identity, _programs, _roles
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _identity, _modes, _programs, _roles
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._action import CleanAction
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import plain
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import explained
@@ -52,10 +52,7 @@ class ActionModule(CleanAction):
         wanted = explained(arrangement)(
             name,
             hostvars=hostvars,
-            **{
-                option: ours[f"cache_guest_{option}"]
-                for option in ("host", "machine", "mode", "share", "group", "path")
-            },
+            **{variable.removeprefix("cache_guest_"): ours[variable] for variable in (_modes.HOST, *_modes.VARIABLES)},
             sharing=boolean(ours["cache_guest_sharing"]),
             options=ours["cache_guest_mount_options"],
             explain=True,

@@ -56,6 +56,10 @@ options:
     description: Its variable C(cache_guest_path).
     type: str
     default: ''
+  sees:
+    description: Its variable C(cache_guest_sees).
+    type: str
+    default: store
   sharing:
     description: Whether its users share what they install. Only the mode V(readonly) looks at this.
     type: bool
@@ -102,11 +106,12 @@ def arrangement(
     share: str = "ZeroInstall",
     group: str = "default",
     path: str = "",
+    sees: str = _modes.STORE,
     sharing: bool = False,
     options: t.Sequence[str] = (),
 ) -> dict[str, t.Any]:
     """What a guest has of its mode."""
-    guest = dict(zip((_modes.HOST, *_modes.VARIABLES), (host, machine, mode, share, group, path)))
+    guest = dict(zip((_modes.HOST, *_modes.VARIABLES), (host, machine, mode, share, group, path, sees)))
     inventory = Inventory(hostvars)
     _roles.warn_of_misspelt(inventory, name)
     try:

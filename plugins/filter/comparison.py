@@ -5,9 +5,13 @@
 
 from __future__ import annotations
 
+import hashlib
+import posixpath
 import random
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _modes
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import Odd, items, mapping, word
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
@@ -27,6 +31,10 @@ options:
     description: Inventory name of the host.
     type: str
     required: true
+  guest:
+    description: Inventory name of the guest. If it sees its programs alone, its linked store counts.
+    type: str
+    default: ""
   sample:
     description: How many of the host's sound implementations the guest verifies, chosen at random.
     type: int
@@ -55,7 +63,7 @@ RETURN = r"""
 _value:
   description:
     - RV(ignore:problem), why there is nothing to compare with, or empty.
-    - RV(ignore:names), what the guest is to verify; RV(ignore:names_digest), the digest of all the host's names;
+    - RV(ignore:names), what the guest is to verify; RV(ignore:names_digest), the digest of all names that it is to see;
       RV(ignore:moved), whether the host has moved implementations aside since. Then the digest no longer fits.
     - With O(seen), RV(ignore:missing), what the guest should see and does not, and RV(ignore:more), what it should not.
   type: dict
@@ -65,6 +73,7 @@ RESULT = "cache_verify_result"
 STORES = "cache_verify_stores"
 MOVED = "cache_verify_moved"
 MORE = "cache_verify_moved_more"
+ARRANGEMENT = "cache_host_arrangement"
 
 
 def problem(host: str, inventory: Inventory, result: t.Mapping[str, t.Any], unnamed: int) -> str:
@@ -98,9 +107,40 @@ def sound(names: t.Iterable[str], result: t.Mapping[str, t.Any]) -> list[str]:
     return [name for name in names if name not in bad]
 
 
+class Store(t.NamedTuple):
+    """The store that a guest sees: its path on the host, empty where it is the only one, and the names in it."""
+
+    path: str
+    names: list[str]
+
+
+def _seen(inventory: Inventory, host: str, guest: str, result: t.Mapping[str, t.Any]) -> Store | None:
+    """What a guest is to see. None: it has no linked store, and should. Odd: the answer has another shape."""
+    by_store = {
+        word(path, "names_by_store"): [word(name, "names_by_store") for name in items(names, "names_by_store")]
+        for path, names in mapping(result.get("names_by_store") or {}, "names_by_store").items()
+    }
+    own = inventory.said(guest, [_modes.SEES]).values if guest and inventory.has(guest) else {}
+    if _modes.sees_programs(own):
+        arrangement = str(inventory.said(host, [ARRANGEMENT]).values.get(ARRANGEMENT, _names.DEFAULT_ARRANGEMENT))
+        end = _names.linked_store(_names.STORE, _modes.box_name(guest, arrangement))
+        return next((Store(path, names) for path, names in by_store.items() if path.endswith(end)), None)
+    for path, names in by_store.items():  # the store itself is the first
+        return Store(path, names)
+    return Store("", [word(name, "names") for name in items(result["names"], "names")])
+
+
+def _gone(moved: t.Any, store: str) -> set[str]:
+    """The names of what was moved out of a store, or out of any where its path is empty. Odd: as above."""
+    ones = [mapping(one, "moved") for one in items(moved or [], "moved")]
+    mine = [one for one in ones if not store or posixpath.dirname(word(one.get("from"), "moved.from")) == store]
+    return {word(one.get("name"), "moved.name") for one in mine}
+
+
 def comparison(
     host: str,
     hostvars: t.Any,
+    guest: str = "",
     sample: int = 1,
     every: bool = False,
     seen: t.Sequence[str] | None = None,
@@ -115,8 +155,13 @@ def comparison(
         reason = problem(host, inventory, result, int(moved.get(MORE) or 0))
         if reason:
             return {"problem": reason}
-        gone = {word(mapping(one, "moved").get("name"), "moved.name") for one in items(moved.get(MOVED) or [], "moved")}
-        names = [name for name in items(result["names"], "names") if word(name, "names") not in gone]
+        store = _seen(inventory, host, guest, result)
+        if store is None:
+            return {
+                "problem": f"Its host {host} has no linked store for it. Run the playbook share, and then programs."
+            }
+        gone = _gone(moved.get(MOVED), store.path)
+        names = [name for name in store.names if name not in gone]
         if seen is not None:
             return {"problem": "", "missing": sorted({*names} - {*seen}), "more": sorted({*seen} - {*names})}
         candidates = sound(names, result)
@@ -125,7 +170,7 @@ def comparison(
     return {
         "problem": "",
         "names": candidates if every else random.sample(candidates, min(int(sample), len(candidates))),
-        "names_digest": result.get("names_digest"),
+        "names_digest": hashlib.sha256("".join(name + "\n" for name in store.names).encode()).hexdigest(),
         "moved": bool(gone),
     }
 

@@ -49,7 +49,8 @@ RETURN = r"""
 _value:
   description: >-
     RV(ignore:programs), the option O(zeroinstall.virtualbox.launchers#module:programs) of
-    M(zeroinstall.virtualbox.launchers), and RV(ignore:problems), why the host could not download others.
+    M(zeroinstall.virtualbox.launchers); RV(ignore:problems), why the host could not download others; and
+    RV(ignore:in_question), what the host is to remove, or is not to show this guest any more, unless it uses that.
   type: dict
 """
 

@@ -120,8 +120,8 @@ RETURN = r"""
 _value:
   description:
     - With O(explain=true), RV(ignore:problem) alone where something is wrong.
-    - RV(ignore:machines), with their guests and shares; the names of RV(ignore:groups) and RV(ignore:boxes), both of
-      folders.
+    - RV(ignore:machines), with their guests and shares; the names of RV(ignore:groups), RV(ignore:boxes) and
+      RV(ignore:linked) stores, all of folders.
     - RV(ignore:refused), a message for each guest that the filter leaves out, by the guest's name; and
       RV(ignore:kept_boxes), the names of the boxes of these guests.
     - RV(ignore:possible_boxes), the names that the boxes of all other guests have, in whatever mode they are.
@@ -168,7 +168,7 @@ def host_arrangement(
         found = _modes.Host(store, kind, groups, boxes, user, arrangement)
         return {
             "machines": _modes.machines(guests, found, host, nothing),
-            **({"groups": [], "boxes": []} if nothing else _modes.folders(guests, arrangement)),
+            **({"groups": [], "boxes": [], "linked": []} if nothing else _modes.folders(guests, arrangement)),
             "refused": refused,
             "kept_boxes": _modes.possible_boxes(refused, arrangement),
             "possible_boxes": _modes.possible_boxes(guests, arrangement),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import posixpath
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 
 DOCUMENTATION = r"""
@@ -49,6 +50,15 @@ options:
     description: The folder with the boxes of guests, as the variable C(cache_host_boxes_path) of the role has it.
     type: str
     default: ""
+  linked:
+    description: The linked stores that are there, as RV(zeroinstall.virtualbox.linked_stores#module:found) has them.
+    type: list
+    elements: dict
+    default: []
+  name:
+    description: The name of the arrangement, as the variable C(cache_host_arrangement) of the role has it.
+    type: str
+    default: default
   ends:
     description: Whether the run takes something back. Then what it could not take back yet is not served.
     type: bool
@@ -70,6 +80,9 @@ _value:
       be made.
     - RV(ignore:stale_groups), groups whose stores are to be removed, because they are empty, no guest is in them, and
       no machine shares them, as far as is known. RV(ignore:kept_groups), all other groups.
+    - RV(ignore:missing_linked), the linked stores that are to be made, as the option
+      O(zeroinstall.virtualbox.linked_stores#module:stores) has them. RV(ignore:stale_linked), the names of those that
+      are to be removed.
     - RV(ignore:left_over), a sentence for each thing that is left over, with the remedy if it stays.
       RV(ignore:taken_back), the shares that are taken back from each machine.
     - RV(ignore:kept_boxes), the names of boxes that the role leaves alone; RV(ignore:shared_boxes), those that machines
@@ -88,6 +101,8 @@ def host_plan(
     other_shares: str = "refuse",
     left_over: str = "report",
     boxes: str = "",
+    linked: t.Sequence[t.Mapping[str, t.Any]] = (),
+    name: str = _names.DEFAULT_ARRANGEMENT,
     ends: bool = False,
 ) -> dict[str, t.Any]:
     """What is to be done, and what could not be."""
@@ -122,6 +137,14 @@ def host_plan(
     sentences = [_of_stray(stray, left_over, said, doubts) for stray in said.get("strays", [])]
     sentences += [f"{message} What it has of this host is not known." for message in said.get("unreadable", [])]
     sentences += [_of_store(store, left_over, doubts) for store in empty if store["group"] not in stale]
+    idle = _idle(linked, name, [*arrangement.get("linked", []), *kept_boxes], said.get("in_use", []))
+    if arrangement and ends:  # those of these guests alone, whatever is known of others
+        of_them = [] if left_alone else arrangement.get("possible_boxes", [])
+        idle = [one for one in idle if one["name"] in of_them]
+        stale_linked = idle
+    else:
+        stale_linked = [] if unknown or left_over != "remove" else idle
+    sentences += [_of_linked(one, left_over, doubts) for one in idle if one not in stale_linked]
     if doubts and left_over == "remove":
         sentences.append(f"No box is removed either, as it may be a guest's. {' '.join(doubts)}")
     taken = {
@@ -135,6 +158,8 @@ def host_plan(
         "group_stores": [store["path"] for store in stores],
         "stale_groups": stale,
         "kept_groups": sorted({*wanted, *(store["group"] for store in stores)} - set(stale)),
+        "missing_linked": _missing(arrangement.get("linked", []), linked),
+        "stale_linked": [one["name"] for one in stale_linked],
         "kept_boxes": kept_boxes,
         "absent_boxes": [] if left_alone else _unused(arrangement.get("possible_boxes", []), said.get("in_use", [])),
         "shared_boxes": _boxes_in_use(said.get("in_use", []), boxes),
@@ -153,6 +178,20 @@ def _left_alone(answer: t.Mapping[str, t.Any]) -> list[str]:
 def _is_used(path: str, in_use: t.Iterable[str]) -> bool:
     """Whether a machine shares a folder, or something in it."""
     return any(used == path or used.startswith(path + "/") for used in in_use)
+
+
+def _idle(
+    linked: t.Iterable[t.Mapping[str, t.Any]], name: str, wanted: t.Collection[str], in_use: t.Sequence[str]
+) -> list[t.Mapping[str, t.Any]]:
+    """The linked stores of an arrangement that no guest is to have, and that no machine shares."""
+    own = (one for one in linked if _names.arrangement_of(one["name"]) == name and one["name"] not in wanted)
+    return [one for one in own if not _is_used(one["path"], in_use)]
+
+
+def _missing(wanted: t.Iterable[str], linked: t.Iterable[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
+    """The linked stores that are to be made."""
+    there = {one["name"] for one in linked}
+    return [{"name": name} for name in wanted if name not in there]
 
 
 def _quoted(names: t.Iterable[str]) -> str:
@@ -196,6 +235,14 @@ def _of_store(store: t.Mapping[str, t.Any], left_over: str, doubts: t.Sequence[s
     text = (
         f"The store of group '{store['group']}', {store['path']}, is empty, and no guest of this host is in the group."
     )
+    if left_over != "remove":
+        return f"{text} Set cache_host_left_over: remove (it is '{left_over}') to remove it."
+    return f"{text} It stays. {' '.join(doubts) or 'A machine of which nothing is known may share it.'}"
+
+
+def _of_linked(linked: t.Mapping[str, t.Any], left_over: str, doubts: t.Sequence[str]) -> str:
+    """What is said of a linked store that no guest sees any more."""
+    text = f"The linked store '{linked['name']}', {linked['path']}, is of no guest of this host."
     if left_over != "remove":
         return f"{text} Set cache_host_left_over: remove (it is '{left_over}') to remove it."
     return f"{text} It stays. {' '.join(doubts) or 'A machine of which nothing is known may share it.'}"

@@ -39,6 +39,10 @@ options:
     type: list
     elements: dict
     default: []
+  arrangement:
+    description: Name of the arrangement, as the variable C(cache_host_arrangement) of the role C(cache_host) has it.
+    type: str
+    default: default
   explain:
     description: Whether to return a message as RV(ignore:problem) instead of failing.
     type: bool
@@ -55,18 +59,23 @@ RETURN = r"""
 _value:
   description:
     - RV(ignore:programs), the option O(zeroinstall.virtualbox.programs#module:programs) of
-      M(zeroinstall.virtualbox.programs); RV(ignore:guests), by guest, its C(system), and the names of its C(programs).
+      M(zeroinstall.virtualbox.programs); RV(ignore:guests), by guest, its C(system), the names of its C(programs),
+      and the name of its C(linked) store, if it has one.
     - RV(ignore:refused), by guest, what is wrong with its variables.
   type: dict
 """
 
 
 def programs_plan(
-    names: t.Sequence[str], hostvars: t.Any, host: str, machines: t.Sequence[t.Mapping[str, t.Any]] = ()
+    names: t.Sequence[str],
+    hostvars: t.Any,
+    host: str,
+    machines: t.Sequence[t.Mapping[str, t.Any]] = (),
+    arrangement: str = "default",
 ) -> dict[str, t.Any]:
     """What ``host`` has to download for these guests."""
     try:
-        return _guest_programs.wanted(names, Inventory(hostvars), host, machines)._asdict()
+        return _guest_programs.wanted(names, Inventory(hostvars), host, machines, arrangement)._asdict()
     except ValueError as error:
         raise AnsibleFilterError(str(error)) from error
 

@@ -41,6 +41,10 @@ options:
     description: Whether nothing was installed because of check mode.
     type: bool
     default: false
+  linked:
+    description: What M(zeroinstall.virtualbox.linked_stores) answered.
+    type: dict
+    default: {}
   remove:
     description: Whether what no program needs any more is to be removed.
     type: bool
@@ -73,6 +77,7 @@ def programs_report(
     packages_problem: str = "",
     check_mode: bool = False,
     remove: bool = False,
+    linked: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
     """What is to be said of an answer."""
     try:
@@ -83,6 +88,7 @@ def programs_report(
         failed = [_failed(one) for one in _entries(answer, "failed_programs")]
         problems = [
             *failed,
+            *([word(linked["msg"], "msg")] if linked and linked.get("msg") else []),
             *(mine or {}).get("problems", []),
             *(_lack(one, install, packages_problem) for one in lacking),
         ]

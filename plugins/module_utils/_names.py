@@ -37,8 +37,11 @@ SEARCH_PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 SECURE_ADD_HELPER = "0store-secure-add-helper"
 """The program by which 0install adds to a store that its user cannot write."""
 
-TRUSTED, GUESTS, BOX = "-trusted", "-guests-", "-box"
-"""What the names of shares of other kinds than a read-only store have after the name that the user chose."""
+TRUSTED, GUESTS, BOX, PROGRAMS = "-trusted", "-guests-", "-box", "-programs"
+"""What the names of shares of other kinds than a host's read-only store have after the name that the user chose."""
+
+LINKED = "linked"
+"""The name of the folder, beside a store, of the stores of hard links of which each is for one guest."""
 
 DEFAULT_ARRANGEMENT = "default"
 """The arrangement of an inventory that names none, and of all marks of before there were arrangements."""
@@ -90,6 +93,16 @@ def check_store_path(path: str, option: str) -> None:
             f"'{path}' is not a store of implementations: the path must be absolute and end in '{STORE}'."
             f" Correct {option}."
         )
+
+
+def linked_folder(store: str) -> str:
+    """Where the linked stores of a store are: on its file system, and not in it."""
+    return posixpath.join(posixpath.dirname(normal(store)), LINKED)
+
+
+def linked_store(store: str, name: str) -> str:
+    """The linked store of this name."""
+    return linked_folder(store) + "/" + name + STORE
 
 
 def check_arrangement(name: str, option: str) -> None:

@@ -162,6 +162,10 @@ programs:
       description: Names of the implementations that came into the store, or would in check mode.
       type: list
       elements: str
+    implementations:
+      description: Names of all implementations that the program runs with, as the store has them.
+      type: list
+      elements: str
     packages:
       description: What a guest needs of its distribution.
       type: list

@@ -329,8 +329,8 @@ doubt:
   type: str
 in_use:
   description:
-    - The paths in the folders O(folders.groups) and O(folders.boxes) that any machine of this user still shares after
-      this run, whoever set up the share.
+    - The paths in the folders O(folders.groups) and O(folders.boxes), and those of linked stores of O(folders.store),
+      that any machine of this user still shares after this run, whoever set up the share.
   returned: always
   type: list
   elements: str

@@ -274,8 +274,12 @@ names:
   returned: with O(return_names=true)
   type: list
   elements: str
+names_by_store:
+  description: The same by the path of each store, if there are several. All together are at most 100000.
+  returned: with O(return_names=true)
+  type: dict
 names_left_out:
-  description: The number of names that RV(names) leaves out.
+  description: The number of names that RV(names) leaves out, or RV(names_by_store).
   returned: with O(return_names=true)
   type: int
   sample: 0

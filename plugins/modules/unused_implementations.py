@@ -12,7 +12,8 @@ version_added: 0.2.0
 description:
   - Removes implementations that M(zeroinstall.virtualbox.programs) downloaded, that no program of its record needs any
     more, and that nothing on this machine uses.
-  - Something uses an implementation if M(zeroinstall.virtualbox.implementations_info) finds it. A virtual machine of
+  - Something uses an implementation if a linked store has it, or if M(zeroinstall.virtualbox.implementations_info)
+    finds it. A virtual machine of
     VirtualBox has open what its guest has open of the store, so it counts, too.
   - Moves each implementation out of the store first. If something began to use it meanwhile, the module moves it back.
 author:
@@ -51,6 +52,13 @@ options:
         module takes them as they are. This counts in check mode only.
     type: bool
     default: false
+  unlinked:
+    description:
+      - What M(zeroinstall.virtualbox.linked_stores) said in check mode that it would remove from linked stores, as
+        RV(zeroinstall.virtualbox.linked_stores#module:stores) has it. This counts in check mode only.
+    type: list
+    elements: dict
+    default: []
   keep:
     description: How many choices of a program count as needed. See O(zeroinstall.virtualbox.programs#module:keep).
     type: int
@@ -124,6 +132,7 @@ def main():
             "names": {"type": "list", "elements": "str", "required": True},
             "arrangement": {"type": "str", "default": "default"},
             "unsaved": {"type": "bool", "default": False},
+            "unlinked": {"type": "list", "elements": "dict", "default": []},
             "keep": {"type": "int", "default": 10},
         },
         supports_check_mode=True,

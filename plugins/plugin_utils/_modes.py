@@ -68,17 +68,21 @@ class Mode(t.NamedTuple):
 
     ``helper``: how the guest's users add packages. ``own``: to the guest's own store. ``box``: by the guest's box.
     ``wished``: to its own store, if the guest wants it so. ``movable``: whether ``cache_guest_path`` may be set.
+    ``linked``: whether the guest may see its programs alone.
     """
 
     parts: tuple[Part, ...]
     helper: str
     host_store: str = ""
     movable: bool = False
+    linked: bool = False
 
 
-MACHINE = "cache_guest_machine"
-VARIABLES = (MACHINE, "cache_guest_mode", "cache_guest_share", "cache_guest_group", "cache_guest_path")
+MACHINE, SEES = "cache_guest_machine", "cache_guest_sees"
+VARIABLES = (MACHINE, "cache_guest_mode", "cache_guest_share", "cache_guest_group", "cache_guest_path", SEES)
 """The variables of a guest that say what its host shares with it."""
+STORE, PROGRAMS = SIGHTS = ("store", "programs")
+"""What a guest may see of its host's store: all of it, or its programs alone."""
 HOST = "cache_guest_host"
 """The variable of a guest that names its host."""
 
@@ -166,6 +170,16 @@ def host_of(name: str, guest: dict[str, t.Any], inventory: Inventory, defaults: 
     return str(guest[HOST])
 
 
+def sees_programs(guest: t.Mapping[str, t.Any]) -> bool:
+    """Whether a guest sees its programs alone of its host's store."""
+    return bool(guest.get(SEES) == PROGRAMS)
+
+
+def linked_store(name: str, host: Host) -> str:
+    """The store of hard links that is for one guest."""
+    return _names.linked_store(host.store, box_name(name, host.arrangement))
+
+
 def group_store(groups: str, group: str) -> str:
     """The store of a group of guests."""
     return f"{groups}/{group}{_names.STORE}"
@@ -187,8 +201,8 @@ def box_name(guest: str, arrangement: str = _names.DEFAULT_ARRANGEMENT) -> str:
     return name
 
 
-def _host_store(_name: str, _guest: dict[str, t.Any], host: Host) -> str:
-    return host.store
+def _host_store(name: str, guest: dict[str, t.Any], host: Host) -> str:
+    return linked_store(name, host) if sees_programs(guest) else host.store
 
 
 def _group_store(_name: str, guest: dict[str, t.Any], host: Host) -> str:
@@ -211,9 +225,9 @@ _DROP_BOX = Part(_SHARE + _names.BOX, _box, BOX, writable=True, store=False, opt
 # What is mounted where Zero Install looks by itself comes first, in every mode: so fstab has its lines in one order,
 # whatever the mode was before.
 MODES = {
-    "readonly": Mode((_STORE,), "wished", movable=True),
+    "readonly": Mode((_STORE,), "wished", movable=True, linked=True),
     "trusted": Mode((_TRUSTED,), "own", host_store="user"),
-    "guests": Mode((_GUESTS, _STORE_BESIDE), "own", movable=True),
+    "guests": Mode((_GUESTS, _STORE_BESIDE), "own", movable=True, linked=True),
     "verified": Mode((_STORE, _DROP_BOX), "box", host_store="system", movable=True),
 }
 
@@ -257,6 +271,15 @@ def mode_of(name: str, guest: dict[str, t.Any]) -> Mode:
             " a share: set cache_guest_group to at most 64 letters, digits, '.', '_' and '-', beginning"
             " with a letter or digit."
         )
+    sight = guest.get(SEES, STORE)
+    if sight not in SIGHTS:
+        raise ValueError(f"guest '{name}' has {SEES} '{sight}': set it to one of {', '.join(SIGHTS)}.")
+    if sight == PROGRAMS and not mode.linked:
+        raise ValueError(
+            f"guest '{name}' has mode '{word}' and {SEES} '{sight}': in this mode the guest adds packages to its host's"
+            f" store, and has to see them. Remove {SEES}, or set cache_guest_mode to"
+            f" {' or '.join(other for other in MODES if MODES[other].linked)}."
+        )
     path = guest["cache_guest_path"]
     if path and not mode.movable and path != SYSTEM_STORE:
         raise ValueError(
@@ -287,8 +310,12 @@ def check_kind(name: str, guest: dict[str, t.Any], mode: Mode, kind: str, host: 
 
 def share_name(part: Part, guest: dict[str, t.Any]) -> str:
     """The name of a share of a guest."""
-    return part.name.replace(_GROUP_VARIABLE, str(guest["cache_guest_group"])).replace(
-        _SHARE, str(guest["cache_guest_share"]), 1
+    kind = _names.PROGRAMS if part.folder is _host_store and sees_programs(guest) else ""
+    return (
+        part.name.replace(_GROUP_VARIABLE, str(guest["cache_guest_group"])).replace(
+            _SHARE, str(guest["cache_guest_share"]), 1
+        )
+        + kind
     )
 
 
@@ -393,13 +420,14 @@ def machines(
 
 
 def folders(guests: dict[str, dict[str, t.Any]], arrangement: str = _names.DEFAULT_ARRANGEMENT) -> dict[str, list[str]]:
-    """The ``groups`` and the ``boxes``, by name, that these guests need on their host."""
+    """The ``groups``, the ``boxes`` and the ``linked`` stores, by name, that these guests need on their host."""
     modes = {name: mode_of(name, guest) for name, guest in guests.items()}
     return {
         "groups": sorted(
             {str(guests[name]["cache_guest_group"]) for name, mode in modes.items() if _GUESTS in mode.parts}
         ),
         "boxes": sorted(box_name(name, arrangement) for name, mode in modes.items() if _DROP_BOX in mode.parts),
+        "linked": sorted(box_name(name, arrangement) for name in modes if sees_programs(guests[name])),
     }
 
 

@@ -12,6 +12,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory 
 
 WANTED, NOT_NEEDED = "cache_programs_wanted", "cache_programs_not_needed"
 """What a host's part sets."""
+LINKED = "cache_programs_linked"
+"""What it registers of the linked stores of its guests."""
 USES = "cache_programs_uses"
 """What a guest's part registers of what is not needed."""
 _NOTHING = "Nothing was removed of what no program needs any more"
@@ -31,13 +33,15 @@ class Removal(t.NamedTuple):
 
 def removal(host: str, inventory: Inventory, doubts: t.Sequence[str] = ()) -> Removal:
     """What a host may remove, after all its guests have said what they use. A guest's word only keeps something."""
-    told = inventory.set_by_tasks(host, (WANTED, NOT_NEEDED))
+    told = inventory.set_by_tasks(host, (WANTED, NOT_NEEDED, LINKED))
     plan, names = told.get(WANTED) or {}, in_question(told)
     used: dict[str, str] = {}
     silent = [*plan.get("refused", {})]
-    for guest in plan.get("guests", {}):
+    for guest, own in plan.get("guests", {}).items():
         try:
-            for one in _used(inventory, guest):
+            if not asked(told, own):
+                continue
+            for one in used_by(inventory, guest):
                 used.setdefault(name(one), f"guest '{guest}' uses it: {by(one)}")
         except (_answers.Odd, KeyError):
             silent.append(guest)
@@ -62,7 +66,33 @@ def in_question(told: t.Mapping[str, t.Any]) -> list[str]:
     return list((told.get(NOT_NEEDED) or {}).get("in_question", []))
 
 
-def _used(inventory: Inventory, guest: str) -> list[t.Mapping[str, t.Any]]:
+def asked(told: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any]) -> list[str]:
+    """Of which implementations a guest is asked whether it uses them: none that it does not see.
+
+    Odd: the host's answer is none that its module gives. KeyError: it says nothing of this guest.
+    """
+    names = {*in_question(told)}
+    if "linked" not in own:
+        return sorted(names)
+    mine = linked(told, own)
+    return sorted({*names.intersection(texts(mine, "present")), *texts(mine, "surplus")})
+
+
+def linked(told: t.Mapping[str, t.Any], own: t.Mapping[str, t.Any]) -> t.Mapping[str, t.Any]:
+    """What the host's answer says of a guest's linked store. Odd, KeyError: as above."""
+    answer = told.get(LINKED) or {}
+    found = [one for one in (entries(answer, "stores") if answer.get("stores") else []) if name(one) == own["linked"]]
+    if not found:
+        raise KeyError(own["linked"])
+    return found[0]
+
+
+def texts(entry: t.Mapping[str, t.Any], key: str) -> list[str]:
+    """A list of texts in an entry. Odd: it is none."""
+    return [_answers.word(one, key) for one in _answers.items(entry.get(key), key)]
+
+
+def used_by(inventory: Inventory, guest: str) -> list[t.Mapping[str, t.Any]]:
     """What a guest said that it uses. Odd: it said nothing in this run."""
     found = inventory.set_by_tasks(guest, (USES,)) if inventory.has(guest) else {}
     return entries(_answers.mapping(found.get(USES), USES), "used")

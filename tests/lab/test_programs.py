@@ -8,80 +8,25 @@ go on with what those before them have left.
 
 from __future__ import annotations
 
-import dataclasses
-import json
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
-from feed_server import FeedServer, serving
+from feed_server import serving
 from fleet import Fleet, Play
 from labkit.waiting import until
+from sites import RUN, USER, Site
 
 pytestmark = pytest.mark.thorough
 
 STORE = "/var/cache/0install.net/implementations"
-PROGRAMS = "zeroinstall.virtualbox.programs"
 DOWNLOADS, LAUNCHERS = "zeroinstall.virtualbox.programs", "zeroinstall.virtualbox.launchers"
 KNOWN = "/var/lib/zeroinst-programs"
-USER = "somebody"
-RUN = '<command name="run" path="run"/>'
 WAITS = """#!/bin/sh
 # waits waits
 touch /tmp/started
 while [ -e /tmp/wait ]; do sleep 1; done
 rm /tmp/started
 """
-
-
-@dataclasses.dataclass
-class Site:
-    """A fleet, a server of feeds, and the list of programs that all guests have."""
-
-    fleet: Fleet
-    server: FeedServer
-    list: list[dict[str, Any]]
-
-    def serve(self, name: str, *versions: str, inside: str = RUN, text: str = "") -> dict[str, Any]:
-        """Serve a program that says its name and version; what a user writes to have it."""
-        elements = [
-            self.server.implementation(
-                name,
-                version,
-                {"run": text or f'#!/bin/sh\necho {name} {version} "$@"\n', "system": system},
-                inside,
-                system,
-            )
-            for version in versions
-            for system in ("Linux-x86_64", "Linux-i686")
-        ]
-        return {"name": name, "uri": self.server.feed(name, "".join(elements)), "trust": [self.server.fingerprint]}
-
-    def play(self, *options: str) -> Play:
-        """Run the playbook with the list as it is."""
-        self.server.requests.clear()
-        extra = json.dumps({"cache_programs_list": self.list})
-        return self.fleet.play(PROGRAMS, "-e", extra, *options, variables={"no_proxy": "127.0.0.1"})
-
-    def run(self, *options: str) -> Play:
-        """A run that has to succeed."""
-        play = self.play(*options)
-        assert play.status == 0, "\n".join(play.messages(host) for host in play.hosts) or play.output
-        return play
-
-    def said(self, command: str) -> list[str]:
-        """What an ordinary user of each guest gets of a command line."""
-        lines = []
-        for name in self.fleet.guests:
-            status, output = self.fleet.guest(name, f"runuser -l {USER} -c '{command}' 2>&1", check=False)
-            lines.append(output.strip() if status == 0 else f"{status}: {output.strip()}")
-        return lines
-
-    def both(self, command: str) -> str:
-        """The same, where both guests get the same."""
-        first, second = self.said(command)
-        assert first == second
-        return first
 
 
 def told(play: Play) -> list[str]:

@@ -93,7 +93,7 @@ class Machine:
     def remove(self, *names: str, check_mode: bool = False, **options: Any) -> dict[str, Any]:
         """What the module ``unused_implementations`` answers to root."""
         params = {"path": str(self.known), "store": str(self.store), "names": names}
-        params.update({"keep": 10, "arrangement": "default", "unsaved": False, **options})
+        params.update({"keep": 10, "arrangement": "default", "unsaved": False, "unlinked": [], **options})
         return self.run("removal", params, check_mode, user="root")
 
     def as_other(self, *command: str | Path) -> subprocess.CompletedProcess[str]:

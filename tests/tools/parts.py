@@ -124,6 +124,8 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/lab/test_oracle.py": ("oracle",),
     "tests/switches": ("gates", "host", "containers"),
     "tests/lab/test_programs.py": ("guests", "zero-install"),
+    "tests/lab/test_linked.py": ("guests", "zero-install"),
+    "tests/lab/test_program_modes.py": ("guests", "zero-install"),
     "tests/lab/test_systemd.py": ("guests",),
     "tests/lab/test_discover.py": ("guests",),
     "tests/lab/test_printed.py": ("guests", "zero-install"),

@@ -221,7 +221,7 @@ def _document(
     missing = zero_install.missing(store, document.text)
     if missing and not check_mode:
         session().download(document.text)
-    return document, tuple(_present(store, one, check_mode) for one in missing)
+    return document, tuple(_present(store, one) for one in missing)
 
 
 def _package_feeds(document: str, session: zero_install.Session) -> dict[str, str]:
@@ -229,17 +229,17 @@ def _package_feeds(document: str, session: zero_install.Session) -> dict[str, st
     return {package.interface: session.packages_alone(package.interface) for package in packages}
 
 
-def _present(store: str, implementation: selections.Implementation, check_mode: bool) -> str:
-    """The name by which a store has an implementation."""
+def _present(store: str, implementation: selections.Implementation) -> str:
+    """The name by which a store has an implementation, or would have it."""
     there = [name for name in implementation.names if _has(store, name)]
-    return there[0] if there and not check_mode else implementation.names[0]
+    return there[0] if there else implementation.names[0]
 
 
 def _result(outcomes: Sequence[Outcome], known: record.Record, store: str, names: Sequence[str]) -> dict[str, Any]:
     lines = [(_lines(one.wish, one.old), _lines(one.wish, one.document)) for one in outcomes if _changes(one)]
     return {
         "changed": bool(lines),
-        "programs": [_told(outcome, outcome.document) for outcome in outcomes if outcome.document],
+        "programs": [_told(outcome, outcome.document, store) for outcome in outcomes if outcome.document],
         "failed_programs": [
             {"name": one.wish.name, "system": one.wish.system, "problem": one.problem}
             for one in outcomes
@@ -277,7 +277,7 @@ def _lines(wish: wishes.Wish, document: record.Document | None) -> str:
     return "".join(f"{line}\n" for line in lines)
 
 
-def _told(outcome: Outcome, document: record.Document) -> dict[str, Any]:
+def _told(outcome: Outcome, document: record.Document, store: str) -> dict[str, Any]:
     chosen = selections.parse(document.text)
     return {
         "name": outcome.wish.name,
@@ -286,6 +286,7 @@ def _told(outcome: Outcome, document: record.Document) -> dict[str, Any]:
         "before": _version(outcome.old),
         "document": document.text,
         "downloaded": list(outcome.fetched),
+        "implementations": sorted({_present(store, one) for one in chosen.implementations}),
         "packages": [
             {**package._asdict(), "feed": document.feeds.get(package.interface, "")} for package in chosen.packages
         ],

@@ -11,14 +11,14 @@ from __future__ import annotations
 
 import contextlib
 import os
-from typing import Any, Mapping, NamedTuple, Sequence
+from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import downloading, record, uses
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests, quarantine
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import linking, manifests, quarantine
 
 SUFFIX = ".removed"
 """What the folder's name has after that of the store in which implementations are on their way out."""
@@ -64,7 +64,7 @@ def run(asked: Asked) -> dict[str, Any]:
         return _answer({}, {}, {})
     with downloading.locked(question.path):
         sizes = _unused(question)
-        kept = uses.look(sizes)
+        kept = _used(question, sizes, params["unlinked"] if asked.check_mode else [])
         sizes = {name: size for name, size in sizes.items() if name not in kept}
         if asked.check_mode:
             return _answer(sizes, kept, {})
@@ -81,6 +81,16 @@ def _unused(question: Question) -> dict[str, int]:
         known = known.without_wish_for_others(question.arrangement, ())
     unused = downloading.unused(known, question.store, question.arrangement, question.keep)
     return {name: downloading.size(question.store, name) for name in unused if name in question.names}
+
+
+def _used(question: Question, names: Iterable[str], unlinked: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
+    """Who uses which of these: a guest that sees it in its linked store, or somebody on this machine."""
+    found = uses.look(names)
+    gone = {one["name"]: frozenset(one["removed"]) for one in unlinked}
+    for store, present in linking.present(question.store).items():
+        for name in present.intersection(names).difference(gone.get(store, ())):
+            found.setdefault(name, []).append(f"the linked store {store}")
+    return found
 
 
 def _move_out(question: Question, names: Sequence[str]) -> dict[str, str]:

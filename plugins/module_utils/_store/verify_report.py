@@ -66,14 +66,27 @@ def _chosen(options: Mapping[str, Any], keep: bool) -> verifying.Options:
 
 
 def _result(report: verifying.Report, return_names: bool) -> dict[str, Any]:
-    names = report.names[:MOST_NAMES]
-    listed = {"names": names, "names_left_out": len(report.names) - len(names)} if return_names else {}
+    listed = _names_of(report) if return_names else {}
     return {
         "changed": False,
         "summary": report.summary,
         **_lists(report),
         "names_digest": report.names_digest,
         **listed,
+    }
+
+
+def _names_of(report: verifying.Report) -> dict[str, Any]:
+    names, room, left_out = report.names[:MOST_NAMES], MOST_NAMES, 0
+    by_store = {}
+    for path, each in report.listed.items() if len(report.listed) > 1 else ():
+        by_store[path] = each[:room]
+        room -= len(by_store[path])
+        left_out += len(each) - len(by_store[path])
+    return {
+        "names": names,
+        "names_by_store": by_store,
+        "names_left_out": max(left_out, len(report.names) - len(names)),
     }
 
 

@@ -19,6 +19,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store impo
     forked_questions,
     judging,
     manifests,
+    same_files,
     sparse_files,
     verified_before,
 )
@@ -67,8 +68,12 @@ class Options(NamedTuple):
 
 
 class Report(NamedTuple):
-    """What was found: ``problems`` are pairs of a store's path and name with the verdict, in byte order of the name."""
+    """What was found: ``problems`` are pairs of a store's path and name with the verdict, in byte order of the name.
 
+    ``listed``: the names in each store, by its path. ``names``: all of them.
+    """
+
+    listed: dict[str, list[str]]
     names: list[str]
     skipped: list[tuple[str, str, str]]
     problems: list[tuple[str, str, Verdict]]
@@ -79,6 +84,13 @@ class Report(NamedTuple):
     def names_digest(self) -> str:
         """SHA-256 of the implementations' names, each with a newline, in byte order."""
         return hashlib.sha256("".join(name + "\n" for name in self.names).encode()).hexdigest()
+
+
+class Twin(NamedTuple):
+    """The task about the same files, and what both implementations looked like before anything was read."""
+
+    one: Task
+    looks: tuple[same_files.Look, ...]
 
 
 def verify(paths: Iterable[str], options: Options) -> Report:
@@ -121,11 +133,18 @@ class _Run:
         misnamed = Verdict.of(judging.misnamed(), "")
         self._verdicts.update((task, misnamed) for task in tasks if not manifests.is_name(task.name))
         self._look(known)
-        self._hash([task for task in tasks if task not in self._verdicts])
+        twins = self._twins(tasks)
+        self._hash([task for task in tasks if task not in self._verdicts and task not in twins])
+        self._judge(twins)
         self._record(listed)
         self._tell(finished=True)
+        by_store = {
+            store.path: sorted(name for name in names if manifests.is_name(name))
+            for store, names in zip(self._stores, listed)
+        }
         return Report(
-            names=sorted({name for names in listed for name in names if manifests.is_name(name)}),
+            listed=by_store,
+            names=sorted({name for names in by_store.values() for name in names}),
             skipped=skipped,
             problems=sorted(
                 (
@@ -203,6 +222,30 @@ class _Run:
                 self._verdicts[task] = Verdict(
                     files=known[task].files, bytes=known[task].bytes, stamp=known[task].stamp, unchanged=True
                 )
+
+    def _twins(self, tasks: list[Task]) -> dict[Task, Twin]:
+        """The tasks about the very files that another one of them is about, each with that one."""
+        first: dict[str, Task] = {}
+        found = {}
+        for task in tasks:
+            one = first.setdefault(task.name, task)
+            if one is not task and task not in self._verdicts:
+                looks = self._looks(one, task)
+                if looks and looks[0].identity == looks[1].identity:
+                    found[task] = Twin(one, looks)
+        return found
+
+    def _looks(self, *tasks: Task) -> tuple[same_files.Look, ...] | None:
+        looks = [same_files.look(task.name, self._stores[task.store].fd) for task in tasks]
+        return tuple(look for look in looks if look) if all(looks) else None
+
+    def _judge(self, twins: dict[Task, Twin]) -> None:
+        """What is sound is so in each store that has its files, unless something changed. All else is hashed."""
+        for task, twin in twins.items():
+            verdict = self._verdicts[twin.one]
+            if verdict.status == "ok" and self._looks(twin.one, task) == twin.looks:
+                self._verdicts[task] = verdict._replace(stamp=None, unchanged=False, files=0, bytes=0)
+        self._hash([task for task in twins if task not in self._verdicts])
 
     def _hash(self, tasks: list[Task]) -> None:
         if not tasks:

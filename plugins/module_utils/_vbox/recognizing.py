@@ -58,6 +58,11 @@ class Folders:
     boxes: str = ""
     arrangement: str = _names.DEFAULT_ARRANGEMENT
 
+    @property
+    def linked(self) -> str:
+        """The folder of the store's linked stores."""
+        return _names.linked_folder(self.store) if self.store else ""
+
 
 def folders_of(option: Mapping[str, Any]) -> Folders:
     """The Folders of the option ``folders``. Failure: the name of the arrangement is none."""
@@ -225,10 +230,10 @@ def shared(folders: Folders, paths: Iterable[str] = ()) -> list[str]:
     wanted = list(paths)
     there = [
         folder
-        for folder in (folders.groups, folders.boxes)
+        for folder in (folders.groups, folders.boxes, folders.linked)
         if folder and (os.path.isdir(folder) or any(is_within(path, folder) for path in wanted))
     ]
-    stores = [path for path in wanted if _names.is_store_path(path)]
+    stores = [path for path in wanted if _names.is_store_path(path) and not is_within(path, folders.linked)]
     return list(dict.fromkeys([*([folders.store] if folders.store else []), *there, *stores]))
 
 

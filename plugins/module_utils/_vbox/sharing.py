@@ -274,7 +274,7 @@ def waiting(machine: Machine, want: Wanted, outcome: Outcome) -> list[str]:
 
 
 def still_used(made: Plan, folders: Folders, outcomes: Sequence[Done]) -> list[str]:
-    """The paths in the folders of groups and of boxes that machines share after what was done, as folders has them."""
+    """The paths in the folders of groups, of boxes and of linked stores that machines share after what was done."""
     done = {
         (machine.uuid, change.before)
         for machine, _want, outcome in outcomes
@@ -282,7 +282,8 @@ def still_used(made: Plan, folders: Folders, outcomes: Sequence[Done]) -> list[s
         if change.before and (change.after is None or change.after.path != change.before.path)
     }
     paths = [share.path for machine in made.registered for share in machine.shares if (machine.uuid, share) not in done]
-    return sorted({found for path in paths for found in recognizing.within(path, [folders.groups, folders.boxes])})
+    ways = [folders.groups, folders.boxes, folders.linked]
+    return sorted({found for path in paths for found in recognizing.within(path, ways)})
 
 
 def unfinished(

@@ -14,6 +14,7 @@ GUEST = {
     "cache_guest_share": "Z",
     "cache_guest_group": "g",
     "cache_guest_path": "",
+    "cache_guest_sees": "store",
     "cache_guest_host": "metal",
     "cache_guest_machine": "m",
 }
@@ -67,6 +68,15 @@ def test_the_mounts_of_each_mode(arranged, mode, sharing, helper, mounts):
         assert arranged(mode, sharing=True) == found
 
 
+@pytest.mark.parametrize("mode", ["readonly", "guests"])
+def test_a_guest_that_sees_its_programs_alone_has_another_share(arranged, mode):
+    found = arranged(mode, cache_guest_sees="programs")
+    assert "Z-programs" in [one["share"] for one in found["mounts"]]
+    assert {**found, "mounts": 0} == {**arranged(mode), "mounts": 0}
+    paths = [[one["path"] for one in each["mounts"]] for each in (found, arranged(mode))]
+    assert paths[0] == paths[1]
+
+
 def test_a_users_options_are_for_stores_only(arranged):
     found = arranged("verified", options=["ttl=5"])["mounts"]
     assert [one["options"] for one in found] == [["ttl=5"], ["dmask=0077", "fmask=0077"]]
@@ -85,6 +95,9 @@ def test_the_hosts_store_may_be_elsewhere(arranged, mode):
         ("trusted", {"kind": "system"}, "guest 'w' .* set cache_host_store: user for its host 'metal'"),
         ("trusted", {"cache_guest_path": "/srv/z"}, "Remove cache_guest_path"),
         ("open", {}, "guest 'w' has the unknown mode 'open'"),
+        ("readonly", {"cache_guest_sees": "all"}, "cache_guest_sees 'all': set it to one of store, programs"),
+        ("verified", {"cache_guest_sees": "programs"}, "has to see them.*cache_guest_mode to readonly or guests"),
+        ("trusted", {"cache_guest_sees": "programs"}, "has to see them.*cache_guest_mode to readonly or guests"),
     ],
 )
 def test_what_does_not_fit_is_refused_in_the_guest_too(arranged, mode, options, words):

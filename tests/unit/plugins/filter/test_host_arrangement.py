@@ -85,6 +85,16 @@ def test_a_guest_may_choose_its_share_name(derived):
     assert [share["name"] for share in found[0]["shares"]] == ["zi"]
 
 
+@pytest.mark.parametrize(("arrangement", "name"), [("default", "w"), ("lab", "lab@w")])
+def test_a_guest_that_sees_its_programs_alone_has_a_store_of_its_own(arranged, arrangement, name):
+    guests = {"w": guest("guests", cache_guest_sees="programs", cache_guest_group="g")}
+    found = arranged(guests, arrangement=arrangement, **FOLDERS)
+    assert found["linked"] == [name]
+    _group, share = found["machines"][0]["shares"]
+    path = f"{STORE.rpartition('/')[0]}/linked/{name}/0install.net/implementations"
+    assert share == {"name": "ZeroInstall-programs", "path": path}
+
+
 def test_no_share_is_writable_or_has_symlinks(derived):
     found = derived({"w": {"cache_guest_host": "metal", "cache_guest_machine": "w"}})
     assert not any(share.get("writable") or share.get("symlinks") for share in found[0]["shares"])

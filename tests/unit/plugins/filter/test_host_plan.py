@@ -28,7 +28,7 @@ def test_groups_that_are_missing_and_those_that_nobody_is_in():
         "group_stores": ["/g/a", "/g/b", "/g/c"], "missing_groups": ["d"], "stale_groups": ["a"], "kept_boxes": [],
         "kept_groups": ["b", "c", "d"],
         "shared_boxes": [], "boxes_left_over": "remove", "not_served": "", "left_over": [], "taken_back": [],
-        "absent_boxes": ["w", "x"],
+        "absent_boxes": ["w", "x"], "missing_linked": [], "stale_linked": [],
     }  # fmt: skip
 
 
@@ -119,3 +119,48 @@ def test_where_nothing_is_shared_any_more_all_empty_groups_go_and_what_is_taken_
     assert (plan["stale_groups"], plan["missing_groups"]) == (["a", "c"], [])
     assert plan["taken_back"] == ["machine one (00-1): 'ZeroInstall'"]
     assert host_plan({}, STORES, {"inaccessible": ["x."], "refused": []})["not_served"] == "x."
+
+
+LINKED = [{"name": name, "path": f"/c/linked/{name}/s"} for name in ("old", "used", "w", "x", "other@w")]
+SEEN = {**ARRANGEMENT, "linked": ["new", "w"]}
+"""Of these, w is wanted, new is missing, old and x are nobody's, and other@w is of another arrangement."""
+SHARED = {**QUIET, "in_use": ["/c/linked/used/s"]}
+
+
+@pytest.mark.parametrize(
+    ("left_over", "more", "stale", "told"),
+    [
+        ("report", {}, [], {"old": "Set cache_host_left_over: remove (it is 'report')", "x": "to remove it."}),
+        ("remove", {}, ["old", "x"], {}),
+        ("remove", {"unresolved": ["No machine."]}, [], {"old": "It stays. A machine of which nothing is known"}),
+    ],
+)
+def test_a_linked_store_goes_where_nobody_can_need_it(left_over, more, stale, told):
+    plan = host_plan(SEEN, [], {**SHARED, **more}, left_over=left_over, linked=LINKED)
+    assert (plan["missing_linked"], plan["stale_linked"]) == ([{"name": "new"}], stale)
+    sentences = [one for one in plan["left_over"] if one.startswith("The linked store")]
+    assert len(sentences) == len(told)
+    for (name, words), sentence in zip(told.items(), sentences):
+        assert f"'{name}', /c/linked/{name}/s, is of no guest" in sentence and words in sentence
+
+
+def test_the_linked_store_of_a_refused_guest_stays():
+    arrangement = {**SEEN, "refused": {"old": "No."}, "kept_boxes": ["old"]}
+    assert host_plan(arrangement, [], SHARED, left_over="remove", linked=LINKED)["stale_linked"] == []
+    told = host_plan(arrangement, [], SHARED, linked=LINKED)["left_over"]
+    assert not any("'old'" in one for one in told)
+
+
+def test_linked_stores_go_with_the_shares():
+    assert host_plan({}, [], SHARED, left_over="remove", linked=LINKED, ends=True)["stale_linked"] == ["old", "w", "x"]
+    of_others = host_plan({}, [], SHARED, left_over="remove", linked=LINKED, name="other", ends=True)
+    assert of_others["stale_linked"] == ["other@w"]
+    unreadable = {**SHARED, "unreadable": ["Odd."]}
+    assert host_plan({}, [], unreadable, left_over="remove", linked=LINKED, ends=True)["stale_linked"] == []
+
+
+def test_with_some_guests_go_their_linked_stores_alone():
+    nothing = {**ARRANGEMENT, "linked": []}
+    assert host_plan(nothing, [], SHARED, linked=LINKED, ends=True)["stale_linked"] == ["w", "x"]
+    left_alone = {**SHARED, "inaccessible": ["Odd."]}
+    assert host_plan(nothing, [], left_alone, linked=LINKED, ends=True)["stale_linked"] == []

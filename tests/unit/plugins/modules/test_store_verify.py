@@ -17,7 +17,9 @@ STORE = "/s/0install.net/implementations"
 NAME = "sha1=" + "0" * 40
 BAD = Verdict("corrupt", "contents", "It was changed.", NAME, "sha1=x", NAME)
 SUMMARY = {"corrupt": 1, "problems": 1}
-REPORT = verifying.Report([NAME], [(STORE, "tmp-1", "temporary")], [(STORE + "/", NAME, BAD)], SUMMARY, [])
+REPORT = verifying.Report(
+    {STORE: [NAME]}, [NAME], [(STORE, "tmp-1", "temporary")], [(STORE + "/", NAME, BAD)], SUMMARY, []
+)
 SOUND = REPORT._replace(problems=[])
 
 
@@ -89,4 +91,4 @@ def test_the_result_is_as_documented(call):
     assert set(documented["skipped_names"]["contains"]) == set(answer["skipped_names"][0])
     assert answer["corrupt"] == {STORE: [NAME]}
     _failed, answer, _calls = call(SOUND, path=[STORE])
-    assert set(documented) - set(answer) == {"names", "names_left_out"}
+    assert set(documented) - set(answer) == {"names", "names_by_store", "names_left_out"}

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import pytest
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.guest_programs import guest_programs
+from ansible_collections.zeroinstall.virtualbox.plugins.filter.linked_plan import linked_plan
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.programs_plan import programs_plan
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.programs_removal import programs_removal
 from ansible_collections.zeroinstall.virtualbox.plugins.filter.programs_report import programs_report
@@ -178,6 +179,9 @@ LACK = {"name": "app", "packages": ["python3"], "problem": "Not found"}
         ({"lacking": [{**LACK, "packages": []}]}, {"check_mode": True}, "name no package of this distribution"),
         ({}, {"mine": {"problems": ["edit: no"]}}, "edit: no"),
         ({"failed_programs": DOWNLOADED["failed_programs"]}, {}, "edit for Linux-x86_64: no. other for Linux-x86_64"),
+        ({}, {"linked": {"stores": []}}, ""),
+        ({}, {"linked": {"skipped": True}}, ""),
+        ({}, {"linked": {"stores": [], "msg": "linked store 'a': No room."}}, "linked store 'a': No room."),
         ({"lacking": "x"}, {}, "The answer is none that the module gives"),
         ({"lacking": [{}]}, {}, "The answer is none that the module gives"),
     ],
@@ -274,3 +278,108 @@ def test_nothing_goes_where_the_inventory_may_have_more_guests(removable):
 
 def test_without_a_question_no_guest_is_missed(removable):
     assert removable(in_question=()) == {"names": [], "kept": [], "problem": ""}
+
+
+@pytest.fixture
+def seen(inventory_of):
+    """What the guests a and b see of A to D. Their programs are edit and other. They said that they use this."""
+
+    def made(after=True, surplus=(), present=(), skipped=(), in_question=(), answer=None, **said):
+        own = {"a": ["edit", "other"], "b": ["edit"]}
+        plan = {
+            "guests": {
+                name: {"system": "Linux-x86_64", "programs": programs, "linked": name} for name, programs in own.items()
+            },
+            "refused": {},
+        }
+        plan["guests"]["c"] = {"system": "Linux-x86_64", "programs": ["edit"]}
+        programs = [
+            {
+                "name": name, "system": "Linux-x86_64", "document": "", "packages": [],
+                "implementations": names, "downloaded": names[:1],
+            }
+            for name, names in (("edit", ["B", "A"]), ("other", ["C", "A"]))
+        ]  # fmt: skip
+        stores = [
+            {"name": name, "surplus": list(dict(surplus).get(name, ())), "present": dict(present).get(name, ["A", "B"])}
+            for name in own
+        ]
+        linked = {"stores": [one for one in stores if one["name"] not in skipped], "msg": "No room."}
+        tasks = {
+            "metal": {
+                "cache_programs_wanted": plan,
+                "cache_programs_downloaded": answer or {"programs": programs, "failed_programs": []},
+                "cache_programs_linked": linked,
+                "cache_programs_not_needed": {"in_question": list(in_question)},
+            }
+        }
+        tasks.update({name: {"cache_programs_uses": uses} for name, uses in said.items()})
+        hostvars = inventory_of({"metal": {}, "a": {}, "b": {}, "c": {}}, tasks=tasks)
+        return linked_plan("metal", hostvars, after=after), hostvars
+
+    return made
+
+
+def test_a_guest_sees_what_its_programs_need(seen):
+    found, _hostvars = seen(after=False)
+    assert found == {
+        "stores": [
+            {"name": "a", "implementations": ["A", "B", "C"], "coming": ["B", "C"]},
+            {"name": "b", "implementations": ["A", "B"], "coming": ["B"]},
+        ],
+        "kept": [],
+    }
+
+
+def test_a_guest_is_asked_only_of_what_it_sees(seen):
+    present = {"a": ["A", "B", "C", "D", "E"], "b": ["A", "B"]}
+    _found, hostvars = seen(surplus={"a": ["D"]}, present=present, in_question=["E", "F"])
+    assert guest_programs("a", hostvars, "metal")["in_question"] == ["D", "E"]
+    assert guest_programs("b", hostvars, "metal")["in_question"] == []
+    assert guest_programs("c", hostvars, "metal")["in_question"] == ["E", "F"]
+
+
+def test_a_guest_that_sees_nothing_of_it_is_not_missed(seen):
+    present = {"a": ["A", "B", "C"]}
+    _found, hostvars = seen(present=present, in_question=["F"], c=NOTHING)
+    assert programs_removal("metal", hostvars)["names"] == ["F"]
+    _found, hostvars = seen(present={"a": ["F"]}, in_question=["F"], c=NOTHING)
+    assert "did not say what they still use: 'a'" in programs_removal("metal", hostvars)["problem"]
+    _found, hostvars = seen(after=False, skipped="a", in_question=["F"], c=NOTHING)
+    assert "did not say what they still use: 'a'" in programs_removal("metal", hostvars)["problem"]
+
+
+def test_a_guest_gets_no_launcher_of_what_it_does_not_see(seen):
+    _found, hostvars = seen(present={"a": ["A", "B"]})
+    with pytest.raises(Exception, match="its linked store does not have all packages of 'other'"):
+        guest_programs("a", hostvars, "metal")
+    assert len(guest_programs("b", hostvars, "metal")["programs"]) == 1
+    _found, hostvars = seen(after=False, skipped="b")
+    with pytest.raises(Exception, match="did not fill its linked store in this run"):
+        guest_programs("b", hostvars, "metal")
+
+
+def test_what_a_guest_does_not_use_it_does_not_see_any_more(seen):
+    used = {"used": [{"name": "D", "by": ["process 1 (x)"]}, {"name": "Z", "by": ["process 2 (x)"]}]}
+    surplus = {"a": ["D", "E"], "b": ["D"]}
+    found, _hostvars = seen(surplus=surplus, a=used, b=NOTHING)
+    assert found["stores"] == [
+        {"name": "a", "implementations": ["A", "B", "C", "D"], "coming": ["B", "C"], "exact": True},
+        {"name": "b", "implementations": ["A", "B"], "coming": ["B"], "exact": True},
+    ]
+    assert found["kept"] == ["Guest 'a' still sees D, for it uses it: process 1 (x)."]
+    found, _hostvars = seen(surplus={"a": ["D"]}, a=used)
+    assert (found["stores"], len(found["kept"])) == ([], 1)
+
+
+@pytest.mark.parametrize("said", [{}, {"a": {"failed": True}}, {"a": {"used": "D"}}, {"a": {"used": [{"by": []}]}}])
+def test_what_a_guest_sees_stays_unless_it_says_what_it_uses(seen, said):
+    found, _hostvars = seen(surplus={"a": ["D", "E"]}, **said)
+    assert found["stores"] == []
+    assert found["kept"][0].startswith("Guest 'a' still sees 2 packages that its programs do not need: in this run")
+
+
+@pytest.mark.parametrize("answer", [{"programs": "x"}, {"programs": ["x"]}, {"programs": [{"name": "edit"}]}])
+def test_an_odd_answer_of_the_host_is_told(seen, answer):
+    with pytest.raises(Exception, match="is none that its modules give"):
+        seen(after=False, answer=answer)

@@ -28,11 +28,11 @@ def place(tmp_path, monkeypatch):
     return tmp_path
 
 
-def remove(place, check_mode=False, names=tuple(NAMES)):
+def remove(place, check_mode=False, names=tuple(NAMES), unlinked=()):
     """What the module answers."""
     store = str(place / "cache" / "0install.net" / "implementations")
     params = {"path": str(place / "known"), "store": store, "names": list(names)}
-    params.update(keep=10, arrangement="default", unsaved=False)
+    params.update(keep=10, arrangement="default", unsaved=False, unlinked=list(unlinked))
     return removal.run(Asked(params, check_mode))
 
 
@@ -122,3 +122,16 @@ def test_without_a_record_nothing_goes(place):
     (place / "known").rename(place / "away")
     assert remove(place)["removed"] == []
     assert there(place)[0] == NAMES
+
+
+def test_what_a_guest_sees_in_its_linked_store_stays(place):
+    linked = place / "cache" / "0install.net" / "linked"
+    for guest, name in (("web1", NAMES[0]), ("web2", NAMES[0]), ("web2", NAMES[1])):
+        (linked / guest / "0install.net" / "implementations" / name).mkdir(parents=True)
+    used = [{"name": NAMES[0], "by": ["the linked store web1", "the linked store web2"]}]
+    gone = [{"name": "web2", "removed": [NAMES[1]]}]
+    found = remove(place, check_mode=True, unlinked=gone)
+    assert ([one["name"] for one in found["removed"]], found["used"]) == (NAMES[1:], used)
+    found = remove(place, unlinked=gone)
+    assert [one["name"] for one in found["removed"]] == NAMES[2:]
+    assert found["used"] == [*used, {"name": NAMES[1], "by": ["the linked store web2"]}]
