@@ -16,6 +16,7 @@ from pathlib import Path
 
 import pytest
 import vagrants
+import yaml
 from feed_server import serving
 from fleet import Fleet
 from programs import check
@@ -24,6 +25,7 @@ from setup import REPOSITORY
 pytestmark = pytest.mark.thorough
 
 EXAMPLES = REPOSITORY / "docs" / "examples"
+SCENARIO = EXAMPLES / "molecule" / "zeroinstall"
 STORE = "/var/cache/0install.net/implementations"
 
 
@@ -37,6 +39,9 @@ def fleet() -> Iterator[Fleet]:
         inventory = json.loads(made.inventory.read_text(encoding="utf-8"))
         group = inventory["all"]["children"]["zeroinstall_guests"]
         group["vars"]["cache_programs_list"] = [wanted]
+        printed = yaml.safe_load((SCENARIO / "inventory" / "hosts.yml").read_text(encoding="utf-8"))
+        host = inventory["all"]["children"]["zeroinstall_hosts"]["hosts"]["vbox"]
+        host["cache_host_arrangement"] = printed["zeroinstall_hosts"]["vars"]["cache_host_arrangement"]
         made.inventory.write_text(json.dumps(inventory), encoding="utf-8")
         yield made
 
