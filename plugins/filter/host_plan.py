@@ -235,17 +235,19 @@ def _of_store(store: t.Mapping[str, t.Any], left_over: str, doubts: t.Sequence[s
     text = (
         f"The store of group '{store['group']}', {store['path']}, is empty, and no guest of this host is in the group."
     )
-    if left_over != "remove":
-        return f"{text} Set cache_host_left_over: remove (it is '{left_over}') to remove it."
-    return f"{text} It stays. {' '.join(doubts) or 'A machine of which nothing is known may share it.'}"
+    return text + _why_it_stays(left_over, doubts)
 
 
 def _of_linked(linked: t.Mapping[str, t.Any], left_over: str, doubts: t.Sequence[str]) -> str:
     """What is said of a linked store that no guest sees any more."""
     text = f"The linked store '{linked['name']}', {linked['path']}, is of no guest of this host."
+    return text + _why_it_stays(left_over, doubts)
+
+
+def _why_it_stays(left_over: str, doubts: t.Sequence[str]) -> str:
     if left_over != "remove":
-        return f"{text} Set cache_host_left_over: remove (it is '{left_over}') to remove it."
-    return f"{text} It stays. {' '.join(doubts) or 'A machine of which nothing is known may share it.'}"
+        return f" Set cache_host_left_over: remove (it is '{left_over}') to remove it."
+    return f" It stays. {' '.join(doubts) or 'A machine of which nothing is known may share it.'}"
 
 
 class FilterModule:

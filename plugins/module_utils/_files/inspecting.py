@@ -17,6 +17,9 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _nam
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
+OTHERS_WRITE = 0o022
+"""The bits of a mode by which others than the owner may write."""
+
 
 def user_name(uid: int) -> str:
     """The name of a user, or the number where there is none."""

@@ -16,7 +16,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files impo
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 
 OURS = "zeroinstall.virtualbox"
-_OTHERS_WRITE = 0o022
 
 
 class Store(NamedTuple):
@@ -80,7 +79,7 @@ def survey(path: str, names: Sequence[str], exclusive: bool) -> Plan:
 
 def _survey(path: str, names: Sequence[str], exclusive: bool) -> Plan:
     mode = _mode(path)
-    if mode is not None and mode & _OTHERS_WRITE:
+    if mode is not None and mode & inspecting.OTHERS_WRITE:
         raise Failure(
             f"{path} can be written by others (mode {mode:04o}), who could then have anything shared with guests. "
             "Take that right away, or choose another place for the stores of groups."

@@ -18,18 +18,16 @@ from typing import Any, Callable, Iterator, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing, replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting, removing, replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests, trees, verified_before
 
 BUDGET = 1_000_000
 """Entries of an implementation beyond which it is not linked."""
 TOLD = 5
 """Problems that a message names."""
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _HALF_DONE = (".new-", ".gone-")
 """How the name of what is on its way begins. No guest's linked store has such a name."""
-_OTHERS_WRITE = 0o022
 _BELOW = _names.STORE.strip("/").split("/")
 
 
@@ -171,16 +169,15 @@ def _check_mount(store: str, source: int) -> None:
             )
 
 
-def _mount_of(fd: int) -> tuple[int, str]:
+def _mount_of(fd: int) -> tuple[int, int | None]:
     """The device of something open, and the number of its mount, as far as the kernel tells it."""
-    lines = (replacing.read(f"/proc/self/fdinfo/{fd}") or "").splitlines()
-    return os.fstat(fd).st_dev, next((line for line in lines if line.startswith("mnt_id:")), "")
+    return os.fstat(fd).st_dev, verified_before.mount_id(fd)
 
 
 def _check_folder(folder: str, top: int) -> None:
     """Failure unless nobody else may have anything shared with guests by what is in a folder. Its mode is put right."""
     status = os.fstat(top)
-    if status.st_uid != os.geteuid() or status.st_mode & _OTHERS_WRITE:
+    if status.st_uid != os.geteuid() or status.st_mode & inspecting.OTHERS_WRITE:
         raise Failure(
             f"{folder} belongs to user {status.st_uid} and has the mode {stat.S_IMODE(status.st_mode):04o}, but user"
             f" {os.geteuid()} makes linked stores in it, and nobody else may. Correct its owner and its mode."
@@ -203,7 +200,7 @@ def _open_top(folder: str, make: bool) -> contextlib.AbstractContextManager[int]
 
 @contextlib.contextmanager
 def _opened(name: str, folder: int | None = None) -> Iterator[int]:
-    fd = os.open(name, _DIRECTORY, dir_fd=folder)
+    fd = os.open(name, trees.DIRECTORY, dir_fd=folder)
     try:
         yield fd
     finally:
@@ -226,7 +223,7 @@ def _make(name: str, top: int, source: int) -> None:
     OSError: something else has its name.
     """
     half_done = _HALF_DONE[0] + secrets.token_hex(8)
-    if name not in _there(top):
+    if not _is_there(name, top):
         os.mkdir(half_done, 0o700, dir_fd=top)
         with _opened(half_done, top) as folder:
             os.mkdir(_BELOW[0], 0o700, dir_fd=folder)
@@ -257,12 +254,18 @@ def _rights(status: os.stat_result) -> tuple[int, ...]:
 
 def _there(top: int) -> list[str]:
     """The names of the linked stores in their folder, which is -1 where there is none."""
-    found = []
-    for name in sorted(os.listdir(top)) if top >= 0 else ():
-        if _names.is_box(name):
-            with contextlib.suppress(FileNotFoundError, NotADirectoryError), _open_places(name, top):
-                found.append(name)
-    return found
+    return sorted(name for name in os.listdir(top) if _is_there(name, top)) if top >= 0 else []
+
+
+def _is_there(name: str, top: int) -> bool:
+    """Whether this is a linked store. OSError: it cannot be told."""
+    if top < 0 or not _names.is_box(name):
+        return False
+    try:
+        with _open_places(name, top):
+            return True
+    except (FileNotFoundError, NotADirectoryError):
+        return False
 
 
 def _clear(top: int) -> None:
@@ -291,7 +294,7 @@ def _plan(one: Wanted, source: int, top: int) -> Plan:
     make = True
     before: list[str] = []
     add = [name for name in one.implementations if name in one.coming or _look(name, source)]
-    if one.name in _there(top):
+    if _is_there(one.name, top):
         with _open_places(one.name, top) as places:
             make = not _is_right(places, source)
             before = [name for name in os.listdir(places.store) if manifests.is_name(name)]

@@ -10,7 +10,7 @@ import os
 import stat
 from typing import Iterator, NamedTuple
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting, removing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import (
     access_rights,
     trees,
@@ -20,7 +20,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store impo
 MOST = 200_000
 """Entries of an implementation beyond which it is read like any other."""
 DEEPEST = 200
-_OTHERS_WRITE = 0o022
 
 
 class Look(NamedTuple):
@@ -50,10 +49,15 @@ def look(name: str, store: int) -> Look | None:
     return Look(hashlib.sha256(b"\0".join(lines)).hexdigest(), stamp) if stamp else None
 
 
+def are_same(one: Look | None, other: Look | None) -> bool:
+    """Whether two implementations have the same files, as far as that is known."""
+    return one is not None and other is not None and one.identity == other.identity
+
+
 def _lines(fd: int, path: bytes, budget: removing.Budget, levels: int) -> Iterator[bytes]:
     """A line for each entry. OSError, ValueError: there is none that tells enough."""
     status = os.fstat(fd)
-    if status.st_mode & _OTHERS_WRITE or not levels:
+    if status.st_mode & inspecting.OTHERS_WRITE or not levels:
         raise ValueError(path)
     attributes = ",".join(sorted(access_rights.attributes_of(fd))).encode()
     yield b"%s/ %o %d %d %s" % (path, stat.S_IMODE(status.st_mode), status.st_uid, status.st_gid, attributes)

@@ -114,9 +114,15 @@ def stamp_of(root: int) -> str | None:
 
 def file_system(fd: int) -> str:
     """The type of the file system of something open, or an empty string if the kernel does not tell."""
-    found = _MOUNT_ID.search(replacing.read(f"/proc/self/fdinfo/{fd}") or "")
+    number = mount_id(fd)
     mounts = live_mounts.parse_mountinfo(replacing.read("/proc/self/mountinfo") or "")
-    return next((mount.type for mount in mounts if found and mount.id == int(found.group(1))), "")
+    return next((mount.type for mount in mounts if mount.id == number), "")
+
+
+def mount_id(fd: int) -> int | None:
+    """The number of the mount of something open; None if the kernel does not tell."""
+    found = _MOUNT_ID.search(replacing.read(f"/proc/self/fdinfo/{fd}") or "")
+    return int(found.group(1)) if found else None
 
 
 def boot() -> str:

@@ -86,13 +86,6 @@ class Report(NamedTuple):
         return hashlib.sha256("".join(name + "\n" for name in self.names).encode()).hexdigest()
 
 
-class Twin(NamedTuple):
-    """The task about the same files, and what both implementations looked like before anything was read."""
-
-    one: Task
-    looks: tuple[same_files.Look, ...]
-
-
 def verify(paths: Iterable[str], options: Options) -> Report:
     """Verify stores.
 
@@ -133,9 +126,11 @@ class _Run:
         misnamed = Verdict.of(judging.misnamed(), "")
         self._verdicts.update((task, misnamed) for task in tasks if not manifests.is_name(task.name))
         self._look(known)
-        twins = self._twins(tasks)
+        first = self._first(tasks)
+        before = self._looks({*first, *first.values()})
+        twins = {task: one for task, one in first.items() if same_files.are_same(before[one], before[task])}
         self._hash([task for task in tasks if task not in self._verdicts and task not in twins])
-        self._judge(twins)
+        self._judge(twins, before)
         self._record(listed)
         self._tell(finished=True)
         by_store = {
@@ -223,28 +218,22 @@ class _Run:
                     files=known[task].files, bytes=known[task].bytes, stamp=known[task].stamp, unchanged=True
                 )
 
-    def _twins(self, tasks: list[Task]) -> dict[Task, Twin]:
-        """The tasks about the very files that another one of them is about, each with that one."""
+    def _first(self, tasks: list[Task]) -> dict[Task, Task]:
+        """The tasks without a verdict whose name another store before has, too, each with the first of that name."""
         first: dict[str, Task] = {}
-        found = {}
-        for task in tasks:
-            one = first.setdefault(task.name, task)
-            if one is not task and task not in self._verdicts:
-                looks = self._looks(one, task)
-                if looks and looks[0].identity == looks[1].identity:
-                    found[task] = Twin(one, looks)
-        return found
+        pairs = [(task, first.setdefault(task.name, task)) for task in tasks]
+        return {task: one for task, one in pairs if one is not task and task not in self._verdicts}
 
-    def _looks(self, *tasks: Task) -> tuple[same_files.Look, ...] | None:
-        looks = [same_files.look(task.name, self._stores[task.store].fd) for task in tasks]
-        return tuple(look for look in looks if look) if all(looks) else None
+    def _looks(self, tasks: Iterable[Task]) -> dict[Task, same_files.Look | None]:
+        return {task: same_files.look(task.name, self._stores[task.store].fd) for task in tasks}
 
-    def _judge(self, twins: dict[Task, Twin]) -> None:
+    def _judge(self, twins: dict[Task, Task], before: dict[Task, same_files.Look | None]) -> None:
         """What is sound is so in each store that has its files, unless something changed. All else is hashed."""
-        for task, twin in twins.items():
-            verdict = self._verdicts[twin.one]
-            if verdict.status == "ok" and self._looks(twin.one, task) == twin.looks:
-                self._verdicts[task] = verdict._replace(stamp=None, unchanged=False, files=0, bytes=0)
+        after = self._looks({*twins, *twins.values()})
+        for task, one in twins.items():
+            unchanged = after[task] == before[task] and after[one] == before[one]
+            if unchanged and self._verdicts[one].status == "ok":
+                self._verdicts[task] = self._verdicts[one]._replace(stamp=None, unchanged=False, files=0, bytes=0)
         self._hash([task for task in twins if task not in self._verdicts])
 
     def _hash(self, tasks: list[Task]) -> None:
