@@ -10,6 +10,7 @@ import typing as t
 
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import told
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._words import sentence
 
 DOCUMENTATION = r"""
 name: failure
@@ -81,11 +82,6 @@ def turns(result: t.Mapping[str, t.Any]) -> list[t.Mapping[str, t.Any]]:
 def timed_out(result: t.Mapping[str, t.Any]) -> bool:
     """Whether the time of its task was up."""
     return "timedout" in result or bool(_TIMED_OUT.search(str(result.get("msg", ""))))
-
-
-def sentence(message: str) -> str:
-    """A message that ends as a sentence does."""
-    return message if message.endswith((".", "!", "?")) else message + "."
 
 
 def failure(

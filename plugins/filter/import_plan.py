@@ -11,6 +11,7 @@ import typing as t
 
 from ansible.errors import AnsibleFilterError
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import origins
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 
 DOCUMENTATION = r"""
@@ -42,6 +43,10 @@ options:
     default: {}
   left:
     description: What M(ansible.builtin.find) found in RV(ignore:parents).
+    type: dict
+    default: {}
+  staged:
+    description: What M(ansible.builtin.find) found in RV(ignore:staging).
     type: dict
     default: {}
 """
@@ -84,8 +89,9 @@ _value:
     - RV(ignore:absence), what the role's C(absent.yml) removes, C(all) boxes of the arrangement but those that it has
       to C(keep), or some C(boxes), and what it has to say, C(told) and C(not_removed).
     - RV(ignore:units_change), whether a unit is changed; RV(ignore:state), the state that the path unit gets.
-    - RV(ignore:removed), all that the role removes; RV(ignore:parents), the folders of this collection that it was in;
-      RV(ignore:empty_parents), those in which nothing is left then.
+    - RV(ignore:removed), all that the role removes, which is not what says from which guests packages came;
+      RV(ignore:parents), the folders of this collection that it was in; RV(ignore:empty_parents), those in which
+      nothing is left then.
   type: dict
 """
 
@@ -241,19 +247,27 @@ def emptied(folders: t.Iterable[str], left: t.Mapping[str, t.Any], removed: t.Co
     return [folder for folder in folders if folder not in unread and folder not in kept]
 
 
+def unpacked(staging: str, staged: t.Mapping[str, t.Any]) -> list[str]:
+    """What goes of the folder where packages are unpacked: all but what says from which guests packages came."""
+    paths = [file["path"] for file in staged.get("files", ())]
+    kept = [f"{staging}/{name}" for name in origins.FILES]
+    return [path for path in paths if path not in kept] if kept[0] in paths else [staging]
+
+
 def import_plan(
     settings: t.Mapping[str, t.Any],
     seen: t.Mapping[str, t.Any] | None = None,
     found: t.Mapping[str, t.Any] | None = None,
     changes: t.Container[str] = (),
     left: t.Mapping[str, t.Any] | None = None,
+    staged: t.Mapping[str, t.Any] | None = None,
 ) -> dict[str, t.Any]:
     """What is to be done on a host of which so much is known."""
     seen, found = seen or {}, found or {}
     program, boxes_path = settings["program"], settings["boxes_path"]
     own_units = units(settings["service"])
     unit_paths = [own["path"] for own in own_units]
-    staging = f"{settings['store']}.staging"
+    staging = origins.staging_folder(settings["store"])
     own_folders = {os.path.dirname(path) for path in (program, boxes_path)}
     parents = sorted(folder for folder in own_folders if os.path.basename(folder) == _OURS)
     there = [folder for folder in parents if seen.get(folder)]
@@ -272,7 +286,7 @@ def import_plan(
         "store_parent": os.path.dirname(settings["store"]),
         "watched": [f"{boxes_path}/{box.replace('%', '%%')}/*.tar" for box in boxes],
         "units": own_units,
-        "looked_at": [SYSTEMD, program, boxes_path, *unit_paths, *parents],
+        "looked_at": [SYSTEMD, program, boxes_path, staging, *unit_paths, *parents],
         "systemd": bool(seen.get(SYSTEMD)),
         "units_there": [own for own in own_units if seen.get(own["path"])],
         "keep": keep,
@@ -283,7 +297,7 @@ def import_plan(
         "service_left_over": told or service_left_over(settings, unneeded),
         "units_change": units_change,
         "state": "restarted" if units_change else "started",
-        "removed": [*unit_paths, program, staging],
+        "removed": [*unit_paths, program, *unpacked(staging, staged or {})],
         "parents": there,
         "empty_parents": emptied(there, left, gone) if left else [],
     }

@@ -7,9 +7,9 @@ from __future__ import annotations
 
 import typing as t
 
-from ansible_collections.zeroinstall.virtualbox.plugins.filter.failure import sentence
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _answers, _unused, _words
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._words import sentence
 
 DOCUMENTATION = r"""
 name: unused_report

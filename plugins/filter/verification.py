@@ -18,6 +18,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers im
 )
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._explained import harmless
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._inventory import Inventory
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._words import count, size
 
 DOCUMENTATION = r"""
 name: verification
@@ -87,16 +88,6 @@ class Found(t.NamedTuple):
     count: int
 
 
-def count(number: float, noun: str = "implementation") -> str:
-    """``1 implementation``, ``2 implementations``."""
-    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
-
-
-def size(amount: float) -> str:
-    """Bytes for people."""
-    return f"{amount / 1e9:.2f} GB" if amount >= 1e8 else f"{amount / 1e6:.2f} MB"
-
-
 def text(value: t.Any, where: str, longest: int = LONGEST) -> str:
     """A text of an answer, as it may be shown."""
     return plain(word(value, where)[:longest])
@@ -133,6 +124,8 @@ def read(variables: t.Mapping[str, t.Any]) -> Found:
         summary = mapping(result["summary"], "summary")
         for key in (*ADDED_UP, "unchanged", "seconds"):
             numbers[key] = numbers.get(key, 0) + number(summary.get(key, 0), f"summary.{key}")
+        waiting = mapping(result.get("quarantined") or {}, "quarantined").values()
+        numbers["quarantined"] = numbers.get("quarantined", 0) + sum(number(one, "quarantined") for one in waiting)
         listed = items(result.get("problems") or [], "problems")
         if mapping(result.get("corrupt") or {}, "corrupt") and not listed:
             raise Odd("corrupt")
@@ -168,8 +161,17 @@ def problem(variables: t.Mapping[str, t.Any], found: Found, check_mode: bool) ->
     return ". ".join(told) + "." if told else ""
 
 
+def aside(numbers: t.Mapping[str, float]) -> str:
+    """How many implementations wait in the quarantine, as the end of a line."""
+    waiting = int(numbers.get("quarantined", 0))
+    wait = "waits" if waiting == 1 else "wait"
+    return f"; {count(waiting)} {wait} in the quarantine, see docs/verify.md" if waiting else ""
+
+
 def sound(numbers: t.Mapping[str, float]) -> str:
     """The numbers of a machine without problems."""
+    if not numbers["implementations"]:
+        return "Nothing was verified: no implementation is in its store."
     unchanged = f", {numbers['unchanged']} unchanged since they were verified" if numbers["unchanged"] else ""
     implementations = count(numbers["implementations"])
     return f"{implementations} sound, {size(numbers['bytes'])}{unchanged}, in {numbers['seconds']:.1f} s"
@@ -206,13 +208,15 @@ def verification(
         if name in hosts:
             totals = {key: amount + numbers.get(key, 0) for key, amount in totals.items()}
         if message or name in hosts:
-            lines.append(f"{plain(name)}: {message or sound(numbers)}")
+            lines.append(f"{plain(name)}: {message or sound(numbers)}{aside(numbers)}")
     exposed = f" {totals['exposed']} that others may change," if totals["exposed"] else ""
-    lines.append(
-        f"{count(len(hosts), 'host')}: {totals['ok']} of {count(totals['implementations'])} sound,"
-        f" {totals['corrupt']} corrupt,{exposed} {totals['error']} not verified, {size(totals['bytes'])};"
-        f" {count(len(chosen), 'guest')}; {len(found)} with problems"
+    verified = (
+        f"{totals['ok']} of {count(totals['implementations'])} sound, {totals['corrupt']} corrupt,{exposed}"
+        f" {totals['error']} not verified, {size(totals['bytes'])}"
+        if totals["implementations"]
+        else "nothing was verified"
     )
+    lines.append(f"{count(len(hosts), 'host')}: {verified}; {count(len(chosen), 'guest')}; {len(found)} with problems")
     return {"lines": lines, "problems": found}
 
 

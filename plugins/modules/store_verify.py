@@ -59,8 +59,16 @@ options:
       - The module does not use a record that is damaged, of somebody else, of another store or from before the last
         boot.
       - Check mode uses a record, but does not write one.
+      - With O(keep_result=true), what was found is in this folder, too.
     type: path
     default: /var/lib/zeroinstall.virtualbox/verified
+  keep_result:
+    description:
+      - Whether to keep the numbers and the first problems of each store in O(record), for
+        M(zeroinstall.virtualbox.store_info). The next run with this option replaces them.
+      - The module keeps nothing if O(names) says what to verify, and nothing in check mode.
+    type: bool
+    default: false
   fail_on_problem:
     description: Whether the module fails if there is a problem.
     type: bool
@@ -265,6 +273,13 @@ skipped_names:
       description: Why the module passes over it.
       type: str
       sample: a temporary name of Zero Install's own tools
+quarantined:
+  description: >-
+    How many implementations wait in the folder C(.quarantine) beside each store that has any there, before this run.
+    The keys are the paths of O(path).
+  returned: when the stores could be opened
+  type: dict
+  sample: {"/var/cache/0install.net/implementations": 2}
 names_digest:
   description: SHA-256 of the names of all implementations in the stores, sorted as bytes, each with a newline.
   returned: when the stores could be opened
@@ -298,6 +313,7 @@ def main():
             "workers": {"type": "int", "default": 0},
             "mode": {"type": "str", "choices": ["full", "changed"], "default": "full"},
             "record": {"type": "path", "default": "/var/lib/zeroinstall.virtualbox/verified"},
+            "keep_result": {"type": "bool", "default": False},
             "fail_on_problem": {"type": "bool", "default": True},
             "max_details": {"type": "int", "default": 10},
             "max_holes": {"type": "int", "default": 4294967296},

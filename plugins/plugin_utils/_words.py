@@ -55,6 +55,21 @@ _NO_USER = (
 )
 
 
+def sentence(message: str) -> str:
+    """A message that ends as a sentence does."""
+    return message if message.endswith((".", "!", "?")) else message + "."
+
+
+def count(number: float, noun: str = "implementation") -> str:
+    """``1 implementation``, ``2 implementations``."""
+    return f"{number} {noun}" if number == 1 else f"{number} {noun}s"
+
+
+def size(amount: float) -> str:
+    """Bytes for people."""
+    return f"{amount / 1e9:.2f} GB" if amount >= 1e8 else f"{amount / 1e6:.2f} MB"
+
+
 def first(texts: t.Sequence[str], most: int) -> list[str]:
     """The first of many texts, and how many more there are."""
     more = len(texts) - most

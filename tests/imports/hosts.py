@@ -20,7 +20,7 @@ from typing import Any
 
 import children
 import zero
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass, turn_taking
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass, origins, turn_taking
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.extracting import Limits
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests, verifying
 from labkit.waiting import HANG
@@ -32,6 +32,8 @@ PYTHON = "/usr/bin/python3"
 """One that every user of this machine can run."""
 SECURE_ADD = REPOSITORY / "plugins/module_utils/_guest/secure_add.py"
 SECOND = 10**9
+KEPT = {turn_taking.STATE, *origins.FILES}
+"""What a pass may leave in the folder beside the store."""
 LIMITS = Limits(
     max_size=1 << 26, max_entries=1000, max_depth=20, max_seconds=int(HANG), keep_free=0, keep_free_inodes=0
 )
@@ -110,7 +112,7 @@ class Host:
         """Nothing is wrong in the store, and nothing is left over; the names in the store."""
         names = self.sound()
         assert set(os.listdir(self.store)) == names
-        assert set(os.listdir(self.staging)) <= {turn_taking.STATE}
+        assert set(os.listdir(self.staging)) <= KEPT
         for box in filter(Path.is_dir, self.boxes.iterdir()):
             left = [name for name in os.listdir(os.fsencode(box)) if name.endswith(b".tar")]
             assert left == [], f"{box.name} still has {left}"
@@ -120,6 +122,10 @@ class Host:
         """Nothing was added, and no answer was given."""
         answers = [name for box in self.boxes.iterdir() for name in os.listdir(box) if name.endswith(".answer")]
         return os.listdir(self.store) == os.listdir(self.staging) == answers == []
+
+    def record(self) -> origins.Record:
+        """What is noted of packages and refusals."""
+        return origins.read(str(self.staging), {SERVICE})
 
     def sound(self) -> set[str]:
         """Every implementation in the store is sound, also in its modes; their names."""

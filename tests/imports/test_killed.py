@@ -21,7 +21,7 @@ from types import FrameType
 from typing import Any
 
 import pytest
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass, turn_taking
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass, origins, turn_taking
 from hosts import SERVICE, Host, digest, named, pack
 from labkit.waiting import HANG
 
@@ -92,8 +92,10 @@ def test_killed_before_every_line(host: Host, folder: Path, below: bool, everyth
     there, new = digest(named(1), folder), digest(named(2), folder)
     host.put("other", there, pack(named(1)))
     assert [answer.status for answer in host.run()] == ["added"]
+    first = (host.staging / origins.ORIGINS).read_text()
     number = 0
     moments = set()
+    boxes = {there: "other", new: "good"}
     while True:
         requests = {
             "good": ("good", host.put("good", new, pack(named(2))), {"added", "present"}),
@@ -105,17 +107,21 @@ def test_killed_before_every_line(host: Host, folder: Path, below: bool, everyth
         if os.WIFEXITED(status):
             assert os.WEXITSTATUS(status) == 0
         assert host.sound() in ({there}, {there, new}), number
+        assert known(host).items() <= boxes.items(), number
         left = {name.split("-")[0] for name in os.listdir(host.store) if not name.startswith("sha")}
-        unpacked = any(not name.startswith(turn_taking.STATE) for name in os.listdir(host.staging))
+        own = (turn_taking.STATE, *origins.FILES)
+        unpacked = any(not name.startswith(own) for name in os.listdir(host.staging))
         moments.add((new in os.listdir(host.store), unpacked, *left))
         host.run()
         assert host.check() == {there, new}, number
+        assert known(host) == boxes, number
         for box, identity, expected in requests.values():
             answer = host.answer(box, identity)
             assert answer and answer["status"] in expected, (number, box, answer)
             (host.boxes / box / f"{identity}.answer").unlink()
         assert [name for box in host.boxes.iterdir() for name in os.listdir(box) if not name.endswith(".answer")] == []
         forget(host, new)
+        (host.staging / origins.ORIGINS).write_text(first)
         if os.WIFEXITED(status):
             break
         number += 1
@@ -124,6 +130,13 @@ def test_killed_before_every_line(host: Host, folder: Path, below: bool, everyth
     assert moments >= {(False, False), (False, True)}
     if not below:
         assert any("tmp" in moment for moment in moments) and any(moment[0] for moment in moments)
+
+
+def known(host: Host) -> dict[str, str]:
+    """Of each package in the store the box that it came from, as is noted, and nothing that is noted is damaged."""
+    record = host.record()
+    assert record.damaged == 0
+    return {name: record.origins[name].box for name in os.listdir(host.store) if name.startswith("sha")}
 
 
 def digest_of_nothing(number: int) -> str:

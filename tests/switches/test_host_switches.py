@@ -203,7 +203,10 @@ def test_verify_reads_and_clears_the_stores_of_groups_as_their_owner(
     aside = GROUP_STORE + ".quarantine"
     assert host.host("stat", "-c", "%U", aside, f"{aside}/{wrong}").stdout.split() == ["vm", "vm"]
     assert host.bring("guests", playbook=VERIFY).changed == 0
-    host.host("rm", "-r", f"{GROUP_STORE}/{EMPTY}", aside)
+    of_root, of_vm = "/var/lib/zeroinstall.virtualbox", "/home/vm/.local/state"
+    kept = host.host("find", of_root, of_vm, "-type", "f", "-printf", "%u %m\\n").stdout.splitlines()
+    assert sorted(kept) == ["root 600", "vm 600"], "what was found in each store is kept for reports"
+    host.host("rm", "-r", f"{GROUP_STORE}/{EMPTY}", aside, of_root, of_vm)
     assert_same(host.snapshot(), fresh["guests"])
 
 

@@ -30,6 +30,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox impo
     extracting,
     free_room,
     guest_boxes,
+    origins,
     turn_taking,
 )
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.archives import Refused
@@ -43,8 +44,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.gues
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import judging, trees, verified_before
 
 BOXES = "/var/lib/zeroinstall.virtualbox/boxes"
-SUFFIX = ".staging"
-"""What the name of the folder beside a store has after that of the store."""
 TEMPORARY = "tmp-import-"
 """How the names begin that an implementation has in the store before it has its own."""
 BATCH = 32
@@ -91,7 +90,7 @@ class Result(NamedTuple):
 
 def staging_folder(store: str) -> str:
     """The folder beside a store where archives are unpacked."""
-    return store + SUFFIX
+    return origins.staging_folder(store)
 
 
 def check(options: Options) -> None:
@@ -244,6 +243,12 @@ def _said(request: Request, status: str, reason: str = "") -> Answer:
         return Answer(ascii(box)[1:-1], ascii(digest)[1:-1], status, reason, request.id)
 
 
+def _refusal(said: Answer) -> origins.Refusal:
+    """What is noted of an answer that refuses."""
+    reason = said.reason if said.reason.isprintable() else ascii(said.reason)[1:-1]
+    return origins.Refusal(said.box, said.digest, reason, origins.now())
+
+
 def _short(reason: str) -> str:
     return reason if len(reason) <= LONGEST_REASON else reason[:LONGEST_REASON] + "\u2026"
 
@@ -266,6 +271,7 @@ class _Pass:
     def __init__(
         self, options: Options, store: judging.Open, staging: int, boxes: list[Box], tell: Callable[[Answer], None]
     ) -> None:
+        self._options = options
         self._limits = options.limits
         self._workers = options.workers or len(os.sched_getaffinity(0))
         self._store = store
@@ -287,6 +293,7 @@ class _Pass:
         end = time.monotonic() + MOST_SECONDS
         self._turns.load(self._staging)
         self._clean()
+        self._try(origins.compact, self._staging, self._store.fd, self._options.store, self._fits)
         self._tidy()
         while True:
             waiting = self._waiting()
@@ -325,7 +332,7 @@ class _Pass:
     def _clean(self) -> None:
         """Remove what a pass left that was killed."""
         for name in os.listdir(self._staging):
-            if not turn_taking.is_kept(name, self._staging):
+            if not (turn_taking.is_kept(name, self._staging) or origins.is_kept(name, self._staging)):
                 self._try(removing.remove, name, self._staging)
         for name in os.listdir(self._store.fd):
             if name.startswith(TEMPORARY):
@@ -364,7 +371,10 @@ class _Pass:
         self._answers[request.box.name] += 1
         self._try(guest_boxes.answer, request, status, _short(reason))
         self._discard(request.box, request.name)
-        self._tell(_said(request, status, reason))
+        said = _said(request, status, reason)
+        if status == "refused" and self._fits(free_room.RENAME):
+            origins.note_refusal(self._staging, _refusal(said))
+        self._tell(said)
 
     def _answer(self, waiting: dict[str, list[Request]]) -> None:
         """Answer the first of these requests, as many as are written to disk together."""
@@ -379,6 +389,10 @@ class _Pass:
         finally:
             for unpacking, _place in chosen:
                 os.close(unpacking.archive)
+
+    def _fits(self, size: int) -> bool:
+        """Whether a file may grow by so many bytes now."""
+        return not self._left_room.lack(size, free_room.INODES)
 
     def _save_turns(self) -> None:
         if not self._left_room.lack(free_room.STEP, free_room.INODES):
@@ -454,9 +468,13 @@ class _Pass:
         """Unpack these requests, add what is right, and answer those that were begun with."""
         unpack_all(chosen, self._workers)
         chosen = [unpacking for unpacking in chosen if unpacking.begun]
+        noted = self._note_origins([unpacking for unpacking in chosen if not unpacking.refused])
         if any(not unpacking.refused for unpacking in chosen) and not verified_before.write_back(self._staging):
             os.sync()
         outcomes = [(unpacking.request, *self._outcome(unpacking)) for unpacking in chosen]
+        stayed_out = {request.digest for request, status, _reason in outcomes if status != "added"} & noted
+        if stayed_out:
+            self._try(origins.take_back, self._staging, stayed_out, origins.now())
         failed = ""
         if any(status == "added" for _request, status, _reason in outcomes):
             try:
@@ -468,6 +486,24 @@ class _Pass:
                 status, reason = "refused", failed
             if len(chosen) == 1 or not self._is_put_off(request, reason):
                 self._settle(request, status, reason)
+
+    def _note_origins(self, right: list[Unpacking]) -> set[str]:
+        """Note where these come from, before they can be in the store, or refuse them all; the digests."""
+        if not right:
+            return set()
+        try:
+            boxes = {unpacking.request.digest: judging.shown(unpacking.request.box.name) for unpacking in right}
+            reason = self._left_room.lack(free_room.RENAME, free_room.INODES)
+            if not reason:
+                origins.note(self._staging, boxes, origins.now())
+                return set(boxes)
+        except OSError as error:
+            reason = f"The host cannot note from which guest it comes: {error.strerror or error}."
+        except Exception as error:
+            reason = trouble(error)
+        for unpacking in right:
+            unpacking.refused = reason
+        return set()
 
     def _is_put_off(self, request: Request, reason: str) -> bool:
         """Whether a request is tried once more, by itself: others of its batch may have taken the room it lacked."""

@@ -221,7 +221,7 @@ def _document(
     missing = zero_install.missing(store, document.text)
     if missing and not check_mode:
         session().download(document.text)
-    return document, tuple(_present(store, one) for one in missing)
+    return document, tuple(present(store, one) for one in missing)
 
 
 def _package_feeds(document: str, session: zero_install.Session) -> dict[str, str]:
@@ -229,7 +229,7 @@ def _package_feeds(document: str, session: zero_install.Session) -> dict[str, st
     return {package.interface: session.packages_alone(package.interface) for package in packages}
 
 
-def _present(store: str, implementation: selections.Implementation) -> str:
+def present(store: str, implementation: selections.Implementation) -> str:
     """The name by which a store has an implementation, or would have it."""
     there = [name for name in implementation.names if _has(store, name)]
     return there[0] if there else implementation.names[0]
@@ -286,7 +286,7 @@ def _told(outcome: Outcome, document: record.Document, store: str) -> dict[str, 
         "before": _version(outcome.old),
         "document": document.text,
         "downloaded": list(outcome.fetched),
-        "implementations": sorted({_present(store, one) for one in chosen.implementations}),
+        "implementations": sorted({present(store, one) for one in chosen.implementations}),
         "packages": [
             {**package._asdict(), "feed": document.feeds.get(package.interface, "")} for package in chosen.packages
         ],

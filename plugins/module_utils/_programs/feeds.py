@@ -14,7 +14,7 @@ no other implementation will do. Which package it stands for is found out in the
 from __future__ import annotations
 
 import re
-from typing import Collection, Iterable, Iterator, Mapping
+from typing import Collection, Iterable, Iterator, Mapping, NamedTuple
 from xml.etree import ElementTree
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import xml_trees
@@ -30,6 +30,8 @@ _VERSION = re.compile(r"\d+(?:\.\d+)*(?:-(?:pre|rc|post)?(?:\d+(?:\.\d+)*)?)*\Z"
 _LOWEST = "0"
 _SEPARATED = {"sha256new": "_"}
 _RETRIEVALS = tuple(map(xml_trees.tag, ("archive", "file")))
+_VERSIONS = tuple(map(xml_trees.tag, ("group", "implementation")))
+_HANDED_DOWN = ("version", "version-modifier", "arch")
 _OF_PACKAGES = ("package", "distributions", "version", "released", "stability", "quick-test-file", "quick-test-mtime")
 
 
@@ -56,6 +58,35 @@ def store_names(element: ElementTree.Element) -> tuple[str, ...]:
     digests = [pair for one in xml_trees.named(element, "manifest-digest") for pair in one.items()]
     names = [kind + _SEPARATED.get(kind, "=") + value for kind, value in digests]
     return tuple(name for name in dict.fromkeys([*names, element.get("id", "")]) if manifests.is_name(name))
+
+
+class Described(NamedTuple):
+    """An implementation of a feed. ``names``: what a store may call it."""
+
+    names: tuple[str, ...]
+    version: str
+    architecture: str
+
+
+def described(feed: ElementTree.Element) -> Iterator[Described]:
+    """The implementations of a feed that have a digest. A group hands its attributes down."""
+    waiting: list[tuple[ElementTree.Element, Mapping[str, str]]] = [(feed, {})]
+    while waiting:
+        above, inherited = waiting.pop()
+        for element in above:
+            if element.tag not in _VERSIONS:
+                continue
+            own = {**inherited, **{key: element.attrib[key] for key in _HANDED_DOWN if key in element.attrib}}
+            waiting.append((element, own))
+            names = store_names(element) if element.tag == xml_trees.tag("implementation") else ()
+            if names:
+                version = own.get("version", "") + own.get("version-modifier", "")
+                yield Described(names, version, own.get("arch", "*-*"))
+
+
+def name_of(feed: ElementTree.Element) -> str:
+    """What a feed calls its program, or empty."""
+    return (feed.findtext(xml_trees.tag("name")) or "").strip()
 
 
 def download_sizes(feed: ElementTree.Element) -> dict[str, int]:

@@ -18,11 +18,15 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs i
 
 
 class Implementation(NamedTuple):
-    """One that is chosen. ``names``: what a store may call it; it has one of them if it has the implementation."""
+    """One that is chosen. ``names``: what a store may call it; it has one of them if it has the implementation.
+
+    ``architecture``: such as ``Linux-x86_64``, or empty where the document does not say.
+    """
 
     interface: str
     version: str
     names: tuple[str, ...]
+    architecture: str = ""
 
 
 class Package(NamedTuple):
@@ -77,7 +81,9 @@ def _implementation(selection: ElementTree.Element) -> Implementation:
     if not names:
         shown = selection.get("id", "")
         raise Failure(f"version {selection.get('version')} of {selection.get('interface')} has no digest ({shown})")
-    return Implementation(selection.get("interface", ""), selection.get("version", ""), names)
+    return Implementation(
+        selection.get("interface", ""), selection.get("version", ""), names, selection.get("arch", "")
+    )
 
 
 def _package(top: ElementTree.Element, selection: ElementTree.Element) -> Package:

@@ -66,6 +66,17 @@ def _store(path: str, group: str) -> Store | None:
     return Store(group, store, beside and _is_empty(store))
 
 
+def there(path: str) -> list[Store]:
+    """The stores in a folder of groups, whoever owns it. Failure: it cannot be read."""
+    try:
+        found = [_store(path, group) for group in sorted(os.listdir(path))]
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise Failure(f"{error.filename} cannot be read: {error.strerror}.") from error
+    return [store for store in found if store]
+
+
 def survey(path: str, names: Sequence[str], exclusive: bool) -> Plan:
     """What is there, and what has to be made and removed. Failure: something is in the way."""
     for name in names:

@@ -95,6 +95,18 @@ def copies(listing: Iterable[str]) -> Copies:
     return found
 
 
+def waiting(store: str) -> int:
+    """How many implementations wait in the default folder of a store. OSError: it cannot be read."""
+    try:
+        aside = os.open(default_folder(store), trees.DIRECTORY)
+    except FileNotFoundError:
+        return 0
+    try:
+        return sum(map(len, copies(listing(aside)).values()))
+    finally:
+        os.close(aside)
+
+
 def check(request: Request) -> None:
     """Failure unless the paths and names are such as may be worked on. Nothing is looked at."""
     _names.check_store_path(request.store, "path")
@@ -132,7 +144,7 @@ def run(request: Request, moved: list[dict[str, str]], dry: bool = False) -> lis
         if aside is not None:
             stack.callback(os.close, aside)
         if aside is None or dry:
-            planned = plan(request, entries, {} if aside is None else copies(_listing(aside)), _longest(store))
+            planned = plan(request, entries, {} if aside is None else copies(listing(aside)), _longest(store))
             if dry or not planned.moves:
                 moved += [_report(request, move) for move in planned.moves]
                 return planned.left
@@ -146,7 +158,7 @@ def run(request: Request, moved: list[dict[str, str]], dry: bool = False) -> lis
 
 
 def _carry_out(request: Request, store: int, aside: int, moved: list[dict[str, str]]) -> list[Left]:
-    planned = plan(request, os.listdir(store), copies(_listing(aside)), _longest(aside))
+    planned = plan(request, os.listdir(store), copies(listing(aside)), _longest(aside))
     left = list(planned.left)
     for move in planned.moves:
         try:
@@ -194,7 +206,7 @@ def _plain(given: str) -> str:
     return given if given.isprintable() else judging.shown(given)
 
 
-def _listing(aside: int) -> Iterator[str]:
+def listing(aside: int) -> Iterator[str]:
     """The entries of the folder and of its shelves."""
     for name in os.listdir(aside):
         if not _SHELF.match(name):

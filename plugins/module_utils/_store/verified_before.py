@@ -12,7 +12,6 @@ the same, pages that a process could still write through an old mapping, and wha
 from __future__ import annotations
 
 import contextlib
-import errno
 import hashlib
 import itertools
 import json
@@ -25,7 +24,11 @@ import time
 from typing import Any, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import live_mounts, replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import (
+    live_mounts,
+    private_files,
+    replacing,
+)
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import trees
 
 FORMAT = 2
@@ -187,6 +190,11 @@ def _is_known(entry: Any) -> bool:
     )
 
 
+def name_of(store: str) -> str:
+    """How the names begin of the files about a store, by its path."""
+    return hashlib.sha256(os.fsencode(store)).hexdigest()[:32]
+
+
 class Record:
     """The record of one store, a file in a folder that only its owner, root or this user, can read or write."""
 
@@ -196,7 +204,7 @@ class Record:
         self._folder = folder
         self._store = os.fstat(fd)
         self._boot = boot()
-        self._path = os.path.join(folder, hashlib.sha256(os.fsencode(path)).hexdigest()[:32] + ".json")
+        self._path = os.path.join(folder, name_of(path) + ".json")
         self.warning = ""
 
     def read(self) -> dict[str, Known]:
@@ -214,35 +222,11 @@ class Record:
                 return {}
 
     def _read(self, folder: int) -> dict[str, Known]:
-        name = os.path.basename(self._path)
-        fd = os.open(name, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC, dir_fd=folder)
-        with os.fdopen(fd, "rb") as file:
-            status = os.fstat(fd)
-            if not stat.S_ISREG(status.st_mode):
-                raise ValueError("it is no file")
-            if status.st_uid != os.geteuid() or status.st_mode & 0o077:
-                raise ValueError(f"others than user {os.geteuid()} can read or write it")
-            if status.st_size > LARGEST:
-                raise ValueError("it is too large")
-            return decode(file.read(LARGEST).decode("utf-8"), self._store, self._boot, self._access)
+        text = private_files.read(folder, os.path.basename(self._path), (os.geteuid(),), LARGEST)
+        return decode(text, self._store, self._boot, self._access)
 
     def _open_folder(self) -> int:
-        """The folder, in which alone files are opened and made from then on, wherever its path leads.
-
-        ValueError: it is not this user's alone.
-        """
-        folder = -1
-        try:
-            folder = os.open(self._folder, trees.DIRECTORY)
-            status = os.fstat(folder)
-            if status.st_uid == os.geteuid() and not status.st_mode & 0o077:
-                return folder
-        except OSError as error:
-            if error.errno not in (errno.ELOOP, errno.ENOTDIR):
-                raise
-        if folder >= 0:
-            os.close(folder)
-        raise ValueError(f"{self._folder} is no folder that only user {os.geteuid()} can read or write")
+        return private_files.open_folder(self._folder, (os.geteuid(),))
 
     def write(self, known: dict[str, Known], forgotten: set[str]) -> None:
         """Add to the record what is known now, and drop what is not.

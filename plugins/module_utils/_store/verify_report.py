@@ -5,13 +5,20 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import os
 from typing import Any, Mapping, Sequence, Tuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import progress
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import judging, verifying
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import (
+    judging,
+    last_results,
+    quarantine,
+    verifying,
+)
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.cut_lists import capped
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.judging import Verdict
 
@@ -36,7 +43,8 @@ def run(asked: Asked) -> dict[str, Any]:
     options = asked.params
     _check(options)
     report = verifying.verify(options["path"], _chosen(options, keep=not asked.check_mode))
-    for warning in report.warnings:
+    unkept = _keep(options, report) if options["keep_result"] and not asked.check_mode else []
+    for warning in [*report.warnings, *unkept]:
         asked.warn(warning)
     result = _result(report, options["return_names"])
     if report.problems and options["fail_on_problem"]:
@@ -51,6 +59,23 @@ def _check(options: Mapping[str, Any]) -> None:
     if not options["path"]:
         raise Failure("path is empty: name at least one store.")
     progress.check(options["progress_file"])
+
+
+def _keep(options: Mapping[str, Any], report: verifying.Report) -> list[str]:
+    """Keep what was found in each store, if all of it was verified. That it cannot be kept is a warning."""
+    warnings: list[str] = []
+    if options["names"] is not None:
+        return warnings
+    at = last_results.now()
+    problems = sorted(report.problems, key=lambda problem: verifying.first_by_weight(problem[1]))
+    for store, counts in report.by_store.items():
+        own = (problem for problem in problems if problem[0] == store)
+        findings = [_in_full(*problem) for problem in itertools.islice(own, last_results.MOST_FINDINGS)]
+        try:
+            last_results.keep(options["record"], store, last_results.of(options["mode"], counts, findings, at))
+        except Failure as error:
+            warnings.append(f"what was found in {store} is not kept for reports: {error}")
+    return warnings
 
 
 def _chosen(options: Mapping[str, Any], keep: bool) -> verifying.Options:
@@ -71,9 +96,19 @@ def _result(report: verifying.Report, return_names: bool) -> dict[str, Any]:
         "changed": False,
         "summary": report.summary,
         **_lists(report),
+        "quarantined": _quarantined(report),
         "names_digest": report.names_digest,
         **listed,
     }
+
+
+def _quarantined(report: verifying.Report) -> dict[str, int]:
+    """How many implementations wait in the quarantine of each store that has any there."""
+    found = {}
+    for store in report.listed:
+        with contextlib.suppress(OSError):
+            found[store] = quarantine.waiting(store)
+    return {store: number for store, number in found.items() if number}
 
 
 def _names_of(report: verifying.Report) -> dict[str, Any]:

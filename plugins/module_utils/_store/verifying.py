@@ -70,7 +70,8 @@ class Options(NamedTuple):
 class Report(NamedTuple):
     """What was found: ``problems`` are pairs of a store's path and name with the verdict, in byte order of the name.
 
-    ``listed``: the names in each store, by its path. ``names``: all of them.
+    ``listed``: the names in each store, by its path. ``names``: all of them. ``by_store``: numbers as in ``summary``,
+    by the path of each store.
     """
 
     listed: dict[str, list[str]]
@@ -78,6 +79,7 @@ class Report(NamedTuple):
     skipped: list[tuple[str, str, str]]
     problems: list[tuple[str, str, Verdict]]
     summary: dict[str, Any]
+    by_store: dict[str, dict[str, int]]
     warnings: list[str]
 
     @property
@@ -150,6 +152,7 @@ class _Run:
                 key=lambda problem: (os.fsencode(problem[1]), problem[0]),
             ),
             summary=self._summary(len(skipped)),
+            by_store={store.path: self._counts(at) for at, store in enumerate(self._stores)},
             warnings=self._warnings,
         )
 
@@ -312,16 +315,19 @@ class _Run:
             )
         )
 
-    def _summary(self, skipped: int) -> dict[str, Any]:
-        verdicts = self._verdicts.values()
+    def _counts(self, store: int | None = None) -> dict[str, int]:
+        """Numbers of one store, or of all."""
+        verdicts = [verdict for task, verdict in self._verdicts.items() if store in (None, task.store)]
         statuses = [verdict.status for verdict in verdicts]
         return {
             "implementations": len(statuses),
             **{status: statuses.count(status) for status in STATUSES},
             "problems": len(statuses) - statuses.count("ok"),
-            "skipped": skipped,
             "unchanged": sum(verdict.unchanged for verdict in verdicts),
             "files": sum(verdict.files for verdict in verdicts),
             "bytes": sum(verdict.bytes for verdict in verdicts),
-            "seconds": round(time.monotonic() - self._started, 3),
         }
+
+    def _summary(self, skipped: int) -> dict[str, Any]:
+        seconds = round(time.monotonic() - self._started, 3)
+        return {**self._counts(), "skipped": skipped, "seconds": seconds}

@@ -33,6 +33,18 @@ def test_names_and_paths():
     assert plan["removed"] == [*UNITS, SETTINGS["program"], plan["staging"]]
 
 
+def test_what_says_from_which_guests_packages_came_stays():
+    staging = SETTINGS["store"] + ".staging"
+
+    def removed(*names):
+        staged = {"files": [{"path": f"{staging}/{name}"} for name in names]}
+        return import_plan(SETTINGS, staged=staged)["removed"][3:]
+
+    assert removed("turns", "origins", "refusals", "x") == [f"{staging}/turns", f"{staging}/x"]
+    assert removed("origins") == []
+    assert removed("turns", "refusals") == removed() == [staging], "no package came"
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -18,7 +18,7 @@ NAME = "sha1=" + "0" * 40
 BAD = Verdict("corrupt", "contents", "It was changed.", NAME, "sha1=x", NAME)
 SUMMARY = {"corrupt": 1, "problems": 1}
 REPORT = verifying.Report(
-    {STORE: [NAME]}, [NAME], [(STORE, "tmp-1", "temporary")], [(STORE + "/", NAME, BAD)], SUMMARY, []
+    {STORE: [NAME]}, [NAME], [(STORE, "tmp-1", "temporary")], [(STORE + "/", NAME, BAD)], SUMMARY, {}, []
 )
 SOUND = REPORT._replace(problems=[])
 
