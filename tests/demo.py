@@ -7,6 +7,8 @@ Run by ``make demo``, which sets up what it needs.
 
 from __future__ import annotations
 
+import json
+import os
 import shlex
 import signal
 import sys
@@ -17,10 +19,13 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent / "tools"))
 
 from fleet import Fleet, FleetError, Play
+from setup import cache_directory
 
 ALGORITHMS = ("sha1", "sha1new", "sha256", "sha256new")
 STORE = "/var/cache/0install.net/implementations"
 SHARE = "zeroinstall.virtualbox.share"
+VERIFY = "zeroinstall.virtualbox.verify"
+REPORT = "zeroinstall.virtualbox.report"
 UNSHARE = "zeroinstall.virtualbox.unshare"
 FEED = """<?xml version="1.0"?>
 <interface xmlns="http://zero-install.sourceforge.net/2004/injector/interface">
@@ -36,9 +41,11 @@ FEED = """<?xml version="1.0"?>
 class Demo:
     """The steps, each of which says what it does and what came out."""
 
-    def __init__(self, fleet: Fleet) -> None:
+    def __init__(self, fleet: Fleet, page: Path) -> None:
+        """``page``: where the report for a browser is to be."""
         self.fleet = fleet
         self.digests: dict[str, str] = {}
+        self.page = page
 
     def show(self, text: str) -> None:
         """Lines of a result, indented."""
@@ -143,6 +150,23 @@ class Demo:
         for name in self.fleet.guests:
             self.expect(again.module_runs[name] <= 2, f"{name} cost more than two module runs")
 
+    def report(self) -> None:
+        """The packages are verified, and a page shows how host and guests stand."""
+        self.play(VERIFY)
+        self.page.parent.mkdir(exist_ok=True)
+        files = {"html": self.page, "json": self.page.with_suffix(".json")}
+        self.play(REPORT, *(word for kind, path in files.items() for word in ("-e", f"cache_report_{kind}={path}")))
+        told = json.loads(files["json"].read_text(encoding="utf-8"))
+        numbers = told["numbers"]
+        size = 512 * int(self.fleet.host("du", "-s", "-B512", STORE).stdout.split()[0])
+        self.show(
+            f"{numbers['states']['right']} guests are right; {numbers['implementations']} packages take"
+            f" {numbers['bytes']} bytes; sharing saves {numbers['bytes_saved']} bytes"
+        )
+        self.expect(told["attention"] == [], f"the report has {told['attention']}")
+        self.expect(numbers["states"]["right"] == 2, "the report does not say that both guests are right")
+        self.expect(numbers["bytes"] == numbers["bytes_saved"] == size, f"the store takes {size} bytes")
+
     def unshare(self) -> None:
         """The playbook that undoes it."""
         self.play(UNSHARE)
@@ -166,6 +190,7 @@ class Demo:
             "A user of the host adds a package; the guests have it at once": self.add_as_user,
             "Root in each guest mounts the share writable and tries to write: the host refuses": self.try_to_write,
             f"ansible-playbook {SHARE}, again: nothing to change": self.share_again,
+            f"ansible-playbook {REPORT}, after {VERIFY}: a page that shows how all stand": self.report,
             f"ansible-playbook {UNSHARE}: undone, the packages stay": self.unshare,
             "Nothing ran the slow way in the guests (see tests/lab/README.md)": self.check_warm,
         }  # fmt: skip
@@ -181,16 +206,18 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     began = time.monotonic()
     print("\nA real VirtualBox host and two real guests, on this machine, for the length of this demo.", flush=True)
-    print("They start in about 20 s; then come 9 steps, which take about a minute.", flush=True)
+    print("They start in about 20 s; then come 10 steps, which take about a minute.", flush=True)
+    page = cache_directory(os.environ) / "demo" / "report.html"
     try:
         with Fleet("demo", ("g1", "g2")).running() as fleet:
-            Demo(fleet).run()
+            Demo(fleet, page).run()
     except FleetError as error:
         print(f"\nThe demo failed. {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print("\nInterrupted; the host and the guests are gone.", file=sys.stderr)
         return 130
+    print(f"\nThe report of these guests is a page for your browser: {page}", flush=True)
     print(
         f"\nProved in {time.monotonic() - began:.0f} s: two real VirtualBox guests found and ran packages from their"
         " host's store, could not write to it, and a second run changed nothing.",

@@ -17,6 +17,7 @@ options:
         lost their mark. It also finds shares that somebody else set up and that give a guest the same folders.
       - A share belongs to this collection if it shares the store under the name V(NAME) or V(NAME-trusted), the store
         of a group under V(NAME-guests-GROUP), or a box under V(NAME-box).
+      - V(~/) at the beginning of a path is the home of the user who runs the module.
     type: dict
     suboptions:
       names:

@@ -93,6 +93,10 @@ options:
     type: list
     elements: str
     default: []
+  at_home:
+    description: Whether O(store) and O(groups) may begin with V(~/), the home of the user of the machines.
+    type: bool
+    default: false
   nothing:
     description:
       - Whether the guests are to have nothing any more. Then their machines come without shares, and only the variables
@@ -150,6 +154,7 @@ def host_arrangement(
     left_over: str = "report",
     doubts: t.Sequence[str] = (),
     expected: t.Sequence[str] = (),
+    at_home: bool = False,
 ) -> dict[str, t.Any]:
     """What ``host`` has of its guests' modes."""
     inventory = Inventory(hostvars)
@@ -165,7 +170,7 @@ def host_arrangement(
             )
         left_out = [name for name in expected if name not in names]
         all_doubts = [*doubts, *_fleet.homeless_guests(homeless), *_fleet.left_out_guests(left_out, host)]
-        found = _modes.Host(store, kind, groups, boxes, user, arrangement)
+        found = _modes.Host(store, kind, groups, boxes, user, arrangement, at_home)
         return {
             "machines": _modes.machines(guests, found, host, nothing),
             **({"groups": [], "boxes": [], "linked": []} if nothing else _modes.folders(guests, arrangement)),

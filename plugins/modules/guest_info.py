@@ -50,6 +50,10 @@ options:
     type: list
     elements: str
     default: []
+  zero_install_version:
+    description: Whether to ask C(0install) for its version, see RV(guest.zero_install).
+    type: bool
+    default: false
 notes:
   - The guest does not show that its host made a share read-only. Only an attempt to write shows it.
   - The module lists the folder of a mount to see whether the mount answers. It lists a store to see whether it is
@@ -296,9 +300,10 @@ guest:
     zero_install:
       description: >-
         Paths of C(0install) and C(0store), or null. C(package) is the name of the package of the guest's distribution
-        that contains them, or null.
+        that contains them, or null. C(version) is the version of C(0install), or null. It is null without
+        O(zero_install_version=true).
       type: dict
-      sample: {"0install": /usr/bin/0install, "0store": /usr/bin/0store, "package": 0install-core}
+      sample: {"0install": /usr/bin/0install, "0store": /usr/bin/0store, "package": 0install-core, "version": "2.18"}
     init:
       description: 'The init system: V(systemd), V(openrc), V(sysvinit) or V(other).'
       type: str
@@ -345,6 +350,7 @@ def main():
             "fstab": {"type": "path", "default": "/etc/fstab"},
             "sudoers": {"type": "path", "default": "/etc/sudoers.d/zeroinstall"},
             "paths": {"type": "list", "elements": "str", "default": []},
+            "zero_install_version": {"type": "bool", "default": False},
         },
         supports_check_mode=True,
     )

@@ -62,6 +62,7 @@ options:
           path:
             description:
               - Folder on the host. It must exist, and have no symlink in its path. It is required for a present share.
+              - V(~/) at its beginning is the home of the user who runs the module.
             type: str
           writable:
             description:
@@ -158,6 +159,10 @@ options:
     type: str
     choices: [warn, fail, report, refuse]
     default: warn
+  return_machines:
+    description: Whether to return RV(registered) and RV(version).
+    type: bool
+    default: false
   lock_timeout:
     description:
       - For how many seconds the module tries again if another VirtualBox client has locked a machine, or if this module
@@ -372,6 +377,18 @@ refused:
   returned: always
   type: list
   elements: str
+version:
+  description: Version of VirtualBox on the host.
+  returned: with O(return_machines=true)
+  type: str
+  sample: 7.2.22
+registered:
+  description: >-
+    All machines of this user, as RV(zeroinstall.virtualbox.machine_info#module:machines) has them, before this run.
+    RV(zeroinstall.virtualbox.machine_info#module:machines[].shares[].gives) is empty.
+  returned: with O(return_machines=true)
+  type: list
+  elements: dict
 missing_paths:
   description: Folders of shares that do not exist. Outside check mode, the module fails instead.
   returned: always
@@ -429,6 +446,7 @@ def main():
             },
             "folders": recognizing.OPTION,
             "when_busy": {"type": "str", "choices": ["later", "transient", "fail"], "default": "later"},
+            "return_machines": {"type": "bool", "default": False},
             "lock_timeout": {"type": "int", "default": 30},
             "vboxmanage": {"type": "str", "default": "VBoxManage"},
         },

@@ -29,7 +29,8 @@ class Host(t.NamedTuple):
 
     ``store``: its store's path; ``kind``: ``system`` or ``user``, as ``cache_host_store`` has it; ``groups``,
     ``boxes``: where the stores of groups and the guests' boxes are; ``user``: who registered the machines;
-    ``arrangement``: the name of the inventory's arrangement on the host.
+    ``arrangement``: the name of the inventory's arrangement on the host; ``at_home``: whether paths may begin with
+    ``~/``, the home of the user of the machines.
     """
 
     store: str
@@ -38,6 +39,11 @@ class Host(t.NamedTuple):
     boxes: str = ""
     user: str = ""
     arrangement: str = _names.DEFAULT_ARRANGEMENT
+    at_home: bool = False
+
+    def from_root(self, path: str) -> str:
+        """A path as it is checked: one in a home as if the home were the root."""
+        return path[1:] if self.at_home and path.startswith("~/") else path
 
 
 class Problems(ValueError):
@@ -357,7 +363,7 @@ def _machine(name: str, guest: dict[str, t.Any], entries: dict[str, str]) -> str
 
 def _check_host(host: Host) -> None:
     """ValueError if a host shares what may not be shared, whatever guests it has."""
-    check_store(host.store)
+    check_store(host.from_root(host.store))
     try:
         _names.check_arrangement(host.arrangement, "cache_host_arrangement")
     except Failure as error:
@@ -385,7 +391,7 @@ def _shares(name: str, guest: dict[str, t.Any], host: Host, host_name: str) -> l
     mode = mode_of(name, guest)
     check_kind(name, guest, mode, host.kind, host_name)
     if _GUESTS in mode.parts:
-        check_folder(host.groups, "cache_host_groups_path")
+        check_folder(host.from_root(host.groups), "cache_host_groups_path")
     if _DROP_BOX in mode.parts:
         check_folder(host.boxes, "cache_host_boxes_path")
         _check_verified(name, host, host_name)

@@ -34,7 +34,7 @@ FLEET = HERE / "fleet"
 sys.path[:0] = [str(FLEET), str(HERE.parent / "lab")]
 from standins import STORE, Server, interpreter, serving, virtualbox  # noqa: E402
 
-SHARE, VERIFY, UNSHARE = (f"zeroinstall.virtualbox.{name}" for name in ("share", "verify", "unshare"))
+SHARE, VERIFY, REPORT, UNSHARE = (f"zeroinstall.virtualbox.{name}" for name in ("share", "verify", "report", "unshare"))
 MANAGE = str(FLEET / "standins/VBoxManage")
 NAIVE = str(FLEET / "naive.yml")
 SETTINGS = {
@@ -453,18 +453,20 @@ def thousand(bench: Bench) -> str:
             "ansible_python_interpreter": "/usr/bin/python3",
             "cache_verify_guests": True,
         }
-        for playbook in (SHARE, VERIFY, UNSHARE):
+        files = [f"cache_report_{kind}={bench.folder}/report.{kind}" for kind in ("json", "html", "metrics")]
+        for playbook in (SHARE, VERIFY, REPORT, UNSHARE):
             answers = bench.folder / f"answers-{playbook}"
             answers.mkdir()
             common["standin_answers"] = str(answers)
             one = bench.inventory("one", hosts, said, {**common, "standin_process": str(guest.process)})
             limit = f"{next(iter(hosts))}:{next(iter(said))}"
             shared = ["-e", "cache_verify_guests=true"] if playbook == VERIFY else []
+            shared += [word for file in files for word in ("-e", file)] if playbook == REPORT else []
             for _run in range(2 if playbook == SHARE else 1):  # the second is one of a guest that is right
                 bench.play(playbook, one, "--limit", limit, *shared)
             bench.hosts(server, names, False)  # what was unshared is shared again
             everybody = bench.inventory(f"fleet-{size}", hosts, said, common)
-            cost = (bench.play if playbook == UNSHARE else bench.right)(playbook, everybody, *shared)
+            cost = (bench.right if playbook in (SHARE, VERIFY) else bench.play)(playbook, everybody, *shared)
             print(f"{playbook}: {cost}", flush=True)
             rows.append(
                 [

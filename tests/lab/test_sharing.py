@@ -27,7 +27,9 @@ UNSHARE = "zeroinstall.virtualbox.unshare"
 VERIFY = "zeroinstall.virtualbox.verify"
 VERIFIED = "zeroinstall.virtualbox.store_verify"
 SHARES, MOUNTS = "zeroinstall.virtualbox.shares", "zeroinstall.virtualbox.mounts"
-TOPS = ("/etc", "/usr/local", "/var/cache", "/var/lib/zeroinstall.virtualbox")
+OURS = "/var/lib/zeroinstall.virtualbox"
+STAYS = (f"{STORE} ", f"{STORE}/", f"{OURS} ", f"{OURS}/verified")
+TOPS = ("/etc", "/usr/local", "/var/cache", OURS)
 FILES = (
     f"for top in {' '.join(TOPS)}; do [ ! -e $top ] || find $top -xdev"
     " -type d -printf '%p d %m %u\\n' -o -printf '%p %y %m %u %s %l\\n'; done | sort;"
@@ -117,13 +119,16 @@ def changed_files(fleet: Fleet, name: str) -> list[str]:
 def snapshot(fleet: Fleet, guests: bool = True) -> dict[str, list[str]]:
     """Files of the host, changed files of guests, and the machines' settings: where share.yml could leave something.
 
-    Left out is what stays by design: the store, a folder, with the packages in it. (The user who owns it stays, too.
-    Debian's package of Zero Install made him before anything was shared, so the account files are compared as well.)
+    Left out is what stays by design: the store, a folder, with the packages in it, and what verifications found. (The
+    user who owns the store stays, too. Debian's package of Zero Install made him before anything was shared, so the
+    account files are compared as well.)
     """
     listed = {name: changed_files(fleet, name) for name in fleet.guests if guests}
     listed["host"] = fleet.host("sh", "-c", FILES).stdout.splitlines()
     found = {
-        name: [line for line in lines if not line.startswith((f"{STORE} ", f"{STORE}/"))]
+        name: [
+            line for line in lines if not line.startswith((f"{STORE} ", f"{STORE}/", f"{OURS} ", f"{OURS}/verified"))
+        ]
         for name, lines in listed.items()
     }
     return found | {f"{name}.vbox": settings(fleet, name) for name in fleet.guests}

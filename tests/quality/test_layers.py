@@ -18,8 +18,8 @@ FOLDER = REPOSITORY / "plugins" / "module_utils"
 PACKAGE = "ansible_collections.zeroinstall.virtualbox.plugins.module_utils"
 EVERYBODYS = {"_errors", "_modules", "_names"}
 """The small files that all may import."""
-ACTIONS = {"guest_plan"}
-"""The modules that are documentation alone, of an action that runs another module."""
+ACTIONS = {"fleet_report", "guest_plan"}
+"""The modules that are documentation alone, of an action that runs another module or none."""
 ROW = re.compile(r"^\| `(_\w+)/` \| [^|]* \| ([^|]*) \|$", re.MULTILINE)
 
 

@@ -73,11 +73,12 @@ class Need:
 
 ANSIBLE_TEST = frozenset({"sanity", "pylint", "units"})
 """Needs that are environments of ansible-test."""
-TOOLS = frozenset({"docs", "too-old"})
+TOOLS = frozenset({"browser", "docs", "too-old"})
 """Needs that are an environment with what the file of that name in tests/requirements says."""
 
 NEEDS: Mapping[str, Need] = {
     **{name: Need() for name in sorted(ANSIBLE_TEST | TOOLS)},
+    "browser": Need(("chromium", "chromium-driver")),
     "gates": Need(("git", "shellcheck")),
     "zero-install": Need(
         ("0install-core", "acl", "attr", "e2fsprogs", "gnupg", "libcap2-bin", "locales", "util-linux")
@@ -126,6 +127,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/lab/test_programs.py": ("guests", "zero-install"),
     "tests/lab/test_linked.py": ("guests", "zero-install"),
     "tests/lab/test_program_modes.py": ("guests", "zero-install"),
+    "tests/lab/test_report.py": ("guests", "zero-install"),
     "tests/lab/test_systemd.py": ("guests",),
     "tests/lab/test_discover.py": ("guests",),
     "tests/lab/test_printed.py": ("guests", "zero-install"),
@@ -146,6 +148,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/lab/test_runner.py": ("host",),
     "tests/lab/test_install.py": ("additions",),
     "tests/quality/test_pylint.py": ("gates", "pylint"),
+    "tests/page": ("browser",),
     "tests/quality/test_gates.py": ("gates",),
     "tests/quality/test_forge.py": ("gates",),
     "tests/quality/test_docs_site.py": ("docs",),
@@ -163,6 +166,7 @@ PARTS: Mapping[str, tuple[str, ...]] = {
     "tests/lab/test_downloaded_once.py": ("host", "zero-install"),
     "tests/lab/test_lab.py": ("guests",),
     "tests/quality/test_fresh.py": ("gates", "host"),
+    "tests/quality/test_questions.py": (),
     "tests/quality/test_setup.py": (),
     "tests/quality/test_too_old.py": ("too-old",),
     "tests/quality/test_steps.py": (),

@@ -38,6 +38,7 @@ _MODULES_FOLDERS = tuple(f"{folder}/modules-load.d" for folder in ("/etc", "/run
 _RECORDED = re.compile(r"^INSTALL_VER='([^'\n]*)'$", re.MULTILINE)
 _CALLED = re.compile(r"^\s*(?:exec\s+)?(?:\S*/)?sudo\s+(?:-\S+\s+)*?-u\s+(\S+)\s+(?:--\s+)?(/\S+)", re.MULTILINE)
 _ASSIGNED = re.compile("[A-Z0-9_]+")
+_ZERO_INSTALL = re.compile(r"0install \(zero-install\) ([0-9][0-9A-Za-z.-]{0,30})$", re.MULTILINE)
 
 
 class Guest:
@@ -338,11 +339,19 @@ class Guest:
         """What is at each of these paths, as ``inspecting.look`` tells it."""
         return {path: inspecting.look(self.at(path)) for path in paths}
 
-    def zero_install(self) -> dict[str, str | None]:
-        """Paths of ``0install`` and ``0store``, and the name of the distribution's ``package`` of them."""
+    def zero_install(self, version: bool = False) -> dict[str, str | None]:
+        """Paths of ``0install`` and ``0store``, and the name of the distribution's ``package`` of them.
+
+        With ``version``, 0install is asked for its own.
+        """
         found = {name: self.program(name) for name in ("0install", "0store")}
         families = {self.release.get("ID"), *self.release.get("ID_LIKE", "").split()}
-        return {**found, "package": _PACKAGE if families & _FAMILIES_WITH_PACKAGE else None}
+        told = _ZERO_INSTALL.match(answer("0install", "--version") or "") if version else None
+        return {
+            **found,
+            "package": _PACKAGE if families & _FAMILIES_WITH_PACKAGE else None,
+            "version": told[1] if told else None,
+        }
 
     def program(self, name: str) -> str | None:
         """Where a program is, in PATH and in the usual folders."""
@@ -363,7 +372,13 @@ class Guest:
         return "other"
 
     def everything(
-        self, refused: additions_versions.Limits, fstab_path: str, sudoers: str, tools: bool, paths: Iterable[str] = ()
+        self,
+        refused: additions_versions.Limits,
+        fstab_path: str,
+        sudoers: str,
+        tools: bool,
+        paths: Iterable[str] = (),
+        version: bool = False,
     ) -> dict[str, Any]:
         """All of it. A part that cannot be read is None, and ``errors`` says why; the others stay."""
         parts: dict[str, Callable[[], Any]] = {
@@ -376,7 +391,7 @@ class Guest:
             "implementation_dirs": self.implementation_dirs,
             "sharing": lambda: self.sharing(sudoers, tools),
             "paths": lambda: self.paths(paths),
-            "zero_install": self.zero_install,
+            "zero_install": lambda: self.zero_install(version),
             "init": self.init,
             "system": self.system,
         }
@@ -396,7 +411,14 @@ def run(asked: Asked) -> dict[str, Any]:
     """Read the guest. Failure: an option is no version."""
     options = asked.params
     refused = additions_versions.limits(options["minimum_version"], options["bad_versions"])
-    guest = Guest().everything(refused, options["fstab"], options["sudoers"], options["tools"], options["paths"])
+    guest = Guest().everything(
+        refused,
+        options["fstab"],
+        options["sudoers"],
+        options["tools"],
+        options["paths"],
+        options["zero_install_version"],
+    )
     restart = (guest["additions"] or {}).get("restart")
     if restart:
         asked.warn(restart)

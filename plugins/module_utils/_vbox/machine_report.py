@@ -53,6 +53,14 @@ def told(machines: Sequence[Machine], folders: Folders, warn: Callable[[str], No
     return result
 
 
+def listed(machines: Sequence[Machine], folders: Folders) -> list[dict[str, Any]]:
+    """The machines for the result, without a word about shares that somebody else set up."""
+    return [
+        as_dict(machine, [share for share in machine.shares if recognizing.is_ours(share, folders, machine)], {})
+        for machine in machines
+    ]
+
+
 def as_dict(machine: Machine, ours: Collection[Share], gives: Mapping[Share, str]) -> dict[str, Any]:
     """A machine for the result: all fields but the extradata, and the run, which is only for comparison."""
     fields = dataclasses.asdict(machine)

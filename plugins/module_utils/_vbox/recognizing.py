@@ -67,7 +67,13 @@ class Folders:
 def folders_of(option: Mapping[str, Any]) -> Folders:
     """The Folders of the option ``folders``. Failure: the name of the arrangement is none."""
     _names.check_arrangement(option["arrangement"], "folders.arrangement")
-    return Folders(**{**option, "names": tuple(option["names"])})
+    paths = {key: at_home(option[key]) for key in ("store", "groups", "boxes")}
+    return Folders(**{**option, **paths, "names": tuple(option["names"])})
+
+
+def at_home(path: str) -> str:
+    """A path, whose ``~/`` at the beginning is the home of the user who runs this."""
+    return os.path.expanduser(path) if path.startswith("~/") else path
 
 
 @dataclasses.dataclass(frozen=True)

@@ -13,7 +13,7 @@ from typing import Any, Iterable, Mapping, Sequence, Tuple
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import replacing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import planning, recognizing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox import machine_report, planning, recognizing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.applying import Applier, Outcome
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.planning import Wanted
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._vbox.recognizing import Folders, Other
@@ -35,7 +35,8 @@ def wanted_of(entry: Mapping[str, Any], where: str, exclusive: bool, folders: Fo
                 "{}name: machine '{}' has share '{}' twice. List it once.".format(place, entry["machine"], item["name"])
             )
         if item["state"] == "present":
-            share = Share(**{key: value for key, value in item.items() if key != "state"})
+            fields = {key: value for key, value in item.items() if key != "state"}
+            share = Share(**{**fields, "path": recognizing.at_home(fields["path"])})
             planning.check_share(share, place)
             present.append(share)
     absent = tuple(item["name"] for item in entry["shares"] if item["state"] == "absent")
@@ -347,6 +348,9 @@ def run(asked: Asked) -> dict[str, Any]:
         "in_use": still_used(made, recognizing.folders_of(params["folders"]), outcomes),
         "commands": applier.commands,
     }
+    if params["return_machines"]:
+        result["version"] = ".".join(map(str, virtualbox.version))
+        result["registered"] = machine_report.listed(made.registered, recognizing.folders_of(params["folders"]))
     for item in result["pending"]:
         asked.warn(waits(item))
     return {**result, "msg": "; ".join(errors)} if errors else result

@@ -118,7 +118,7 @@ def test_nothing_there(tmp_path):
     assert "No Guest Additions" in guest["additions"]["problem"]
     assert guest["fstab"] == {"entries": [], "malformed": []}
     assert guest["init"] == "other"
-    assert guest["zero_install"] == {"0install": None, "0store": None, "package": None}
+    assert guest["zero_install"] == {"0install": None, "0store": None, "package": None, "version": None}
     assert [store["exists"] for store in guest["stores"]] == [False, False]
     assert not guest["sharing"]["ready"]
 
