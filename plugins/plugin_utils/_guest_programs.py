@@ -117,7 +117,7 @@ def _types(machines: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, list[str]]:
     """VirtualBox's types of the machines that have a name or a UUID."""
     found: dict[str, list[str]] = {}
     for machine in machines:
-        for key in {str(machine.get("name")), str(machine.get("uuid"))}:
+        for key in dict.fromkeys([str(machine.get("name")), str(machine.get("uuid"))]):
             found.setdefault(key, []).append(str(machine.get("os_type", "")))
     return found
 

@@ -80,7 +80,8 @@ def _asked(command: list[str], folder: str) -> bytes:
         **dict.fromkeys(("HOME", "XDG_CACHE_HOME", "XDG_CONFIG_HOME", "XDG_DATA_HOME"), folder),
     }
     try:
-        done = subprocess.run(
+        # AnsibleModule.run_command has no time-out.
+        done = subprocess.run(  # pylint: disable=ansible-bad-function
             command, stdin=subprocess.DEVNULL, capture_output=True, env=variables, timeout=_PATIENCE, check=False
         )
     except subprocess.TimeoutExpired:

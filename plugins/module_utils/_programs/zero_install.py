@@ -164,7 +164,8 @@ class Session:
         names = [os.path.join(self._folder, name) for name in ("output", "errors")]
         with open(names[0], "wb") as output, open(names[1], "wb") as errors:
             try:
-                process = subprocess.Popen(
+                # AnsibleModule.run_command tells nothing of what happens meanwhile.
+                process = subprocess.Popen(  # pylint: disable=ansible-bad-function
                     [self._place.program, *arguments],
                     stdin=subprocess.DEVNULL,
                     stdout=output,
@@ -271,7 +272,8 @@ def _end_agents(folder: str) -> None:
     home = os.path.join(folder, "home", ".gnupg")
     if os.path.isdir(home):
         with contextlib.suppress(OSError):
-            subprocess.run(
+            # There is no AnsibleModule down here.
+            subprocess.run(  # pylint: disable=ansible-bad-function
                 ["gpgconf", "--homedir", home, "--kill", "all"],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,

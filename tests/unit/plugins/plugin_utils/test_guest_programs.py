@@ -136,8 +136,9 @@ DOWNLOADED = {
 def mine(inventory_of):
     """What a guest gets of what its host answered."""
 
-    def made(name, plan=PLAN, downloaded=DOWNLOADED):
-        tasks = {"metal": {"cache_programs_wanted": plan, "cache_programs_downloaded": downloaded}}
+    def made(name, **answers):
+        known = {"wanted": PLAN, "downloaded": DOWNLOADED, **answers}
+        tasks = {"metal": {f"cache_programs_{key}": value for key, value in known.items()}}
         return guest_programs(name, inventory_of({"metal": {}, "a": {}, "b": {}}, tasks=tasks), "metal")
 
     return made

@@ -38,7 +38,7 @@ def test_a_default():
 )
 def test_a_name_that_is_nearly_one_is_told_with_it(variable, meant):
     assert _roles.misspelt([variable, meant], surely=True, of_playbooks=True) == {}
-    (message,) = _roles.misspelt([variable, "site_mod", meant], of_playbooks=True).values()
+    (message,) = list(_roles.misspelt([variable, "site_mod", meant], of_playbooks=True).values())
     assert f" has no variable {variable}," in message and message.endswith(f"Is {meant} meant?")
 
 
