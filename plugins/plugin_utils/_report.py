@@ -100,7 +100,7 @@ class _Host:
     def __init__(self, inventory: Inventory, name: str, guests: t.Sequence[str]) -> None:
         self._inventory = inventory
         self._name = name
-        keys = (_report_hosts.OUTLOOK, _report_hosts.STORES, WANTED)
+        keys = (_report_hosts.OUTLOOK, _report_hosts.STORES, _report_hosts.FAILURE, WANTED)
         answers = inventory.set_by_tasks(name, keys) if inventory.has(name) else {}
         outlook, wanted = answers.get(_report_hosts.OUTLOOK), answers.get(WANTED)
         self._outlook: t.Mapping[str, t.Any] = outlook if isinstance(outlook, t.Mapping) else {}
@@ -179,8 +179,8 @@ class _Host:
             ),
             "programs": self.programs[name],
         }
-        answers = self._inventory.set_by_tasks(name, [_report_guests.READ])
-        answer = answers.get(_report_guests.READ)
+        answers = self._inventory.set_by_tasks(name, [_report_guests.READ, _report_hosts.FAILURE])
+        answer = answers.get(_report_guests.READ, answers.get(_report_hosts.FAILURE))
         found = _report_guests.guest(entry, answer, about.mounts, _modes.SYSTEM_STORE)
         plan: dict[str, t.Any] = {}
         if found["read"] and isinstance(answer, t.Mapping):

@@ -141,7 +141,7 @@ def guest(
 
     Args:
         entry: what is known of it by the inventory and by its host: all properties but those that this adds.
-        answer: what its task registered, or nothing.
+        answer: what its task registered, or what failed before that, or nothing.
         mounted: the mounts that it is to have, as the filter ``arrangement`` has them.
         store_path: where Zero Install looks for its store.
     """
@@ -150,7 +150,7 @@ def guest(
         **entry,
         "state": "off" if off else "unknown",
         "read": False,
-        "problem": "Its machine is off." if off else unread(answer, "guest"),
+        "problem": "Its machine is off." if off else unread(answer, "guest", answer),
         "system": "",
         "additions": {"version": "", "origin": "", "problem": "", "restart": ""},
         "driver": {"loaded": False, "at_boot": False},

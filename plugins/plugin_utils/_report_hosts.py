@@ -23,6 +23,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._words impo
 
 OUTLOOK, STORES = "cache_host_outlook", "cache_report_stores"
 """Where the role keeps the answers of the two modules."""
+FAILURE = "cache_report_failure"
+"""Where the playbook keeps what failed on a host or guest."""
 NOT_REACHED = "Not reached: "
 """How the reason begins for which a machine that Ansible did not reach was not read."""
 LONGEST = 4000
@@ -84,10 +86,10 @@ def moment(entry: t.Mapping[str, t.Any], key: str) -> str:
     return found
 
 
-def unread(answer: t.Any, key: str) -> str:
-    """Why what a task registered has nothing under this key, or empty."""
+def unread(answer: t.Any, key: str, failure: t.Any = "") -> str:
+    """Why what a task registered has nothing under this key, or empty. ``failure``: what failed before that task."""
     if not isinstance(answer, t.Mapping):
-        return "It was not asked."
+        return plain(str(failure or "It was not asked."))[:LONGEST]
     if key in answer:
         return ""
     why = sentence(plain(str(answer.get("msg") or "It gave no reason"))[:LONGEST])
@@ -217,12 +219,14 @@ def host(
     Args:
         name: its inventory name.
         said: its variables, with defaults.
-        answers: what tasks registered, by OUTLOOK and STORES.
+        answers: what tasks registered, by OUTLOOK, STORES and FAILURE.
         linked: by the names of linked stores, which are those of boxes, their guests.
         programs: by guest, the names of the programs that it is to have.
     """
-    outlook, stores = answers.get(OUTLOOK), answers.get(STORES)
-    problems = list(dict.fromkeys(filter(None, [unread(outlook, "registered"), unread(stores, "stores")])))
+    outlook, stores, failure = answers.get(OUTLOOK), answers.get(STORES), answers.get(FAILURE)
+    problems = list(
+        dict.fromkeys(filter(None, [unread(outlook, "registered", failure), unread(stores, "stores", failure)]))
+    )
     found = {
         "name": name,
         "read": False,

@@ -361,6 +361,17 @@ def test_a_host_that_answers_anything_ends_nothing(reported, answer):
     assert ("host_not_read", "", "") in told(report) or report["hosts"][0]["read"]
 
 
+def test_what_failed_before_a_machine_was_asked_is_told(reported):
+    answers = as_wanted()
+    failure = {"cache_report_failure": "The variable x has no value."}
+    answers.update(metal=dict(failure), web=dict(failure))
+    report = reported(answers)
+    assert [(one["kind"], one["text"]) for one in report["attention"] if one["guest"] != "build"] == [
+        ("host_not_read", failure["cache_report_failure"]),
+        ("guest_not_read", failure["cache_report_failure"]),
+    ]
+
+
 def test_hostile_texts_are_plain_and_bounded(reported):
     answers = as_wanted()
     of_guest(answers, system={"id": "\x1b[2J" + "x" * 100_000, "version": "\u202e", "kernel": "<b>"})

@@ -239,9 +239,9 @@ def test_each_picture_says_its_numbers_and_is_as_wide_as_they_are():
     assert by_mode.bars[0].told == "Guests of mode readonly: 8 right, 2 pending, 2 wrong, 2 off, 2 unknown"
     assert [part.width for part in by_mode.bars[0].parts] == ["50.00", "12.50", "12.50", "12.50", "12.50"]
     assert by_mode.bars[0].parts[1].begin == "50.00"
-    assert [bar.value for bar in saved.bars] == ["78.2 GB", "7.1 GB"]
-    assert [bar.note for bar in stores.bars] == ["the host's own store"] * 2 + ["store of the group office"] * 2
-    assert [bar.name.text for bar in programs.bars][-2:] == ["3 other programs", "Not known to any feed, or left out"]
+    assert [one.value for one in saved.bars] == ["78.2 GB", "7.1 GB"]
+    assert [one.note for one in stores.bars] == ["the host's own store"] * 2 + ["store of the group office"] * 2
+    assert [one.name.text for one in programs.bars][-2:] == ["3 other programs", "Not known to any feed, or left out"]
     drawn = [one for one in made(report).of("svg") if one.get("role") == "img"]
     assert len(drawn) == sum(len(picture.bars) for picture in (by_mode, saved, stores, programs))
     assert all(one["aria-label"] for one in drawn)
