@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 from ansible.plugins.action import ActionBase
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.last_results import now
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import utc
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import (
     _fleet,
     _report,
@@ -47,14 +47,15 @@ class ActionModule(ActionBase):
             return no_template({"failed": True, "msg": str(failure)})
 
     def _run(self, inventory: Inventory, variables: t.Mapping[str, t.Any], check_only: bool) -> dict[str, t.Any]:
-        guests = _guests(inventory)
-        options = _options(inventory, guests)
+        patterns = [str(inventory.extra(name, name)) for name in (_fleet.HOSTS, _fleet.GUESTS)]
+        options = _options(inventory, inventory.members(patterns[0]))
         files = _files(options)
         for file in files.values():
             _report_files.check(file)
         if check_only:
             return {"changed": False, "lines": [], "paths": [file.path for file in files.values()], "problem": ""}
-        run = _report.Run(guests, variables["ansible_play_hosts_all"], now(), _version())
+        guests = _fleet.Fleet(inventory, *patterns).by_host()
+        run = _report.Run(guests, variables["ansible_play_hosts_all"], utc.now(), _version())
         report = _report.report(inventory, run)
         path = files["json"].path if "json" in files else ""
         before = _report_files.earlier(path, _report.FORM) if path else None
@@ -68,19 +69,9 @@ class ActionModule(ActionBase):
         }
 
 
-def _guests(inventory: Inventory) -> dict[str, list[str]]:
-    """The guests of each host."""
-    patterns = [str(inventory.extra(name, name)) for name in (_fleet.HOSTS, _fleet.GUESTS)]
-    return _fleet.Fleet(inventory, *patterns).by_host()
-
-
-def _options(inventory: Inventory, hosts: t.Iterable[str]) -> dict[str, t.Any]:
+def _options(inventory: Inventory, hosts: t.Sequence[str]) -> dict[str, t.Any]:
     """The role's variables. Failure: one of them has no right value."""
-    names = _roles.options(ROLE)
-    values: dict[str, t.Any] = {}
-    for host in hosts:
-        values = inventory.said(host, names).values
-        break
+    values = inventory.said(hosts[0], _roles.options(ROLE)).values if hosts else {}
     problem = _roles.wrong(ROLE, values)
     if problem:
         raise Failure(problem)

@@ -157,15 +157,15 @@ def _found(
     stores: dict[str, list[str]] = {}
     lines = []
     for one in packages:
-        name = _answers.word(one["digest"], "digest")
+        name, _program, _version = (_answers.word(one[key], key) for key in ("digest", "program", "version"))
         paths = _unused.texts(one, "stores")
         for path in paths:
             stores.setdefault(path, []).append(name)
         who = ", ".join(uses.get(name, [])) or "nothing that is known on this host"
         since = _answers.word(one["since"], "since")
         lines.append(
-            f"{_called(one)} came from guest '{guests[one['box']]}' on {since}, and is in {', '.join(paths)}. Used by:"
-            f" {who}."
+            f"{_words.called(one)} came from guest '{guests[one['box']]}' on {since}, and is in {', '.join(paths)}."
+            f" Used by: {who}."
         )
     having = {one["box"] for one in packages}
     told = [f"No store of {host} has a package from guest '{guests[box]}'." for box in guests if box not in having]
@@ -178,12 +178,6 @@ def _found(
         "lines": [*_words.first(lines, MOST), *told],
         "left": " ".join(left),
     }
-
-
-def _called(one: t.Mapping[str, t.Any]) -> str:
-    """A package for people: what it is called, if that is known, and its digest."""
-    named = " ".join(filter(None, [_answers.word(one[key], key) for key in ("program", "version")]))
-    return f"{named} ({one['digest']})" if named else str(one["digest"])
 
 
 def _uses(answer: t.Mapping[str, t.Any], used: t.Sequence[t.Mapping[str, t.Any]]) -> dict[str, list[str]]:

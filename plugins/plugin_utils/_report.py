@@ -28,7 +28,6 @@ WANTED = "cache_host_wanted"
 """Where the role ``cache_host`` keeps what the filter ``host_arrangement`` returned."""
 PROGRAM = "/usr/local/lib/zeroinstall.virtualbox/secure-add"
 """Where the role ``cache_guest`` puts the program that sends packages to the host."""
-STATES = ("right", "pending", "wrong", "off", "unknown")
 
 _MESSAGES = ("refused", "unresolved", "inaccessible", "missing_paths")
 _CHANGES = {
@@ -105,6 +104,7 @@ class _Host:
         outlook, wanted = answers.get(_report_hosts.OUTLOOK), answers.get(WANTED)
         self._outlook: t.Mapping[str, t.Any] = outlook if isinstance(outlook, t.Mapping) else {}
         self._wanted: t.Mapping[str, t.Any] = wanted if isinstance(wanted, t.Mapping) else {}
+        self._listed = self._outlook.get("listed", ())
         said = {**_roles.defaults("cache_host"), **inventory.said(name, _HOST_VARIABLES).values}
         arrangement = str(said["cache_host_arrangement"])
         linked = {}
@@ -113,16 +113,16 @@ class _Host:
                 linked[_modes.box_name(guest, arrangement)] = guest
             except ValueError:
                 continue
-        self.programs = {guest: self._programs(guest) for guest in guests}
+        of_host = inventory.said(name, [_guest_programs.LIST]).values.get(_guest_programs.LIST)
+        self.programs = {guest: self._programs(guest, of_host) for guest in guests}
         self.entry = _report_hosts.host(name, said, answers, linked, self.programs)
         self._machines = {one["guest"]: one for one in self.entry["machines"] if one["guest"]}
         self._changes = self._read_changes() if self.entry["read"] else {}
 
-    def _programs(self, guest: str) -> list[str]:
-        """The names of the programs that a guest is to have."""
+    def _programs(self, guest: str, of_host: t.Any) -> list[str]:
+        """The names of the programs that a guest is to have: its own list, or else its host's."""
         said = self._inventory.said(guest, [_guest_programs.LIST]).values
-        of_host = self._inventory.said(self._name, [_guest_programs.LIST]).values
-        listed = said.get(_guest_programs.LIST, of_host.get(_guest_programs.LIST)) or []
+        listed = said.get(_guest_programs.LIST, of_host) or []
         if not isinstance(listed, (list, tuple)):
             return []
         return [str(one["name"]) for one in listed if isinstance(one, t.Mapping) and "name" in one]
@@ -184,10 +184,10 @@ class _Host:
         found = _report_guests.guest(entry, answer, about.mounts, _modes.SYSTEM_STORE)
         plan: dict[str, t.Any] = {}
         if found["read"] and isinstance(answer, t.Mapping):
-            plan = about.plan(answer["guest"], _identity.answered(self._inventory, self._name, "listed"))
+            plan = about.plan(answer["guest"], self._listed)
         found["steps"] = steps(plan)
         problem = about.problem or str(plan.get("problem", ""))
-        wrong_machine = bool(problem) and problem == about.refusal(answer, self._outlook)
+        wrong_machine = bool(problem) and problem == about.refusal(answer, self._listed)
         needs = list(_report_attention.of_guest(found, problem, wrong_machine))
         if found["state"] == "right":
             severities = {one["severity"] for one in needs} | {
@@ -239,13 +239,13 @@ class _Guest:
         }
         return _guest_plan.guest_plan(answer, self._arrangement, settings, listed)
 
-    def refusal(self, answer: t.Any, outlook: t.Mapping[str, t.Any]) -> str:
+    def refusal(self, answer: t.Any, listed: t.Any) -> str:
         """Why it is another machine than the inventory says, or empty."""
         try:
             uuid = answer["guest"]["virtualbox"]["uuid"]
         except (KeyError, TypeError):
             return ""
-        return _identity.refusal(self._name, str(self.ours.get(_modes.MACHINE, "")), outlook.get("listed"), uuid)
+        return _identity.refusal(self._name, str(self.ours.get(_modes.MACHINE, "")), listed, uuid)
 
 
 def steps(plan: t.Mapping[str, t.Any]) -> list[str]:
@@ -281,7 +281,7 @@ def numbers(
         "pending": severities.count(_report_attention.PENDING),
         "notices": severities.count(_report_attention.NOTICE),
         "modes": {mode: modes.count(mode) for mode in sorted({*modes})},
-        "states": {state: states.count(state) for state in STATES},
+        "states": {state: states.count(state) for state in _report_guests.STATES},
         "implementations": sum(store["implementations"] for store in own),
         "bytes": sum(store["bytes"] for store in own),
         "bytes_saved": saved(hosts, guests),

@@ -5,44 +5,51 @@
 
 from __future__ import annotations
 
-import datetime
 import shlex
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import utc
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _report_hosts, _words
 
 PROBLEM, PENDING, NOTICE = SEVERITIES = ("problem", "pending", "notice")
 
+
+class Kind(t.NamedTuple):
+    """A kind of things that need attention: how bad they are, and what they are called together."""
+
+    severity: str
+    title: str
+
+
 KINDS = {
-    "unsound": PROBLEM,
-    "share_of_others": PROBLEM,
-    "wrong_machine": PROBLEM,
-    "stray": PROBLEM,
-    "host_not_read": PROBLEM,
-    "share": PROBLEM,
-    "mount": PROBLEM,
-    "guest_not_read": PROBLEM,
-    "additions": PROBLEM,
-    "guest_setup": PROBLEM,
-    "store": PROBLEM,
-    "refused": PROBLEM,
-    "restart": PENDING,
-    "quarantined": NOTICE,
-    "exposed": NOTICE,
-    "not_verified": NOTICE,
-    "import_refused": NOTICE,
-    "guest_off": NOTICE,
-    "left_over": NOTICE,
-    "unneeded": NOTICE,
-    "warning": NOTICE,
+    "unsound": Kind(PROBLEM, "Packages that are not sound"),
+    "share_of_others": Kind(PROBLEM, "Shares that belong to others"),
+    "wrong_machine": Kind(PROBLEM, "Guests that are in another machine"),
+    "stray": Kind(PROBLEM, "Strays: machines that no guest names"),
+    "host_not_read": Kind(PROBLEM, "Hosts that could not be read"),
+    "share": Kind(PROBLEM, "Shares that are not right"),
+    "mount": Kind(PROBLEM, "Mounts that are not right"),
+    "guest_not_read": Kind(PROBLEM, "Guests that could not be read"),
+    "additions": Kind(PROBLEM, "Guest Additions that are not right"),
+    "guest_setup": Kind(PROBLEM, "Guests that are not set up as the inventory says"),
+    "store": Kind(PROBLEM, "Stores that could not be read"),
+    "refused": Kind(PROBLEM, "What was refused"),
+    "restart": Kind(PENDING, "What waits for a start"),
+    "quarantined": Kind(NOTICE, "Packages in the quarantine"),
+    "exposed": Kind(NOTICE, "Packages that others may change"),
+    "not_verified": Kind(NOTICE, "Stores that were not verified"),
+    "import_refused": Kind(NOTICE, "Requests that were refused"),
+    "guest_off": Kind(NOTICE, "Guests that are off"),
+    "left_over": Kind(NOTICE, "What is left over"),
+    "unneeded": Kind(NOTICE, "Packages that no program needs any more"),
+    "warning": Kind(NOTICE, "Warnings"),
 }
-"""Each kind with its severity, the worst first."""
+"""Each kind by its name, the worst first."""
 
 MOST_NAMED = 3
 PLAYBOOK = "ansible-playbook -i INVENTORY zeroinstall.virtualbox.{} --limit {}"
-RECENT = datetime.timedelta(days=30)
-"""For how long a refusal needs attention."""
-TIME = "%Y-%m-%dT%H:%M:%SZ"
+RECENT = 30 * 86_400
+"""Seconds for which a refusal needs attention."""
 REFUSED = (
     "Nothing came into the store. See docs/verified.md for what a host refuses. If no user of the guest sent it, see"
     " there how to revoke what came from a guest."
@@ -53,7 +60,7 @@ RESTORE = "See docs/verify.md, Quarantine, for how to look at it, remove it, or 
 def entry(kind: str, text: str, remedy: str, host: str = "", guest: str = "", subject: str = "") -> dict[str, str]:
     """One thing that needs attention."""
     return {
-        "severity": KINDS[kind],
+        "severity": KINDS[kind].severity,
         "kind": kind,
         "host": host,
         "guest": guest,
@@ -83,14 +90,8 @@ def _reach(name: str, problem: str) -> str:
     return "Correct what the message says."
 
 
-def called(one: t.Mapping[str, t.Any]) -> str:
-    """An implementation for people: what it is called, if that is known, and its digest."""
-    name = " ".join(filter(None, [one["program"], one["version"]]))
-    return f"{name} ({one['digest']})" if name else str(one["digest"])
-
-
 def _named(ones: t.Sequence[t.Mapping[str, t.Any]]) -> str:
-    return ", ".join(_words.first([called(one) for one in ones], MOST_NAMED))
+    return ", ".join(_words.first([_words.called(one) for one in ones], MOST_NAMED))
 
 
 def of_store(host: str, store: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, str]]:
@@ -129,24 +130,17 @@ def _of_verification(host: str, store: t.Mapping[str, t.Any]) -> t.Iterator[dict
                 subject=path,
             )
         return
-    for status, kind in (("corrupt", "unsound"), ("error", "unsound"), ("exposed", "exposed")):
-        found = [one for one in verified["findings"] if one["status"] == status]
-        if not found:
-            continue
-        what = {
-            "corrupt": "corrupt",
-            "error": "could not be verified",
-            "exposed": "sound, but others may change it",
-        }[status]
-        remedy = {
-            "corrupt": run("verify", host, options="-e cache_verify_quarantine=true")
-            + " to move it aside. Zero Install then fetches it anew.",
-            "error": "Correct what the message says. " + run("verify", host) + ".",
-            "exposed": "Correct what the message says. " + run("verify", host) + ".",
-        }[status]
-        for one in found:
-            text = f"{called(one)} in {path}: {what} on {verified['at']}. {one['detail']}"
-            yield entry(kind, text, remedy, host, subject=one["digest"])
+    aside = run("verify", host, options="-e cache_verify_quarantine=true")
+    correct = f"Correct what the message says. {run('verify', host)}."
+    statuses = {
+        "corrupt": ("unsound", "corrupt", f"{aside} to move it aside. Zero Install then fetches it anew."),
+        "error": ("unsound", "could not be verified", correct),
+        "exposed": ("exposed", "sound, but others may change it", correct),
+    }
+    for one in verified["findings"]:
+        kind, what, remedy = statuses[one["status"]]
+        text = f"{_words.called(one)} in {path}: {what} on {verified['at']}. {one['detail']}"
+        yield entry(kind, text, remedy, host, subject=one["digest"])
 
 
 def of_host(host: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, str]]:
@@ -183,7 +177,7 @@ def of_host(host: t.Mapping[str, t.Any]) -> t.Iterator[dict[str, str]]:
 
 def of_imports(host: t.Mapping[str, t.Any], guests: t.Container[str], made: str) -> t.Iterator[dict[str, str]]:
     """What a host refused lately. ``guests``: its guests by the inventory; ``made``: when the report was made."""
-    since = (datetime.datetime.strptime(made, TIME) - RECENT).strftime(TIME)
+    since = utc.text(utc.seconds(made) - RECENT)
     found: dict[str, list[t.Mapping[str, t.Any]]] = {}
     for one in host["imports"]:
         if one["status"] == "refused" and one["at"] >= since:
@@ -194,7 +188,7 @@ def of_imports(host: t.Mapping[str, t.Any], guests: t.Container[str], made: str)
         yield entry(
             "import_refused",
             f"{_words.count(len(refused), 'package')} from {'guest' if known else 'the box'} {guest}"
-            f" {'was' if len(refused) == 1 else 'were'} refused, the last one on {last['at']}, {called(last)}:"
+            f" {'was' if len(refused) == 1 else 'were'} refused, the last one on {last['at']}, {_words.called(last)}:"
             f" {_words.sentence(last['reason'])}",
             REFUSED,
             host["name"],

@@ -5,10 +5,10 @@
 
 from __future__ import annotations
 
-import datetime
 import hashlib
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import utc
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import plain
 
 LONGEST_CELL = 160
@@ -112,9 +112,7 @@ def moment(time: str | None) -> Cell:
     """A time of a report, for people."""
     if not time:
         return Cell(NOTHING, key=0)
-    try:
-        read = datetime.datetime.strptime(time, "%Y-%m-%dT%H:%M:%SZ")
-    except ValueError:
+    seconds = utc.seconds(time)
+    if not seconds:
         return said(time)
-    seconds = read.replace(tzinfo=datetime.timezone.utc).timestamp()
-    return Cell(f"{read:%Y-%m-%d %H:%M} UTC", key=int(seconds), time=time)
+    return Cell(f"{time[:10]} {time[11:16]} UTC", key=seconds, time=time)

@@ -7,6 +7,13 @@ from __future__ import annotations
 
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._modes import MODES
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._report_attention import (
+    KINDS,
+    NOTICE,
+    PENDING,
+    PROBLEM,
+)
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._report_cells import (
     Cell,
     counted,
@@ -16,39 +23,15 @@ from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._report_cel
     said,
     size,
 )
+from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._report_guests import STATES
 
 Report = t.Mapping[str, t.Any]
 
 SEVERITIES = {
-    "problem": ("Problems", "Something does not work, or is not as the inventory says."),
-    "pending": ("Pending", "This will be right after a start."),
-    "notice": ("Notices", "You may want to know this."),
+    PROBLEM: ("Problems", "Something does not work, or is not as the inventory says."),
+    PENDING: ("Pending", "This will be right after a start."),
+    NOTICE: ("Notices", "You may want to know this."),
 }
-KINDS = {
-    "unsound": "Packages that are not sound",
-    "share_of_others": "Shares that belong to others",
-    "wrong_machine": "Guests that are in another machine",
-    "host_not_read": "Hosts that could not be read",
-    "share": "Shares that are not right",
-    "mount": "Mounts that are not right",
-    "guest_not_read": "Guests that could not be read",
-    "additions": "Guest Additions that are not right",
-    "guest_setup": "Guests that are not set up as the inventory says",
-    "store": "Stores that could not be read",
-    "refused": "What was refused",
-    "restart": "What waits for a start",
-    "guest_off": "Guests that are off",
-    "stray": "Strays: machines that no guest names",
-    "quarantined": "Packages in the quarantine",
-    "not_verified": "Stores that were not verified",
-    "exposed": "Packages that others may change",
-    "import_refused": "Requests that were refused",
-    "left_over": "What is left over",
-    "unneeded": "Packages that no program needs any more",
-    "warning": "Warnings",
-}
-STATES = ("right", "pending", "wrong", "off", "unknown")
-MODES = ("readonly", "trusted", "guests", "verified")
 MOST_SHOWN, FIRST = 5, 3
 """Entries of a kind that are all shown at once, and how many are where there are more."""
 MOST_BARS = 8
@@ -123,7 +106,7 @@ def attention(report: Report) -> list[Severity]:
     """What needs attention, the worst first, of each severity by kind."""
     by_severity: dict[str, dict[str, list[t.Any]]] = {severity: {} for severity in SEVERITIES}
     for one in report["attention"]:
-        severity = one["severity"] if one["severity"] in SEVERITIES else "notice"
+        severity = one["severity"] if one["severity"] in SEVERITIES else NOTICE
         by_severity[severity].setdefault(one["kind"], []).append(one)
     return [
         Severity(
@@ -136,7 +119,7 @@ def attention(report: Report) -> list[Severity]:
 
 def kind_title(kind: str) -> str:
     """What a kind of entries is called."""
-    return KINDS.get(kind, kind.replace("_", " ").capitalize())
+    return KINDS[kind].title if kind in KINDS else kind.replace("_", " ").capitalize()
 
 
 def about(one: t.Mapping[str, t.Any]) -> list[tuple[str, Cell]]:

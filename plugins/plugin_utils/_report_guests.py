@@ -22,6 +22,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._report_hos
 
 READ = "cache_guest_read"
 """Where the role keeps the module's answer."""
+STATES = ("right", "pending", "wrong", "off", "unknown")
+"""How a guest stands."""
 ORIGINS = ("", "oracle", "distribution", "mainline")
 OFF = ("poweroff", "aborted", "saved", "aborted-saved", "teleported")
 """VirtualBox's words for machines that do not run."""

@@ -8,9 +8,9 @@ docs/report.schema.json has the shapes. An answer may be of any shape: Odd names
 
 from __future__ import annotations
 
-import re
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import utc
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import (
     Odd,
     items,
@@ -38,7 +38,6 @@ _STATUSES = ("corrupt", "exposed", "error")
 _COUNTS = ("implementations", "ok", "corrupt", "exposed", "error")
 _ANSWERS = ("added", "present", "refused")
 _PACKAGE = ("digest", "program", "version", "architecture", "interface")
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
 def text(entry: t.Mapping[str, t.Any], key: str) -> str:
@@ -81,7 +80,7 @@ def one_of(entry: t.Mapping[str, t.Any], key: str, choices: t.Collection[str]) -
 def moment(entry: t.Mapping[str, t.Any], key: str) -> str:
     """A time under a key, in UTC. Odd: it is none."""
     found = text(entry, key)
-    if not _TIME.fullmatch(found):
+    if not utc.is_time(found):
         raise Odd(key)
     return found
 

@@ -5,10 +5,9 @@
 
 from __future__ import annotations
 
-import calendar
-import time
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import utc
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _words
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._report_attention import (
     NOTICE,
@@ -71,7 +70,7 @@ def metrics(report: t.Mapping[str, t.Any]) -> str:
     severities = {PROBLEM: "problems", PENDING: "pending", NOTICE: "notices"}
     verified = [(labels, store["verified"]) for labels, store in stores if store["verified"]]
     families = [
-        _family("report_timestamp_seconds", "When the report was made.", [({}, seconds(report["made"]))]),
+        _family("report_timestamp_seconds", "When the report was made.", [({}, utc.seconds(report["made"]))]),
         _family("hosts", "Hosts of the report.", [({}, numbers["hosts"])]),
         _family("hosts_read", "Hosts that answered.", [({}, numbers["hosts_read"])]),
         _family(
@@ -106,18 +105,10 @@ def metrics(report: t.Mapping[str, t.Any]) -> str:
         _family(
             "store_verified_timestamp_seconds",
             "When the last verification ended.",
-            [(labels, seconds(one["at"])) for labels, one in verified],
+            [(labels, utc.seconds(one["at"])) for labels, one in verified],
         ),
     ]
     return "".join([f"{HEAD}\n", *families])
-
-
-def seconds(at: str) -> int:
-    """A time of a report, in seconds since 1970. 0 if it is none."""
-    try:
-        return calendar.timegm(time.strptime(at, "%Y-%m-%dT%H:%M:%SZ"))
-    except ValueError:
-        return 0
 
 
 def _family(name: str, text: str, samples: t.Iterable[_Sample]) -> str:

@@ -76,6 +76,12 @@ def first(texts: t.Sequence[str], most: int) -> list[str]:
     return [*texts[:most], *([f"and {more} more"] if more > 0 else [])]
 
 
+def called(one: t.Mapping[str, t.Any]) -> str:
+    """An implementation for people: what it is called, if that is known, and its digest."""
+    name = " ".join(filter(None, [one["program"], one["version"]]))
+    return f"{name} ({one['digest']})" if name else str(one["digest"])
+
+
 def quoted(names: t.Iterable[str], most: int) -> str:
     """The first of many names in quotes, and how many more there are."""
     return ", ".join(first([f"'{name}'" for name in names], most))

@@ -59,7 +59,7 @@ class Host:
     def __init__(self, folder: Path, boxes: Iterable[str] = ("good", "evil", "other")) -> None:
         self.folder = folder
         self.store = zero.store_under(folder / "cache")
-        self.staging = Path(one_pass.staging_folder(str(self.store)))
+        self.staging = Path(origins.staging_folder(str(self.store)))
         self.staging.mkdir()
         self.boxes = folder / "boxes"
         self.boxes.mkdir()

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import utc
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import one_pass, origins
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.origins import Origin
 from hosts import KEPT, SERVICE, TREE, Host, digest, named, pack
@@ -24,12 +25,12 @@ def boxes(host: Host) -> dict[str, str]:
 
 def test_each_package_has_the_box_and_the_time(host: Host, folder: Path) -> None:
     one, two = digest(named(1), folder), digest(named(2), folder)
-    before = origins.now()
+    before = utc.now()
     host.put("good", one, pack(named(1)))
     host.put("other", two, pack(named(2)))
     assert {answer.status for answer in host.run()} == {"added"}
     assert boxes(host) == {one: "good", two: "other"}
-    assert all(before <= origin.at <= origins.now() for origin in host.record().origins.values())
+    assert all(before <= origin.at <= utc.now() for origin in host.record().origins.values())
     # Who sends it later did not bring it.
     host.put("evil", one, pack(named(1)))
     assert [answer.status for answer in host.run()] == ["present"]

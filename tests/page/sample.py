@@ -9,12 +9,12 @@ import hashlib
 
 KINDS = {
     "problem": (
-        *("unsound", "share_of_others", "wrong_machine", "host_not_read", "share", "mount", "guest_not_read"),
+        *("unsound", "share_of_others", "wrong_machine", "stray", "host_not_read", "share", "mount", "guest_not_read"),
         *("additions", "guest_setup", "store", "refused"),
     ),
     "pending": ("restart",),
     "notice": (
-        *("guest_off", "stray", "quarantined", "not_verified", "exposed", "import_refused", "left_over", "unneeded"),
+        *("quarantined", "exposed", "not_verified", "import_refused", "guest_off", "left_over", "unneeded"),
         "warning",
     ),
 }

@@ -19,6 +19,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules im
 
 OTHERS_WRITE = 0o022
 """The bits of a mode by which others than the owner may write."""
+DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+"""Flags that open a directory, and no link."""
 
 
 def user_name(uid: int) -> str:

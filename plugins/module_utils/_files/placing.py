@@ -258,7 +258,7 @@ def _settle(change: Change) -> None:
     """Give a directory its owner and mode."""
     path = change.wanted.path
     try:
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        descriptor = os.open(path, inspecting.DIRECTORY)
         try:
             os.fchown(descriptor, *change.owner)
             os.fchmod(descriptor, change.mode)

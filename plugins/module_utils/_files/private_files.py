@@ -10,7 +10,7 @@ import os
 import stat
 from typing import Collection
 
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting
 
 
 def open_folder(path: str, owners: Collection[int]) -> int:
@@ -20,7 +20,7 @@ def open_folder(path: str, owners: Collection[int]) -> int:
     """
     folder = -1
     try:
-        folder = os.open(path, DIRECTORY)
+        folder = os.open(path, inspecting.DIRECTORY)
         status = os.fstat(folder)
         if status.st_uid in owners and not status.st_mode & 0o077:
             return folder

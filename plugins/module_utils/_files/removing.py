@@ -17,11 +17,12 @@ import secrets
 import sys
 from typing import Iterator
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting
+
 LEVELS = 250
 """Directories in each other that are open at once. Those of a package are fewer, so none of a package comes up."""
 PATIENCE = 100
 """How often a directory is emptied anew into which somebody goes on writing."""
-_DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
 _NOT_EMPTY = (errno.ENOTEMPTY, errno.EEXIST)
 _ANOTHER = (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
 """Errors where something is no directory any more that was one a moment ago."""
@@ -106,7 +107,7 @@ def _empty(fd: int, top: int, levels: int, budget: Budget) -> int:
 @contextlib.contextmanager
 def _opened(name: str | bytes, folder: int) -> Iterator[int]:
     """A file descriptor of a directory into which only this user can write from now on, where that can be had."""
-    fd = os.open(name, _DIRECTORY, dir_fd=folder)
+    fd = os.open(name, inspecting.DIRECTORY, dir_fd=folder)
     try:
         if os.geteuid() == 0:  # to others it is of no use, and systemd ends the import service for asking
             with contextlib.suppress(OSError):

@@ -34,7 +34,6 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store impo
     manifests,
     quarantine,
     sizes,
-    trees,
 )
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.cut_lists import capped
 
@@ -163,7 +162,8 @@ def _store(place: Place, look: Look, came: Mapping[str, Origin] | None = None) -
         opened = judging.open_store(place.path)
     except Failure as error:
         return _Found(_told(place.path, problem=str(error)), (), {})
-    with _closing(opened.fd):
+    with contextlib.ExitStack() as stack:
+        stack.callback(os.close, opened.fd)
         owner = os.fstat(opened.fd).st_uid
         names = [name for name in os.listdir(opened.fd) if manifests.is_name(name)]
         found = sizes.measure(opened.fd, names, look.budget)
@@ -188,14 +188,6 @@ def _store(place: Place, look: Look, came: Mapping[str, Origin] | None = None) -
 def _told(path: str, **known: Any) -> dict[str, Any]:
     nothing = {"problem": "", "implementations": 0, "bytes": 0, "packages": [], "packages_left_out": 0}
     return {"path": path, **nothing, "verified": None, "quarantine": [], **known}
-
-
-@contextlib.contextmanager
-def _closing(fd: int) -> Iterator[None]:
-    try:
-        yield
-    finally:
-        os.close(fd)
 
 
 def _package(name: str, size: int, known: Mapping[str, Known], came: Mapping[str, Origin]) -> dict[str, Any]:
@@ -228,22 +220,17 @@ def _verified(place: Place, owner: int, look: Look, problems: list[str]) -> dict
 
 def _aside(store: str, look: Look, problems: list[str], came: Mapping[str, Origin]) -> list[dict[str, Any]]:
     """What is in the quarantine of a store."""
-    folder = quarantine.default_folder(store)
     try:
-        opened = os.open(folder, trees.DIRECTORY)
+        with quarantine.opened(store) as (folder, found):
+            entries = [(name, entry) for name, copies in sorted(found.items()) for entry in copies.values()]
+            entries = entries[:MOST_ASIDE]
+            measured = sizes.measure(folder, [entry for _name, entry in entries if "/" not in entry], look.budget)
     except FileNotFoundError:
         return []
     except OSError as error:
-        problems.append(f"The quarantine {folder} cannot be read: {error.strerror}.")
+        problems.append(f"The quarantine {quarantine.default_folder(store)} cannot be read: {error.strerror}.")
         return []
-    with _closing(opened):
-        entries = [
-            (name, entry)
-            for name, copies in sorted(quarantine.copies(quarantine.listing(opened)).items())
-            for entry in copies.values()
-        ][:MOST_ASIDE]
-        found = sizes.measure(opened, [entry for _name, entry in entries if "/" not in entry], look.budget)
-    return [_package(name, found.each.get(entry, 0), look.known, came) for name, entry in entries]
+    return [_package(name, measured.each.get(entry, 0), look.known, came) for name, entry in entries]
 
 
 def _linked(store: Place, total: Mapping[str, int], look: Look, errors: list[str]) -> Iterator[dict[str, Any]]:

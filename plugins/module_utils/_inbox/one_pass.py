@@ -25,7 +25,7 @@ from typing import Any, Callable, NamedTuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing, replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing, replacing, utc
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import (
     extracting,
     free_room,
@@ -88,11 +88,6 @@ class Result(NamedTuple):
     left: int = 0
 
 
-def staging_folder(store: str) -> str:
-    """The folder beside a store where archives are unpacked."""
-    return origins.staging_folder(store)
-
-
 def check(options: Options) -> None:
     """Failure unless the options are such as can be worked with. Nothing is looked at."""
     _names.check_store_path(options.store, "store")
@@ -136,7 +131,7 @@ def run(options: Options, tell: Callable[[Answer], None], dry: bool = False) -> 
 
 def _make_staging(store: str, owner: os.stat_result) -> None:
     """Make the folder beside the store if it is missing. Failure: it cannot be made."""
-    path = staging_folder(store)
+    path = origins.staging_folder(store)
     if os.path.lexists(path):
         return
     try:
@@ -162,7 +157,7 @@ def _run(options: Options, store: judging.Open, tell: Callable[[Answer], None], 
                     tell(_outlook(Request.of(box, name), store, options.limits))
             return Result(warnings, sum(map(_to_be_removed, sweeps.values())))
         free_room.read_and_write_last()
-        path = staging_folder(options.store)
+        path = origins.staging_folder(options.store)
         with contextlib.ExitStack() as stack:
             staging = _open_staging(path, store)
             stack.callback(os.close, staging)
@@ -246,7 +241,7 @@ def _said(request: Request, status: str, reason: str = "") -> Answer:
 def _refusal(said: Answer) -> origins.Refusal:
     """What is noted of an answer that refuses."""
     reason = said.reason if said.reason.isprintable() else ascii(said.reason)[1:-1]
-    return origins.Refusal(said.box, said.digest, reason, origins.now())
+    return origins.Refusal(said.box, said.digest, reason, utc.now())
 
 
 def _short(reason: str) -> str:
@@ -395,7 +390,7 @@ class _Pass:
         return not self._left_room.lack(size, free_room.INODES)
 
     def _save_turns(self) -> None:
-        if not self._left_room.lack(free_room.STEP, free_room.INODES):
+        if self._fits(free_room.STEP):
             self._turns.save(self._staging, self._boxes)
 
     def _choose(self, waiting: dict[str, list[Request]], chosen: list[tuple[Unpacking, turn_taking.Place]]) -> None:
@@ -474,7 +469,7 @@ class _Pass:
         outcomes = [(unpacking.request, *self._outcome(unpacking)) for unpacking in chosen]
         stayed_out = {request.digest for request, status, _reason in outcomes if status != "added"} & noted
         if stayed_out:
-            self._try(origins.take_back, self._staging, stayed_out, origins.now())
+            self._try(origins.take_back, self._staging, stayed_out, utc.now())
         failed = ""
         if any(status == "added" for _request, status, _reason in outcomes):
             try:
@@ -495,7 +490,7 @@ class _Pass:
             boxes = {unpacking.request.digest: judging.shown(unpacking.request.box.name) for unpacking in right}
             reason = self._left_room.lack(free_room.RENAME, free_room.INODES)
             if not reason:
-                origins.note(self._staging, boxes, origins.now())
+                origins.note(self._staging, boxes, utc.now())
                 return set(boxes)
         except OSError as error:
             reason = f"The host cannot note from which guest it comes: {error.strerror or error}."

@@ -17,12 +17,11 @@ import contextlib
 import errno
 import json
 import os
-import re
 import stat
-import time
 from typing import Any, Callable, Collection, Iterable, Iterator, Mapping, NamedTuple
 
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import private_files
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import private_files, replacing, utc
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import extracting
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests, quarantine
 
@@ -45,9 +44,7 @@ MOST_REFUSALS = 200
 REFUSALS_SIZE = 1 << 20
 """Bytes of ``refusals`` beyond which it is made smaller."""
 
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 _APPENDING = os.O_RDWR | os.O_APPEND | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
-_REPLACING = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 
 
 class Origin(NamedTuple):
@@ -79,11 +76,6 @@ def staging_folder(store: str) -> str:
     return store + SUFFIX
 
 
-def now() -> str:
-    """The time in UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
-
-
 def is_kept(name: str, folder: int) -> bool:
     """Whether something in a folder is one of the files."""
     if name not in FILES:
@@ -107,16 +99,16 @@ def take_back(folder: int, digests: Iterable[str], at: str) -> None:
 
 def note_refusal(folder: int, refusal: Refusal) -> None:
     """Note that a request was refused. What cannot be noted is lost."""
-    with contextlib.suppress(OSError, ValueError):
+    with contextlib.suppress(Failure, OSError, ValueError):
         if _append(folder, REFUSALS, [refusal._asdict()]) > REFUSALS_SIZE:
             kept, _damaged = _refusals(folder, {os.geteuid()})
-            _replace(folder, REFUSALS, _text([one._asdict() for one in kept]))
+            _replace(folder, REFUSALS, _text(one._asdict() for one in kept))
 
 
 def compact(folder: int, store: int, path: str, fits: Callable[[int], bool]) -> None:
     """Make ``origins`` smaller if it has grown much larger than what the store at this path, and what is aside, need.
 
-    ``fits``: whether so many bytes may be written. OSError, ValueError: the file is as it was.
+    ``fits``: whether so many bytes may be written. Failure, OSError, ValueError: the file is as it was.
     """
     try:
         size = os.stat(ORIGINS, dir_fd=folder, follow_symlinks=False).st_size
@@ -125,7 +117,7 @@ def compact(folder: int, store: int, path: str, fits: Callable[[int], bool]) -> 
     if size <= COMPACTED:
         return
     there = set(os.listdir(store))
-    aside = _aside(quarantine.default_folder(path))
+    aside = _aside(path)
     if size <= ROOM * len(there | (aside or set())):
         return
     found, _damaged = _origins(folder, {os.geteuid()})
@@ -142,18 +134,15 @@ def _needed(found: Iterable[str], there: Collection[str], aside: Collection[str]
     return [digest for digest in digests if digest in there or digest in aside]
 
 
-def _aside(folder: str) -> set[str] | None:
-    """The names in quarantine. None: this user may not see them, for it is root's."""
+def _aside(store: str) -> set[str] | None:
+    """The names in the quarantine of a store. None: this user may not see them, for it is root's."""
     try:
-        opened = os.open(folder, private_files.DIRECTORY)
+        with quarantine.opened(store) as (_folder, found):
+            return {*found}
     except FileNotFoundError:
         return set()
     except OSError:
         return None
-    try:
-        return {*quarantine.copies(quarantine.listing(opened))}
-    finally:
-        os.close(opened)
 
 
 def read(folder: str | int, owners: Collection[int]) -> Record:
@@ -216,7 +205,7 @@ def _has(entry: Any, keys: Collection[str]) -> bool:
         isinstance(entry, dict)
         and set(entry) == set(keys)
         and all(isinstance(value, str) and value.isprintable() for value in entry.values())
-        and _TIME.fullmatch(entry["at"]) is not None
+        and utc.is_time(entry["at"])
     )
 
 
@@ -276,20 +265,5 @@ def _append(folder: int, name: str, entries: Iterable[Mapping[str, str]], to_dis
 
 
 def _replace(folder: int, name: str, text: bytes) -> None:
-    """Replace a file at once and whole. OSError: it is as it was."""
-    new = name + ".new"
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(new, dir_fd=folder)
-    fd = os.open(new, _REPLACING, 0o600, dir_fd=folder)
-    try:
-        try:
-            extracting.write(fd, text)
-            os.fsync(fd)
-        finally:
-            os.close(fd)
-        os.rename(new, name, src_dir_fd=folder, dst_dir_fd=folder)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(new, dir_fd=folder)
-        raise
-    os.fsync(folder)
+    """Replace a file at once and whole. Failure: it is as it was."""
+    replacing.replace_within(folder, name, text.decode("ascii"), 0o600)

@@ -52,8 +52,9 @@ def _of_feeds(folders: Iterable[str]) -> dict[str, Known]:
         except Failure:
             continue
         interface = feed.get("uri", uri)
+        called = feeds.name_of(feed) or _short(interface)
         for one in feeds.described(feed):
-            what = _cut(feeds.name_of(feed) or _short(interface), one.version, one.architecture, interface)
+            what = _cut(called, one.version, one.architecture, interface)
             for name in one.names:
                 found.setdefault(name, what)
     return found

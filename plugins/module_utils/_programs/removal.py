@@ -15,7 +15,7 @@ from typing import Any, Iterable, Mapping, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import removing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting, removing
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import downloading, record, uses
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import linking, manifests, quarantine
@@ -101,7 +101,7 @@ def _move_out(question: Question, names: Sequence[str]) -> dict[str, str]:
 def _end(question: Question) -> tuple[dict[str, list[str]], dict[str, str]]:
     """Put back what is used after all, with who uses it, and remove the rest; what could not be, with the reason."""
     try:
-        folder = os.open(question.folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        folder = os.open(question.folder, inspecting.DIRECTORY)
     except FileNotFoundError:
         return {}, {}
     with contextlib.ExitStack() as stack:

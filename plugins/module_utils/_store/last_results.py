@@ -8,12 +8,10 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
-import time
 from typing import Any, Collection, Mapping, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import private_files, replacing
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import private_files, replacing, utc
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import verified_before
 
 FORM = 1
@@ -24,7 +22,6 @@ COUNTS = ("implementations", "ok", "corrupt", "exposed", "error", "bytes")
 TEXTS = ("name", "status", "reason", "detail")
 _LARGEST = 1 << 22
 """Bytes of a file that are read."""
-_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", re.ASCII)
 
 
 class LastResult(NamedTuple):
@@ -37,11 +34,6 @@ class LastResult(NamedTuple):
     mode: str
     counts: dict[str, int]
     findings: tuple[dict[str, str], ...]
-
-
-def now() -> str:
-    """The time in UTC."""
-    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def of(mode: str, counts: Mapping[str, int], findings: Sequence[Mapping[str, Any]], at: str) -> LastResult:
@@ -92,7 +84,7 @@ def _parsed(data: Any, store: str) -> LastResult:
         raise ValueError("it is of another store or form")
     counts, findings = data["counts"], data["findings"]
     if (
-        not _TIME.fullmatch(data["at"])
+        not utc.is_time(data["at"])
         or data["mode"] not in MODES
         or any(not isinstance(counts[key], int) or counts[key] < 0 for key in COUNTS)
         or any(not isinstance(one[key], str) for one in findings for key in TEXTS)

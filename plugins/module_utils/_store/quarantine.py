@@ -95,16 +95,23 @@ def copies(listing: Iterable[str]) -> Copies:
     return found
 
 
+@contextlib.contextmanager
+def opened(store: str) -> Iterator[tuple[int, Copies]]:
+    """The default folder of a store, and the copies in it. OSError: it cannot be read, or is not there."""
+    aside = os.open(default_folder(store), trees.DIRECTORY)
+    try:
+        yield aside, copies(listing(aside))
+    finally:
+        os.close(aside)
+
+
 def waiting(store: str) -> int:
     """How many implementations wait in the default folder of a store. OSError: it cannot be read."""
     try:
-        aside = os.open(default_folder(store), trees.DIRECTORY)
+        with opened(store) as (_aside, found):
+            return sum(map(len, found.values()))
     except FileNotFoundError:
         return 0
-    try:
-        return sum(map(len, copies(listing(aside)).values()))
-    finally:
-        os.close(aside)
 
 
 def check(request: Request) -> None:

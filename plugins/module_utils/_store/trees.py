@@ -18,10 +18,11 @@ import os
 import stat
 from typing import Any, Callable, Generator, Iterator, NamedTuple, Optional, Tuple
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import manifests
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store.manifests import Algorithm, readable
 
-DIRECTORY = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+DIRECTORY = inspecting.DIRECTORY
 _FILE = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC
 _NOT_WHAT_IT_WAS = (errno.ENOENT, errno.ELOOP, errno.ENOTDIR, errno.ENXIO, errno.ENODEV, errno.EINVAL)
 """Errors of opening a file, directory or link that was one when its directory was read."""

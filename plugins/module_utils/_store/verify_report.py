@@ -6,12 +6,11 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
-from typing import Any, Mapping, Sequence, Tuple
+from typing import Any, Iterable, Mapping, Sequence, Tuple
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import progress
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import progress, utc
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import (
     judging,
@@ -66,13 +65,14 @@ def _keep(options: Mapping[str, Any], report: verifying.Report) -> list[str]:
     warnings: list[str] = []
     if options["names"] is not None:
         return warnings
-    at = last_results.now()
-    problems = sorted(report.problems, key=lambda problem: verifying.first_by_weight(problem[1]))
+    at = utc.now()
+    found: dict[str, list[dict[str, Any]]] = {store: [] for store in report.by_store}
+    for problem in _by_weight(report.problems):
+        if len(found[problem[0]]) < last_results.MOST_FINDINGS:
+            found[problem[0]].append(_in_full(*problem))
     for store, counts in report.by_store.items():
-        own = (problem for problem in problems if problem[0] == store)
-        findings = [_in_full(*problem) for problem in itertools.islice(own, last_results.MOST_FINDINGS)]
         try:
-            last_results.keep(options["record"], store, last_results.of(options["mode"], counts, findings, at))
+            last_results.keep(options["record"], store, last_results.of(options["mode"], counts, found[store], at))
         except Failure as error:
             warnings.append(f"what was found in {store} is not kept for reports: {error}")
     return warnings
@@ -126,7 +126,7 @@ def _names_of(report: verifying.Report) -> dict[str, Any]:
 
 
 def _lists(report: verifying.Report) -> dict[str, Any]:
-    problems = sorted(report.problems, key=lambda problem: verifying.first_by_weight(problem[1]))
+    problems = _by_weight(report.problems)
     kept = capped(problems, MOST, ROOM, lambda problem: _in_full(*problem), _without_changes)
     in_order = sorted(zip(problems, kept), key=lambda pair: (os.fsencode(pair[0][1]), pair[0][0]))
     return {
@@ -134,6 +134,11 @@ def _lists(report: verifying.Report) -> dict[str, Any]:
         "corrupt": _corrupt(problems),
         "skipped_names": capped(report.skipped, MOST_SKIPPED, ROOM_SKIPPED, _passed_over),
     }
+
+
+def _by_weight(problems: Iterable[Problem]) -> list[Problem]:
+    """The problems, first those of what Zero Install would run."""
+    return sorted(problems, key=lambda problem: verifying.first_by_weight(problem[1]))
 
 
 def _in_full(store: str, name: str, verdict: Verdict) -> dict[str, Any]:

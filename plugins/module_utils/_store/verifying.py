@@ -10,7 +10,7 @@ import hashlib
 import os
 import stat
 import time
-from typing import Any, Callable, Iterable, NamedTuple
+from typing import Any, Callable, Iterable, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files.progress import Progress
@@ -152,7 +152,7 @@ class _Run:
                 key=lambda problem: (os.fsencode(problem[1]), problem[0]),
             ),
             summary=self._summary(len(skipped)),
-            by_store={store.path: self._counts(at) for at, store in enumerate(self._stores)},
+            by_store={store.path: _counts(verdicts) for store, verdicts in zip(self._stores, self._by_store())},
             warnings=self._warnings,
         )
 
@@ -315,19 +315,26 @@ class _Run:
             )
         )
 
-    def _counts(self, store: int | None = None) -> dict[str, int]:
-        """Numbers of one store, or of all."""
-        verdicts = [verdict for task, verdict in self._verdicts.items() if store in (None, task.store)]
-        statuses = [verdict.status for verdict in verdicts]
-        return {
-            "implementations": len(statuses),
-            **{status: statuses.count(status) for status in STATUSES},
-            "problems": len(statuses) - statuses.count("ok"),
-            "unchanged": sum(verdict.unchanged for verdict in verdicts),
-            "files": sum(verdict.files for verdict in verdicts),
-            "bytes": sum(verdict.bytes for verdict in verdicts),
-        }
+    def _by_store(self) -> list[list[Verdict]]:
+        """The verdicts of each store."""
+        found: list[list[Verdict]] = [[] for _store in self._stores]
+        for task, verdict in self._verdicts.items():
+            found[task.store].append(verdict)
+        return found
 
     def _summary(self, skipped: int) -> dict[str, Any]:
         seconds = round(time.monotonic() - self._started, 3)
-        return {**self._counts(), "skipped": skipped, "seconds": seconds}
+        return {**_counts(list(self._verdicts.values())), "skipped": skipped, "seconds": seconds}
+
+
+def _counts(verdicts: Sequence[Verdict]) -> dict[str, int]:
+    """Numbers of verdicts."""
+    statuses = [verdict.status for verdict in verdicts]
+    return {
+        "implementations": len(statuses),
+        **{status: statuses.count(status) for status in STATUSES},
+        "problems": len(statuses) - statuses.count("ok"),
+        "unchanged": sum(verdict.unchanged for verdict in verdicts),
+        "files": sum(verdict.files for verdict in verdicts),
+        "bytes": sum(verdict.bytes for verdict in verdicts),
+    }

@@ -349,7 +349,7 @@ def test_the_worst_comes_first(reported):
         1,
         1,
     ]
-    assert set(_report_attention.KINDS.values()) == set(_report_attention.SEVERITIES)
+    assert {kind.severity for kind in _report_attention.KINDS.values()} == set(_report_attention.SEVERITIES)
 
 
 @pytest.mark.parametrize("answer", [None, "x", [], {}, {"registered": "x"}, {"registered": [{"shares": "x"}]}])
