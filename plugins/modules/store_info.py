@@ -63,6 +63,11 @@ options:
     type: list
     elements: str
     default: []
+  inbox:
+    description: >-
+      Folder of the boxes, as the option O(zeroinstall.virtualbox.boxes#module:path) has it. Without it, no boxes are
+      told.
+    type: path
   max_entries:
     description: How many files, links and directories the module looks at, in all stores together.
     type: int
@@ -267,6 +272,18 @@ imports:
     version:
       description: Its version, or empty.
       type: str
+boxes:
+  description: The boxes of the arrangement, at most 5000.
+  returned: success
+  type: list
+  elements: dict
+  contains:
+    name:
+      description: Its name in the folder. It begins with C(.leaving-) while the box is being removed.
+      type: str
+    waiting:
+      description: How many requests wait in it, among the first 1000 names.
+      type: int
 from_boxes:
   description: What came from the boxes in O(boxes), and is in the host's store or in a linked store now.
   returned: success
@@ -312,6 +329,7 @@ def main():
                 "default": ["/var/cache/0install.net/interfaces", "~/.cache/0install.net/interfaces"],
             },
             "boxes": {"type": "list", "elements": "str", "default": []},
+            "inbox": {"type": "path"},
             "max_entries": {"type": "int", "default": 3000000},
         },
         supports_check_mode=True,

@@ -141,14 +141,24 @@ class _Host:
             self.entry.update(read=False, problem=f"Its answer is none that the modules give (see {error}).")
         return found
 
-    def attention(self) -> t.Iterator[dict[str, str]]:
-        """What needs attention of what the host said of machines."""
+    def attention(self) -> list[dict[str, str]]:
+        """What needs attention of what the inventory says of the host, and of what the host said of machines."""
+        found = list(self._refused())
+        if self.entry["read"]:
+            try:
+                found += self._told()
+            except _answers.Odd as error:
+                problem = f"A part of its answer is none that the modules give (see {error})."
+                found.append(_report_attention.entry("host_not_read", problem, "See what it runs.", self._name))
+        return found
+
+    def _refused(self) -> t.Iterator[dict[str, str]]:
         for guest, message in self._wanted.get("refused", {}).items():
             yield _report_attention.entry("refused", message, "Do what the message says.", self._name, guest)
         if self._wanted.get("problem"):
             yield _report_attention.entry("refused", self._wanted["problem"], "Correct the inventory.", self._name)
-        if not self.entry["read"]:
-            return
+
+    def _told(self) -> t.Iterator[dict[str, str]]:
         messages = {key: _report_hosts.texts(self._outlook, key) for key in _MESSAGES}
         strays = [
             {
@@ -159,6 +169,9 @@ class _Host:
             for one in _report_hosts.entries(self._outlook, "strays")
         ]
         yield from _report_attention.of_outlook(self._name, messages, strays)
+        if self._wanted and "problem" not in self._wanted:
+            in_use = _report_hosts.texts(self._outlook, "in_use")
+            yield from _report_attention.of_left_over(self.entry, self._wanted, in_use)
 
     def guest(self, name: str) -> tuple[dict[str, t.Any], list[dict[str, str]]]:
         """A guest, and what of it needs attention."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 import shlex
 import typing as t
 
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import utc
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _report_hosts, _words
 
@@ -53,6 +54,10 @@ RECENT = 30 * 86_400
 REFUSED = (
     "Nothing came into the store. See docs/verified.md for what a host refuses. If no user of the guest sent it, see"
     " there how to revoke what came from a guest."
+)
+LEFT_OVER = (
+    "If a guest left the inventory by mistake, or was renamed, correct that. What still waits or is shared is not"
+    " removed. Otherwise"
 )
 RESTORE = "See docs/verify.md, Quarantine, for how to look at it, remove it, or move it back."
 
@@ -220,6 +225,36 @@ def of_outlook(
             host,
             subject=one["name"],
         )
+
+
+def of_left_over(
+    host: t.Mapping[str, t.Any], wanted: t.Mapping[str, t.Any], in_use: t.Sequence[str]
+) -> t.Iterator[dict[str, str]]:
+    """What is on a host for guests that it does not have any more.
+
+    ``wanted``: what the filter ``host_arrangement`` returned. ``in_use``: folders that machines share; the machines
+    that do are told by themselves.
+    """
+    kept = wanted.get("kept_boxes", [])
+    named = [*wanted.get("linked", []), *kept]
+    linked = {_names.linked_store(one["path"], name) for one in host["stores"][:1] for name in named}
+    found = []
+    for store in host["stores"]:
+        path, empty = store["path"], not (store["implementations"] or store["problem"])
+        if any(f"{used}/".startswith(f"{path}/") for used in in_use):
+            continue
+        if store["kind"] == "linked" and path not in linked:
+            found.append((path, f"The linked store {path} is of no guest of this host."))
+        elif store["kind"] == "group" and empty and store["of"] not in wanted.get("groups", []):
+            found.append((path, f"The store {path} is empty, and no guest of this host is in the group {store['of']}."))
+    for box in host["boxes"]:
+        if box["name"] not in (*wanted.get("boxes", []), *kept):
+            number = box["waiting"]
+            waits = f" {_words.count(number, 'package')} {'waits' if number == 1 else 'wait'} in it." if number else ""
+            found.append((box["name"], f"The box {box['name']} is of no guest of this host.{waits}"))
+    remove = run("share", host["name"], options="-e cache_host_left_over=remove").replace("Run ", "run ", 1)
+    for subject, text in found:
+        yield entry("left_over", text, f"{LEFT_OVER} {remove}.", host["name"], subject=subject)
 
 
 def of_guest(guest: t.Mapping[str, t.Any], plan_problem: str, wrong_machine: bool) -> t.Iterator[dict[str, str]]:

@@ -144,6 +144,12 @@ def package(entry: t.Mapping[str, t.Any], guests: t.Mapping[str, str]) -> dict[s
     return {**named, "bytes": count(entry, "bytes"), "from_guest": guests.get(box, box), "since": since}
 
 
+def box(entry: t.Mapping[str, t.Any], guests: t.Mapping[str, str]) -> dict[str, t.Any]:
+    """A box. ``guests``: by the names of boxes, their guests."""
+    name = text(entry, "name")
+    return {"name": name, "guest": guests.get(name, ""), "waiting": count(entry, "waiting")}
+
+
 def imported(entry: t.Mapping[str, t.Any], guests: t.Mapping[str, str]) -> dict[str, t.Any]:
     """An answer to a guest."""
     box = text(entry, "box")
@@ -233,7 +239,7 @@ def host(
         "arrangement": str(said["cache_host_arrangement"]),
         "user": str(said["cache_host_user"]),
         "virtualbox": "",
-        **{key: [] for key in ("stores", "machines", "waiting", "programs", "unneeded", "imports", "errors")},
+        **{key: [] for key in ("stores", "machines", "waiting", "programs", "unneeded", "boxes", "imports", "errors")},
     }
     try:
         if isinstance(outlook, t.Mapping) and "registered" in outlook:
@@ -245,6 +251,7 @@ def host(
                 stores=[store(one, linked) for one in entries(stores, "stores")],
                 programs=[program(one, programs) for one in entries(stores, "programs")],
                 unneeded=[package(one, linked) for one in entries(stores, "unneeded")],
+                boxes=[box(one, linked) for one in entries(stores, "boxes")],
                 imports=[imported(one, linked) for one in entries(stores, "imports")],
                 errors=texts(stores, "errors"),
                 read=True,

@@ -104,6 +104,7 @@ def _host(host: Found, guests: int) -> Row:
         ("User of the machines", _texts(host["user"])),
         ("Stores", ([Cell(_kind(store)), said(store["path"]), Cell(size(store["bytes"]))] for store in stores)),
         ("Machines", (_machine(machine) for machine in host["machines"])),
+        ("Boxes", map(_box, host["boxes"])),
         ("Waits for a start", ([said(one["machine"]), said(one["action"])] for one in host["waiting"])),
     )
     cells = (
@@ -132,6 +133,11 @@ def _machine(machine: Found) -> list[Cell]:
     stray = [Cell("stray")] if machine["stray"] else []
     problem = [said(machine["problem"])] if machine["problem"] else []
     return [said(machine["name"]), said(machine["state"]), *named, *stray, *problem]
+
+
+def _box(box: Found) -> list[Cell]:
+    guest = guest_link(box["guest"]) if box["guest"] else Cell("of no guest")
+    return [said(box["name"]), guest, Cell(f"{counted(box['waiting'], 'request')} in it")]
 
 
 def _guests(report: Report) -> Table:

@@ -220,6 +220,7 @@ def host(number: int, name: str, guests: list[str], troubled: bool) -> dict[str,
         "waiting": [waiting] if bad else [],
         "programs": [program],
         "unneeded": packages[-2:] if troubled else [],
+        "boxes": [{"name": "gone.example.com", "guest": "", "waiting": 2}] if bad else [],
         "imports": [imported, {**imported, "status": "added", "reason": "", "program": "Go"}] if bad else [],
         "errors": ["The folder of boxes could not be listed."] if bad else [],
     }

@@ -35,7 +35,7 @@ def store(path: str, packages: list[dict[str, Any]], **more: Any) -> dict[str, A
 
 def host(name: str, **more: Any) -> dict[str, Any]:
     """A host."""
-    empty = ("stores", "machines", "waiting", "programs", "unneeded", "imports", "errors")
+    empty = ("stores", "machines", "waiting", "programs", "unneeded", "boxes", "imports", "errors")
     nothing = {"read": True, "problem": "", "arrangement": "default", "user": "", "virtualbox": "7.2.22"}
     return {"name": name, **nothing, **{key: [] for key in empty}, **more}
 

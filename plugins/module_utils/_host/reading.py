@@ -16,7 +16,8 @@ from typing import Any, Collection, Iterator, Mapping, NamedTuple, Sequence
 
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _names
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._errors import Failure
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import origins
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files import inspecting
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import box_removal, origins
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox.origins import Origin
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import Asked
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import (
@@ -45,6 +46,8 @@ MOST_ASIDE = 1000
 """Implementations in a quarantine that are told."""
 MOST_IMPORTS = 200
 """Answers to guests that are told."""
+MOST_BOXES, MOST_NAMES = 5000, 1000
+"""Boxes that are told, and names in each among which requests are counted."""
 
 
 class Place(NamedTuple):
@@ -87,6 +90,7 @@ def run(asked: Asked) -> dict[str, Any]:
             for name in downloading.unused(programs, store.path, params["arrangement"], params["keep"])
         ][:MOST_PACKAGES],
         "imports": _imports(came, look.known),
+        "boxes": _boxes(params["inbox"], params["arrangement"], errors),
         "from_boxes": _from_boxes(set(params["boxes"]), store.path, own, came.origins, look, unread),
         "errors": errors,
     }
@@ -130,6 +134,27 @@ def _came(store: str, errors: list[str]) -> tuple[origins.Record, str]:
             f"{found.damaged} lines of what {folder} says of the guests from which packages came are damaged."
         )
     return found, ""
+
+
+def _boxes(folder: str | None, arrangement: str, errors: list[str]) -> list[dict[str, Any]]:
+    """The boxes of an arrangement, and how many requests wait in each."""
+    if not folder:
+        return []
+    with contextlib.ExitStack() as stack:
+        try:
+            opened = os.open(folder, inspecting.DIRECTORY)
+            stack.callback(os.close, opened)
+            found = box_removal.survey(opened, MOST_NAMES)
+        except FileNotFoundError:
+            return []
+        except Failure as error:
+            errors.append(str(error))
+            return []
+        except OSError as error:
+            errors.append(f"The boxes' folder {folder} cannot be read: {error.strerror}.")
+            return []
+    own = [one for one in found if _names.arrangement_of(one.box) == arrangement]
+    return [{"name": one.name, "waiting": one.requests.waiting} for one in own[:MOST_BOXES]]
 
 
 def _imports(came: origins.Record, known: Mapping[str, Known]) -> list[dict[str, Any]]:

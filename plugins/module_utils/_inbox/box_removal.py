@@ -119,20 +119,23 @@ def _why_not_empty(count: Count) -> str:
     return "" if count.all else f"It has more than {LOOKED_AT} names, so requests may wait in it."
 
 
-def survey(folder: int) -> list[Found]:
-    """The boxes in an open folder, and what else has the name of one, by name. Anything else there is passed over."""
-    found = (_look(name, folder) for name in os.listdir(folder))
+def survey(folder: int, most: int = LOOKED_AT) -> list[Found]:
+    """The boxes in an open folder, and what else has the name of one, by name. Anything else there is passed over.
+
+    ``most``: names in a box among which requests are counted. Failure: a box cannot be opened. OSError: the folder.
+    """
+    found = (_look(name, folder, most) for name in os.listdir(folder))
     return sorted(one for one in found if one)
 
 
-def _look(name: str, folder: int) -> Found | None:
+def _look(name: str, folder: int, most: int) -> Found | None:
     kind = LEAVING if name.startswith(_names.LEAVING) else BOX
     one = Found(name, kind)
     if not _names.is_box(one.box):
         return None
     try:
         with _opened(name, folder) as fd:
-            return Found(name, kind, _owner(os.fstat(fd).st_uid), count_requests(fd))
+            return Found(name, kind, _owner(os.fstat(fd).st_uid), count_requests(fd, most))
     except FileNotFoundError:
         return None
     except OSError as error:
@@ -164,10 +167,10 @@ def _owner(user: int) -> str:
         return str(user)
 
 
-def count_requests(fd: int) -> Count:
-    """How many requests wait in an open box, among the names that are looked at."""
+def count_requests(fd: int, most: int = LOOKED_AT) -> Count:
+    """How many requests wait in an open box, among so many names."""
     with os.scandir(fd) as entries:
-        waiting = sum(entry.name.endswith(guest_boxes.REQUEST) for entry in itertools.islice(entries, LOOKED_AT))
+        waiting = sum(entry.name.endswith(guest_boxes.REQUEST) for entry in itertools.islice(entries, most))
         return Count(waiting, next(entries, None) is None)
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._host import reading
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import origins
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._inbox import guest_boxes, origins
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._programs import record
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import last_results
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import store_info, store_verify
@@ -279,13 +279,44 @@ def test_linked_stores_that_cannot_be_looked_at_are_named(call, host):
     assert len(found["packages"]) == 2 and "linked cannot be looked at" in found["problem"]
 
 
+@pytest.fixture
+def inbox(host):
+    """A folder of boxes."""
+    for name in ("web1", "lab@web1", ".leaving-old", "no box", "web2"):
+        (host / "boxes" / name).mkdir(parents=True)
+    for name in ("1.text", f"1{guest_boxes.REQUEST}", f"2{guest_boxes.REQUEST}"):
+        (host / "boxes" / "web1" / name).touch()
+    (host / "boxes" / "link").symlink_to(host)
+    return host / "boxes"
+
+
+def test_the_boxes_of_the_arrangement_are_told_with_what_waits_in_them(call, inbox, monkeypatch):
+    def told(**options):
+        answer = call(inbox=str(inbox), **options)
+        assert answer["errors"] == []
+        return {one["name"]: one["waiting"] for one in answer["boxes"]}
+
+    assert told() == {".leaving-old": 0, "link": 0, "web1": 2, "web2": 0}
+    assert told(arrangement="lab") == {"lab@web1": 0}
+    assert call()["boxes"] == call(inbox=str(inbox / "missing"))["boxes"] == []
+    monkeypatch.setattr(reading, "MOST_BOXES", 1)
+    monkeypatch.setattr(reading, "MOST_NAMES", 0)
+    assert told(arrangement="default") == {".leaving-old": 0}
+
+
+def test_a_folder_of_boxes_that_cannot_be_read_is_named(call, inbox):
+    answer = call(inbox=str(inbox / "link"))
+    assert answer["boxes"] == [] and f"The boxes' folder {inbox}/link cannot be read" in answer["errors"][0]
+
+
 @pytest.mark.usefixtures("came")
-def test_the_answer_is_as_documented(call):
+def test_the_answer_is_as_documented(call, inbox):
     documented = yaml.safe_load(store_info.RETURN)
-    answer = call()
+    answer = call(inbox=str(inbox))
     assert set(answer) == {"changed", *documented}
     assert set(answer["stores"][0]) == set(documented["stores"]["contains"])
     assert set(answer["stores"][0]["packages"][0]) == set(documented["stores"]["contains"]["packages"]["contains"])
     assert set(answer["programs"][0]) == set(documented["programs"]["contains"])
     assert set(answer["imports"][0]) == set(documented["imports"]["contains"])
+    assert set(answer["boxes"][0]) == set(documented["boxes"]["contains"])
     assert set(answer["from_boxes"]) == set(documented["from_boxes"]["contains"])

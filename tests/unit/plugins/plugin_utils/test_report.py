@@ -143,7 +143,9 @@ def reported(inventory_of):
         variables = said or INVENTORY
         hostvars = inventory_of(variables, facts, answers)
         names = [name for name in variables if "cache_guest_host" in variables[name]]
-        wanted = host_arrangement(names, hostvars, "metal", STORE, groups="~/groups", at_home=True)
+        wanted = host_arrangement(
+            names, hostvars, "metal", STORE, groups="~/groups", boxes="/boxes", user="vm", at_home=True
+        )
         answers.setdefault("metal", {})["cache_host_wanted"] = wanted
         hostvars = inventory_of(variables, facts, answers)
         return _report.report(Inventory(hostvars), _report.Run({"metal": names}, machines, MADE, "0.2.0"))
@@ -316,6 +318,58 @@ def test_an_answer_to_a_guest_that_is_none_ends_nothing(reported, wrong):
     answers = as_wanted()
     in_store(answers, packages=[{**package(SOUND), "box": "web", "since": "<b>"}])
     assert told(reported(answers)) == [("host_not_read", "", "")]
+
+
+LINKED = "/var/cache/0install.net/linked/{}/0install.net/implementations"
+
+
+def test_what_is_left_of_guests_is_named(reported):
+    said = copy.deepcopy(INVENTORY)
+    said["web"].update(cache_guest_sees="programs")
+    said["send"] = {"cache_guest_host": "metal", "cache_guest_machine": "three", "cache_guest_mode": "verified"}
+    answers = as_wanted()
+    stores = answers["metal"]["cache_report_stores"]
+    stores["stores"] += [
+        store("group", "old", "/old/0install.net/implementations"),
+        store("group", "full", "/full/0install.net/implementations", [package(SOUND)]),
+        store("group", "odd", "/odd/0install.net/implementations", problem="It is a link."),
+        *(store("linked", name, LINKED.format(name)) for name in ("web", "build", "gone", "used")),
+    ]
+    stores["boxes"] = [{"name": name, "waiting": number} for number, name in enumerate(("send", "web", "left"))]
+    outlook(answers, in_use=[LINKED.format("used"), "/elsewhere"])
+    report = reported(answers, said)
+    found = [one for one in report["attention"] if one["kind"] == "left_over"]
+    linked = "The linked store {} is of no guest of this host."
+    assert {one["subject"]: one["text"] for one in found} == {
+        LINKED.format("build"): linked.format(LINKED.format("build")),
+        LINKED.format("gone"): linked.format(LINKED.format("gone")),
+        "/old/0install.net/implementations": "The store /old/0install.net/implementations is empty, and no guest of"
+        " this host is in the group old.",
+        "web": "The box web is of no guest of this host. 1 package waits in it.",
+        "left": "The box left is of no guest of this host. 2 packages wait in it.",
+    }
+    assert {one["severity"] for one in found} == {"notice"}
+    (remedy,) = {one["remedy"] for one in found}
+    assert remedy.endswith("run ansible-playbook -i INVENTORY zeroinstall.virtualbox.share --limit metal"
+                           " -e cache_host_left_over=remove.")  # fmt: skip
+    assert report["hosts"][0]["boxes"][1] == {"name": "web", "guest": "web", "waiting": 1}
+
+
+def test_what_a_refused_guest_may_have_is_not_left_over(reported):
+    answers = as_wanted()
+    answers["metal"]["cache_report_stores"]["boxes"] = [{"name": "web", "waiting": 0}]
+    answers["metal"]["cache_report_stores"]["stores"].append(store("linked", "web", LINKED.format("web")))
+    assert "left_over" not in dict(told(reported(answers, facts={"web": {"cache_guest_mode": "x"}}), "kind", "guest"))
+    assert "left_over" in dict(told(reported(answers), "kind", "guest"))
+
+
+@pytest.mark.parametrize("wrong", [{"refused": 5}, {"in_use": [1]}, {"strays": [{"name": []}]}, {"missing_paths": {}}])
+def test_a_part_of_a_hosts_answer_that_is_none_ends_nothing(reported, wrong):
+    answers = as_wanted()
+    outlook(answers, **wrong)
+    report = reported(answers)
+    assert {kind for (kind,) in told(report, "kind")} <= {"host_not_read"}
+    assert [one["state"] for one in report["guests"]] == ["right", "right"]
 
 
 def test_a_share_that_is_not_wanted_any_more_is_named(reported):
