@@ -109,7 +109,9 @@ def problem_text(value: t.Any) -> str:
     """A problem in a line."""
     one = mapping(value, "problems")
     reason = one.get("detail") or one.get("reason")
-    return f"{text(one.get('path'), 'problems.path')}: {text(reason, 'problems.detail')}"
+    called = " ".join(text(one[key], f"problems.{key}") for key in ("program", "version") if one.get(key))
+    path = text(one.get("path"), "problems.path")
+    return f"{path}{f' ({called})' if called else ''}: {text(reason, 'problems.detail')}"
 
 
 def read(variables: t.Mapping[str, t.Any]) -> Found:

@@ -90,6 +90,18 @@ options:
     description: Whether to return the names of all implementations.
     type: bool
     default: false
+  feeds:
+    description: >-
+      Folders in which Zero Install has cached feeds, such as V(/var/cache/0install.net/interfaces). They tell what
+      implementations with problems are called. The module reads them only if there are problems.
+    type: list
+    elements: path
+    default: []
+  programs:
+    description: >-
+      Folder with the record of programs, as the option O(zeroinstall.virtualbox.programs#module:path) has it. It tells
+      the same.
+    type: path
 notes:
   - Run it as a user who can read all of the store. Its owner and root can.
 seealso:
@@ -184,6 +196,13 @@ problems:
       sample: sha256=1b4d1473a71135ece93d26cd38665330f27374307898125f2beaed45342be6b8
     path:
       description: Its path.
+      type: str
+    program:
+      description: What its feed calls it. Empty if none of O(feeds), and no document of O(programs), has its digest.
+      type: str
+      sample: Firefox
+    version:
+      description: Its version, or empty.
       type: str
     status:
       description:
@@ -301,8 +320,8 @@ names_left_out:
 """
 
 from ansible.module_utils.basic import AnsibleModule
+from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._host import verification
 from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._modules import answer
-from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store import verify_report
 
 
 def main():
@@ -318,12 +337,14 @@ def main():
             "max_details": {"type": "int", "default": 10},
             "max_holes": {"type": "int", "default": 4294967296},
             "return_names": {"type": "bool", "default": False},
+            "feeds": {"type": "list", "elements": "path", "default": []},
+            "programs": {"type": "path"},
             "progress": {"type": "float", "default": 10},
             "progress_file": {"type": "path"},
         },
         supports_check_mode=True,
     )
-    answer(module, verify_report.run)
+    answer(module, verification.run)
 
 
 if __name__ == "__main__":

@@ -45,10 +45,7 @@ def run(asked: Asked) -> dict[str, Any]:
     unkept = _keep(options, report) if options["keep_result"] and not asked.check_mode else []
     for warning in [*report.warnings, *unkept]:
         asked.warn(warning)
-    result = _result(report, options["return_names"])
-    if report.problems and options["fail_on_problem"]:
-        result["msg"] = message(result["problems"], len(report.problems))
-    return result
+    return _result(report, options["return_names"])
 
 
 def _check(options: Mapping[str, Any]) -> None:
@@ -175,8 +172,8 @@ def _passed_over(skipped: tuple[str, str, str]) -> dict[str, str]:
 
 
 def message(problems: Sequence[Mapping[str, Any]], total: int) -> str:
-    """What is wrong, with the first problems."""
-    told = ["{path}: {detail}".format(**problem) for problem in problems[:TOLD]]
+    """What is wrong, with the first problems. ``total``: how many there are."""
+    told = [f"{problem['path']}{_called(problem)}: {problem['detail']}" for problem in problems[:TOLD]]
     more = total - len(told)
     return "{} {} not sound: {}{}".format(
         total,
@@ -184,3 +181,9 @@ def message(problems: Sequence[Mapping[str, Any]], total: int) -> str:
         " ".join(told),
         f" And {more} more, see problems." if more > 0 else "",
     )
+
+
+def _called(problem: Mapping[str, Any]) -> str:
+    """What it is called, in brackets, if that is known."""
+    called = f"{problem['program']} {problem['version']}".strip()
+    return f" ({called})" if called else ""

@@ -72,6 +72,19 @@ def test_the_first_problems_are_named_and_the_others_counted(summed_up):
     assert found["lines"][2].startswith("2 hosts: 394 of 400 implementations sound, 6 corrupt")
 
 
+def test_what_is_not_sound_has_its_name_if_that_is_known(summed_up):
+    answer = result("a", "b", "c")
+    first, second, third = answer["cache_verify_result"]["problems"]
+    first.update(program="Firefox", version="128.0")
+    second.update(program="\x1b[2J", version="")
+    third.update(program="", version="")
+    assert summed_up(["m1"], {"m1": answer})["problems"]["m1"] == (
+        "3 implementations not sound: /s/a (Firefox 128.0): a is bad.; /s/b (\\u001b[2J): b is bad.; /s/c: c is bad."
+    )
+    first.update(program=["x"])
+    assert "none that store_verify gives (see problems.program)" in summed_up(["m1"], {"m1": answer})["problems"]["m1"]
+
+
 def test_problems_are_counted_where_their_list_is_cut(summed_up):
     variables = result(*"abcde")
     variables["cache_verify_result"]["summary"].update(corrupt=40_001, problems=40_001)

@@ -130,6 +130,28 @@ def test_the_last_verification_is_told(call, host, run_module):
     assert found["findings"][0]["reason"] == "no_manifest"
 
 
+@pytest.mark.parametrize(
+    ("options", "named"),
+    [
+        ({}, {OTHER: "", OF_APP: ""}),
+        ({"feeds": ["feeds", "missing"]}, {OTHER: " (Edit 4-rc1)", OF_APP: ""}),
+        ({"feeds": ["feeds"], "programs": "programs"}, {OTHER: " (Edit 4-rc1)", OF_APP: " (app 1)"}),
+        ({"programs": "feeds"}, {OTHER: "", OF_APP: ""}),
+    ],
+)
+def test_store_verify_says_what_is_called_how(host, run_module, options, named):
+    store = host / "cache/0install.net/implementations"
+    feeds = [str(host / name) for name in options.get("feeds", [])]
+    programs = {"programs": str(host / options["programs"])} if "programs" in options else {}
+    failed, answer = run_module(store_verify.main, path=[str(store)], progress=0, feeds=feeds, **programs)
+    problems = {one["name"]: one for one in answer["problems"]}
+    assert failed and len(problems) == 4
+    told = {name: f"{one['program']} {one['version']}".strip() for name, one in problems.items()}
+    assert {name: told[name] for name in named} == {name: called.strip(" ()") for name, called in named.items()}
+    for name in list(problems)[:3]:
+        assert f"{store}/{name}{f' ({told[name]})' if told[name] else ''}: " in answer["msg"]
+
+
 @pytest.mark.parametrize("text", ["", "[]", "{", '{"form": 1}', '{"form": 2}'])
 def test_a_damaged_result_is_named_and_not_used(call, host, text):
     store = str(host / "cache/0install.net/implementations")
