@@ -24,7 +24,7 @@ help:
 	@echo 'make fresh      TARGET=test (or another of these) in a clone of the last commit, on a fresh Debian (root);'
 	@echo '                FRESH="--suite trixie" and other options: python3 tests/tools/fresh.py --help'
 	@echo 'make fuzz       the tests that generate examples, with new random ones; the last goes on for MINUTES=5'
-	@echo 'make benchmark  VBoxManage calls for 50 machines; verifying beside 0store audit; boots of guests; imports; settings; fleets'
+	@echo 'make benchmark  VBoxManage calls for 50 machines; verifying beside 0store audit; boots of guests; imports; settings; fleets; reports'
 	@echo 'make clean      remove what these targets have made: ~/.cache/zeroinstall.virtualbox'
 	@echo 'All but unit, lint and docs need root on Debian 12 or later.'
 	@echo 'PYTEST_ARGUMENTS are options for pytest, as in: make test PYTEST_ARGUMENTS="-k shares -x"'
@@ -63,6 +63,7 @@ benchmark:
 	$(SETUP) --needs zero-install python tests/benchmarks/imports.py
 	$(SETUP) --needs ssh python tests/benchmarks/controller.py
 	$(SETUP) --needs fleet python tests/benchmarks/fleet.py
+	$(SETUP) --needs browser python tests/benchmarks/report.py
 
 clean:
 	$(SETUP) --clean
