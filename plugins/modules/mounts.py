@@ -16,7 +16,8 @@ description:
   - The line works with the driver of the Linux kernel and with the one of Oracle's Guest Additions. No boot waits for
     the mount or fails because of it.
   - With systemd, an automount unit in C(/etc/systemd/system) mounts the share at its first access after a boot. While
-    the share is gone, every access fails. When the share has come back, the next access mounts it.
+    the share is gone, every access fails. When the share has come back, the next access mounts it. If the kernel has no
+    autofs, the boot mounts the share, and does not fail without it.
   - The module looks at everything before it changes anything. If a step fails, it undoes the steps before it, and the
     message says so.
 author:

@@ -21,6 +21,7 @@ pytestmark = pytest.mark.thorough
 
 RIGHT = ["systemd-1 autofs", "ZeroInstall vboxsf"]
 DROP_IN = f"/etc/systemd/system/{MOUNT}.d/zeroinstall.virtualbox.conf"
+NO_AUTOFS = "/etc/modprobe.d/no-autofs.conf"
 GONE = "the host does not offer share ZeroInstall to this machine"
 
 
@@ -195,6 +196,29 @@ def test_drift_is_found_shown_and_put_right(guest: Guest, harm: str, words: tupl
     assert [word for word in words if word not in shown] == [], shown
     assert guest.mounts("--diff")["diff"] == result["diff"]
     assert access(guest) == "file of ZeroInstall"
+    assert_right(guest)
+
+
+def test_without_autofs_each_boot_mounts_and_none_fails_by_a_share_that_is_gone(guest: Guest) -> None:
+    guest.ask(f"for name in autofs autofs4; do echo install $name /bin/false; done > {NO_AUTOFS}")
+    guest.machine.reboot()
+    assert guest.unit(AUTOMOUNT, "ActiveState") != ["active"]
+    assert guest.ask("ls /dev/autofs", check=False) == ""
+    result = guest.mounts("--diff")
+    assert {"automount unit removed", "link that enables it added"} <= set(result["mounts"][0]["changes"])
+    assert guest.live() == RIGHT[1:]
+    guest.machine.reboot()
+    assert guest.ask("systemctl is-system-running", check=False) == "running"
+    assert guest.live() == RIGHT[1:]
+    take_share(guest)
+    guest.machine.reboot()
+    assert guest.unit("multi-user.target", "ActiveState") == ["active"]
+    assert guest.live() == []
+    assert_said_why(guest, "special device ZeroInstall does not exist")
+    guest.machine.give_share("ZeroInstall")
+    guest.ask(f"rm {NO_AUTOFS}")
+    guest.machine.reboot()
+    assert {"automount unit added", "mounted"} <= set(guest.mounts()["mounts"][0]["changes"])
     assert_right(guest)
 
 

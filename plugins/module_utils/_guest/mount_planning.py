@@ -64,10 +64,10 @@ class Unmounting(NamedTuple):
 class Plan(NamedTuple):
     """What a run does, and what it reports.
 
-    ``systemd``: it mounts, at the first access. ``reports``: path to share, state, changes and reasons.
+    ``waits``: systemd mounts, at the first access. ``reports``: path to share, state, changes and reasons.
     """
 
-    systemd: bool
+    waits: bool
     load_driver: bool
     files: list[FileChange]
     reload: bool
@@ -99,7 +99,7 @@ class Plan(NamedTuple):
         for path, unmounting in self.unmount.items():
             found += [] if unmounting.stop else [mount_commands.unmount_command(path)] * len(unmounting.layers)
         return found + [
-            mount_commands.start_command(mount.path) if self.systemd else mount_commands.wanted_command(mount)
+            mount_commands.start_command(mount.path) if self.waits else mount_commands.wanted_command(mount)
             for mount in self.mount
         ]
 
@@ -115,6 +115,7 @@ class _Survey:
         self.request = request
         wanted_mounts.check(request.wanted, request.gone, guest.origin() == "mainline")
         self.systemd = guest.init() == "systemd"
+        self.waits = guest.waits_for_accesses()
         self.virtualbox = bool(guest.virtualbox()["guest"])
         self.record, self.warnings = mount_records.read_record()
         guest.wake([mount.path for mount in request.wanted])
@@ -171,7 +172,7 @@ class _Survey:
         stop = any(unmounting.stop for unmounting in self.unmount.values())
         reload = self.systemd and bool(lines.changed or self.units_change or self.to_mount or stop)
         return Plan(
-            self.systemd, load, self.files, reload, self.unmount, self.make, self.to_mount, remove, record,
+            self.waits, load, self.files, reload, self.unmount, self.make, self.to_mount, remove, record,
             self.reports, self._diff(load, remove), self.warnings,
         )  # fmt: skip
 
@@ -217,6 +218,7 @@ class _Survey:
         automount = systemd_units.automount_file(path)
         there = replacing.content(automount)
         ours = there is None or systemd_units.is_ours(there)
+        waits, at_boot = wanted and self.waits, wanted and not self.waits
         if wanted:
             for file in (automount, *systemd_units.mount_files(path)):
                 found = replacing.content(file)
@@ -227,16 +229,18 @@ class _Survey:
                 if file != automount:
                     self._unit_file(path, file, None, "mask")
         if wanted or ours:
-            self._unit_file(path, automount, systemd_units.automount_text(path) if wanted else None, "automount unit")
-            link = systemd_units.wanted_by(path)
-            found = replacing.content(link)
-            right = isinstance(found, replacing.Link) and automount == os.path.normpath(
-                os.path.join(os.path.dirname(link), found.target)
-            )
-            if not (wanted and right):
-                self._unit_file(path, link, replacing.Link(automount) if wanted else None, "link that enables it")
-        text = systemd_units.MOUNT_DROP_IN_TEXT if wanted else None
+            self._unit_file(path, automount, systemd_units.automount_text(path) if waits else None, "automount unit")
+            self._link(path, systemd_units.wanted_by(path, "automount"), automount, waits)
+        at_boot_link, generated = systemd_units.wanted_by(path, "mount"), systemd_units.generated_file(path)
+        if at_boot or _leads_to(at_boot_link, generated):
+            self._link(path, at_boot_link, generated, at_boot)
+        text = systemd_units.MOUNT_DROP_IN_TEXT if waits else systemd_units.AT_BOOT_DROP_IN_TEXT if at_boot else None
         self._unit_file(path, systemd_units.mount_drop_in(path), text, "drop-in of the mount unit")
+
+    def _link(self, path: str, link: str, unit: str, wanted: bool) -> None:
+        """Plan the link by which a boot wants a unit."""
+        if not (wanted and _leads_to(link, unit)):
+            self._unit_file(path, link, replacing.Link(unit) if wanted else None, "link that enables it")
 
     def _unit_file(self, path: str, file: str, after: str | replacing.Link | None, what: str) -> None:
         before = replacing.content(file)
@@ -266,7 +270,7 @@ class _Survey:
         layers = live_mounts.stack(self.mounts, mount.path)
         foreign = [layer for layer in layers if layer.type != fstab.TYPE and not effective_options.automounted(layer)]
         ours = [layer for layer in layers if layer.type == fstab.TYPE]
-        waits = not self.systemd or any(map(effective_options.automounted, layers))
+        waits = not self.waits or any(map(effective_options.automounted, layers))
         if foreign and (not ours or foreign[-1] is layers[-1]):
             raise Failure(
                 f"path {mount.path}: {foreign[-1].source} ({foreign[-1].type}) is mounted there. Unmount it, or choose "
@@ -433,6 +437,14 @@ class _Survey:
             for name, before, after in found
             if before != after
         ]
+
+
+def _leads_to(link: str, path: str) -> bool:
+    """Whether a link is there that leads to a path."""
+    found = replacing.content(link)
+    return isinstance(found, replacing.Link) and path == os.path.normpath(
+        os.path.join(os.path.dirname(link), found.target)
+    )
 
 
 def _shown(content: str | replacing.Link | None) -> str:

@@ -234,12 +234,12 @@ class Run:
         if not waited:
             mount_points.check_empty(mount.path)
         status, output = self._program(
-            mount_commands.start_command(mount.path) if self.plan.systemd else mount_commands.wanted_command(mount)
+            mount_commands.start_command(mount.path) if self.plan.waits else mount_commands.wanted_command(mount)
         )
-        if self.plan.systemd and not waited:
+        if self.plan.waits and not waited:
             self._later(f"systemd's unit for {mount.path}", lambda: self._end_waiting(mount.path))
-        waits = self._waits(mount.path) or not self.plan.systemd
-        if self.plan.systemd and waits and not self._visible(mount.path):
+        waits = self._waits(mount.path) or not self.plan.waits
+        if self.plan.waits and waits and not self._visible(mount.path):
             # What mount said to systemd is only in the journal.
             status, output = self._program(mount_commands.wanted_command(mount))
         top = self._visible(mount.path)

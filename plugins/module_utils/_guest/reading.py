@@ -371,6 +371,13 @@ class Guest:
             return "sysvinit"
         return "other"
 
+    def waits_for_accesses(self) -> bool:
+        """Whether systemd can wait here for the first access to a mount. The kernel has autofs then.
+
+        The file is the one that systemd itself looks for: ``automount_supported`` in its src/core/automount.c.
+        """
+        return self.init() == "systemd" and self.is_there("/dev/autofs")
+
     def everything(
         self,
         refused: additions_versions.Limits,

@@ -11,6 +11,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils import _nam
 
 UNITS = "/etc/systemd/system"
 RUNTIME_UNITS = "/run/systemd/system"
+GENERATED_UNITS = "/run/systemd/generator"
 _PLAIN = frozenset((string.ascii_letters + string.digits + ":_.").encode())
 _WRITTEN = f"# Written by the Ansible collection {_names.MARK}.\n"
 
@@ -44,19 +45,30 @@ def is_ours(text: object) -> bool:
     return isinstance(text, str) and text.startswith(_WRITTEN)
 
 
-def wanted_by(path: str) -> str:
-    """The link by which a boot wants that unit, and does not fail without it."""
-    return f"{UNITS}/local-fs.target.wants/{unit(path, 'automount')}"
+def generated_file(path: str) -> str:
+    """The file with the mount unit that systemd makes of the fstab line, at each boot and each time it reloads."""
+    return f"{GENERATED_UNITS}/{unit(path, 'mount')}"
+
+
+def wanted_by(path: str, kind: str) -> str:
+    """The link by which a boot wants the unit of this kind, and does not fail without it."""
+    return f"{UNITS}/local-fs.target.wants/{unit(path, kind)}"
 
 
 def mount_drop_in(path: str) -> str:
-    """The file with what fstab cannot say about the mount unit that systemd makes of the line."""
+    """The file with what fstab cannot say about the mount unit."""
     return f"{UNITS}/{unit(path, 'mount')}.d/zeroinstall.virtualbox.conf"
 
 
 MOUNT_DROP_IN_TEXT = _WRITTEN + (
     "# Each access tries to mount. After five that failed within ten seconds, systemd would stop waiting for more,\n"
     "# and the mount point would be an ordinary folder.\n[Unit]\nStartLimitIntervalSec=0\n"
+)
+
+
+AT_BOOT_DROP_IN_TEXT = _WRITTEN + (
+    "# The kernel has no autofs, so the boot mounts the share, once the driver is loaded.\n"
+    "[Unit]\nAfter=systemd-modules-load.service\n"
 )
 
 

@@ -22,7 +22,7 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._guest.want
 from ansible_collections.zeroinstall.virtualbox.plugins.modules import mounts
 
 PLAN = mount_planning.Plan(
-    systemd=False,
+    waits=False,
     load_driver=True,
     files=[],
     reload=False,

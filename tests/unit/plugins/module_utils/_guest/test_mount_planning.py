@@ -87,6 +87,7 @@ class StandIn(Guest):
     def __init__(self, init="openrc", loaded=True, file="kernel/fs/vboxsf/vboxsf.ko", is_guest=True):
         super().__init__()
         self._init, self.loaded, self._file, self._is_guest = init, loaded, file, is_guest
+        self.autofs = True
 
     def virtualbox(self):
         return {"guest": self._is_guest, "product": "stand-in"}
@@ -104,6 +105,8 @@ class StandIn(Guest):
         return self._file
 
     def is_there(self, path):
+        if path == "/dev/autofs":
+            return self.autofs
         return path == "/sys/module/vboxsf" or super().is_there(path)
 
     def waits(self, path):
@@ -126,7 +129,7 @@ class Systemd:
         self.loaded = {}
         for entry in (line.entry for line in lines if line.entry and line.entry.type == "tmpfs"):
             automount = replacing.content(systemd_units.automount_file(entry.path))
-            wanted = replacing.content(systemd_units.wanted_by(entry.path))
+            wanted = replacing.content(systemd_units.wanted_by(entry.path, "automount"))
             if automount and wanted and not any(map(os.path.lexists, systemd_units.mount_files(entry.path))):
                 assert f"Where={entry.path}\n" in automount
                 self.loaded[systemd_units.unit(entry.path, "automount")] = entry
@@ -685,7 +688,7 @@ def test_systemd_waits_for_accesses_and_the_undoing_leaves_nothing(with_systemd)
     [
         (lambda path: os.unlink(systemd_units.mount_drop_in(path)), "StartLimitIntervalSec=0"),
         (lambda path: os.unlink(systemd_units.automount_file(path)), "[Automount]"),
-        (lambda path: os.unlink(systemd_units.wanted_by(path)), "link to "),
+        (lambda path: os.unlink(systemd_units.wanted_by(path, "automount")), "link to "),
         (
             lambda path: replacing.replace(systemd_units.automount_file(path), replacing.Link("/dev/null")),
             "link to /dev/null",
@@ -729,7 +732,7 @@ def test_a_share_that_systemd_does_not_wait_for_is_mounted_anew(with_systemd):
 def test_a_link_that_systemctl_made_enables_as_well(with_systemd):
     place = with_systemd
     place.run(place.mount())
-    link = Path(systemd_units.wanted_by(place.path))
+    link = Path(systemd_units.wanted_by(place.path, "automount"))
     link.unlink()
     link.symlink_to("../" + link.name)
     assert not place.survey(place.mount()).changed
@@ -816,6 +819,65 @@ def test_without_systemd_its_files_go(with_systemd):
     assert place.live() == [("cache", "ro,nodev,nosuid")]
 
 
+@in_namespace
+def test_without_autofs_a_boot_mounts_and_does_not_fail_by_it(with_systemd):
+    place = with_systemd
+    place.guest.autofs = False
+    before = place.state()
+    plan = place.run(place.mount())
+    options = "ro,nodev,nosuid"
+    assert plan.commands == [
+        ["systemctl", "daemon-reload"],
+        ["mount", "-t", "tmpfs", "-o", options, "--", "cache", place.path],
+    ]
+    assert plan.reports[place.path]["changes"] == [
+        *("fstab line added", "link that enables it added", "drop-in of the mount unit added"),
+        *("folder created", "mounted"),
+    ]
+    assert place.live() == [("cache", options)]
+    assert f"cache {place.path} tmpfs {options},noauto,comment=" in place.fstab.read_text()
+    link = systemd_units.wanted_by(place.path, "mount")
+    assert replacing.content(link) == replacing.Link(f"/run/systemd/generator/{units(place.path)[1]}")
+    assert "\nAfter=systemd-modules-load.service\n" in replacing.read(systemd_units.mount_drop_in(place.path))
+    right = place.state()
+    for harm in (link, systemd_units.mount_drop_in(place.path)):
+        os.unlink(harm)
+        assert place.run(place.mount()).commands == [["systemctl", "daemon-reload"]]
+        assert place.state() == right
+    place.run(exclusive=True)
+    after = place.state()
+    before[0][str(place.fstab)] = after[0][str(place.fstab)]  # its last line has a newline now
+    assert after == before
+
+
+@in_namespace
+def test_a_kernel_that_has_autofs_or_has_it_no_more_is_followed(with_systemd):
+    place = with_systemd
+    place.guest.autofs = False
+    place.run(place.mount())
+    place.guest.autofs = True
+    plan = place.run(place.mount())
+    assert plan.reports[place.path]["reasons"] == ["systemd does not wait for its first access"]
+    assert [source for source, _options in place.live()] == ["systemd-1", "cache"]
+    assert not os.path.lexists(systemd_units.wanted_by(place.path, "mount"))
+    for _layer in "12":
+        place.by_hand("umount", place.path)
+    place.guest.autofs = False
+    place.run(place.mount())
+    assert [source for source, _options in place.live()] == ["cache"]
+    assert not os.path.lexists(systemd_units.automount_file(place.path))
+    assert not os.path.lexists(systemd_units.wanted_by(place.path, "automount"))
+
+
+@in_namespace
+def test_a_link_of_somebody_elses_stays(with_systemd):
+    place = with_systemd
+    link = systemd_units.wanted_by(place.path, "mount")
+    os.makedirs(os.path.dirname(link))
+    os.symlink("/etc/theirs.mount", link)
+    assert not place.survey(gone=[Gone(place.path)]).changed
+
+
 @pytest.fixture
 def booted(place):
     """A guest whose store systemd mounted at its first access, as it printed it."""
@@ -827,7 +889,7 @@ def booted(place):
     place.fstab.write_text(fstab.render(fstab.entry(place.mount(path=path), True)))
     for file, text in (
         (systemd_units.automount_file(path), systemd_units.automount_text(path)),
-        (systemd_units.wanted_by(path), replacing.Link(systemd_units.automount_file(path))),
+        (systemd_units.wanted_by(path, "automount"), replacing.Link(systemd_units.automount_file(path))),
         (systemd_units.mount_drop_in(path), systemd_units.MOUNT_DROP_IN_TEXT),
     ):
         os.makedirs(os.path.dirname(file), exist_ok=True)
