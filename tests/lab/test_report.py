@@ -80,10 +80,14 @@ def reporter(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Reporter]:
         yield Reporter(fleet, tmp_path_factory.mktemp("report"))
 
 
-def without(fleet: Fleet, guest: str, path: Path) -> Path:
-    """An inventory without a guest."""
+def inventory_with(fleet: Fleet, path: Path, guest: str, variables: dict[str, str] | None) -> Path:
+    """An inventory in which a guest has these variables more, or in which it is missing."""
     inventory = json.loads(fleet.inventory.read_text(encoding="utf-8"))
-    del inventory["all"]["children"]["zeroinstall_guests"]["hosts"][guest]
+    guests = inventory["all"]["children"]["zeroinstall_guests"]["hosts"]
+    if variables is None:
+        del guests[guest]
+    else:
+        guests[guest] = {**(guests[guest] or {}), **variables}
     path.write_text(json.dumps(inventory), encoding="utf-8")
     return path
 
@@ -165,7 +169,7 @@ def test_a_package_that_is_corrupt_and_then_in_the_quarantine(reporter: Reporter
 
 
 def test_a_stray(reporter: Reporter, tmp_path: Path) -> None:
-    inventory = without(reporter.fleet, "g2", tmp_path / "inventory.json")
+    inventory = inventory_with(reporter.fleet, tmp_path / "inventory.json", "g2", None)
     found = reporter.first("stray", inventory=inventory)
     assert found["subject"] == "g2"
     # Else VirtualBox may lose the share that comes back later, as the notes of the module shares say.
@@ -201,6 +205,28 @@ def test_a_hostile_guest_is_shown_as_text(reporter: Reporter) -> None:
     assert report["guests"][0]["system"].startswith(hostile), "it is what the guest said"
     page = reporter.paths["html"].read_text(encoding="utf-8")
     assert hostile not in page and "&lt;script&gt;window.hacked" in page and "\x1b" not in page
+
+
+def test_a_right_that_waits_for_a_start_and_what_is_left_of_a_mode(reporter: Reporter, tmp_path: Path) -> None:
+    fleet = reporter.fleet
+    inventory = inventory_with(fleet, tmp_path / "inventory.json", "g2", {"cache_guest_mode": "guests"})
+    play = fleet.play(SHARE, inventory=inventory)
+    assert play.status == 0, play.messages("g2") or play.output
+    report = reporter.report(inventory=inventory)
+    (found,) = report["attention"]
+    assert (found["kind"], found["severity"], found["guest"]) == ("restart", "pending", "g2")
+    assert report["numbers"]["states"]["pending"] == 1
+    assert reporter.play("-e", "cache_report_fail_on=pending", inventory=inventory).status != 0
+    assert found["remedy"] == "Switch the machine g2 off, and start it again."
+    fleet.lab("stop", "g2")
+    fleet.lab("start", "g2")
+    # A guest of the lab forgets its files when it is switched off.
+    assert "restart" not in {one["kind"] for one in reporter.needs(inventory=inventory)}
+    assert fleet.play(SHARE).status == 0
+    found = reporter.first("left_over")
+    assert (found["severity"], "no guest of this host is in the group default" in found["text"]) == ("notice", True)
+    assert reporter.follow("Run " + found["remedy"].partition("run ")[2]).status == 0
+    assert reporter.needs() == []
 
 
 def test_a_guest_that_is_off(reporter: Reporter) -> None:
