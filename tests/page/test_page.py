@@ -13,6 +13,7 @@ import sample
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._answers import plain
 from browsing import NARROW, PAPER, WIDE, Browser
 from labkit.waiting import until
+from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 from setup import REPOSITORY
 
@@ -217,6 +218,19 @@ def seconds_of_script(browser: Browser, guests: int) -> float:
     browser.filter("guests", "wrong", f"{shown} of {guests} guests shown")
     browser.run("document.querySelectorAll('#guests th button').forEach((one) => { one.click(); one.click(); })")
     return browser.metric("ScriptDuration") - begin
+
+
+def test_a_browser_that_runs_no_script_shows_everything(browser: Browser, report: dict[str, Any]) -> None:
+    browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": True})
+    try:
+        browser.open(report)
+        assert browser.run(SHOWN, "#guests") == GUESTS
+        assert [one.tag_name for one in browser.all("input, button") if one.is_displayed()] == []
+        folded = browser.all("#guests details")[0]
+        folded.find_element(By.TAG_NAME, "summary").click()
+        assert folded.get_attribute("open") is not None
+    finally:
+        browser.driver.execute_cdp_cmd("Emulation.setScriptExecutionDisabled", {"value": False})
 
 
 @pytest.mark.thorough
