@@ -15,10 +15,11 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._store impo
 def run(asked: Asked) -> dict[str, Any]:
     """Verify. Failure: an option is wrong, or a store cannot be opened."""
     result = verify_report.run(asked)
-    if result["problems"]:
+    number = result["summary"]["problems"]
+    if number:
         _name(result["problems"], asked.params)
-        if asked.params["fail_on_problem"]:
-            result["msg"] = verify_report.message(result["problems"], result["summary"]["problems"])
+    if number and asked.params["fail_on_problem"]:
+        result["msg"] = verify_report.message(result["problems"], number)
     return result
 
 

@@ -20,7 +20,7 @@ SUMMARY = {"corrupt": 1, "problems": 1}
 REPORT = verifying.Report(
     {STORE: [NAME]}, [NAME], [(STORE, "tmp-1", "temporary")], [(STORE + "/", NAME, BAD)], SUMMARY, {}, []
 )
-SOUND = REPORT._replace(problems=[])
+SOUND = REPORT._replace(problems=[], summary={"corrupt": 0, "problems": 0})
 
 
 @pytest.fixture
