@@ -119,7 +119,7 @@ def _why_not_empty(count: Count) -> str:
     return "" if count.all else f"It has more than {LOOKED_AT} names, so requests may wait in it."
 
 
-def survey(folder: int, most: int = LOOKED_AT) -> list[Found]:
+def survey(folder: int, most: int) -> list[Found]:
     """The boxes in an open folder, and what else has the name of one, by name. Anything else there is passed over.
 
     ``most``: names in a box among which requests are counted. Failure: a box cannot be opened. OSError: the folder.
@@ -167,7 +167,7 @@ def _owner(user: int) -> str:
         return str(user)
 
 
-def count_requests(fd: int, most: int = LOOKED_AT) -> Count:
+def count_requests(fd: int, most: int) -> Count:
     """How many requests wait in an open box, among so many names."""
     with os.scandir(fd) as entries:
         waiting = sum(entry.name.endswith(guest_boxes.REQUEST) for entry in itertools.islice(entries, most))
@@ -178,7 +178,7 @@ def _last_look(name: str, folder: int) -> str:
     """Why a box that no share leads to any more is not removed after all; empty if it is."""
     try:
         with _opened(name, folder) as fd:
-            return _why_not_empty(count_requests(fd))
+            return _why_not_empty(count_requests(fd, LOOKED_AT))
     except OSError as error:
         return f"It is no folder that can be looked into: {error.strerror}. Move it away."
 
@@ -227,7 +227,7 @@ def run(asked: Asked) -> dict[str, Any]:
     except OSError as error:
         raise Failure(f"The boxes' folder {wish.path} cannot be opened: {error.strerror}. Correct path.") from error
     try:
-        found = survey(folder)
+        found = survey(folder, LOOKED_AT)
         left_over = [one for one in found if is_left_over(one, wish)]
         mounted = _mounted(wish.path)
         kept = {one.name: why_kept(one, wish, mounted) for one in left_over}
