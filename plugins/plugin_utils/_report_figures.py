@@ -123,11 +123,12 @@ def kind_title(kind: str) -> str:
 
 
 def about(one: t.Mapping[str, t.Any]) -> list[tuple[str, Cell]]:
-    """The guest, the host and the subject of an entry, as far as it has them."""
+    """The guest and the host of an entry, as far as it has them, and its subject unless its text names that."""
+    subject = "" if one["subject"] in one["text"] else one["subject"]
     named = (
         ("guest", one["guest"], guest_link(one["guest"])),
         ("host", one["host"], host_link(one["host"])),
-        ("", one["subject"], said(one["subject"])),
+        ("", subject, said(subject)),
     )
     return [(what, cell) for what, name, cell in named if name]
 

@@ -187,6 +187,12 @@ def test_anchors_tell_names_apart_and_say_nothing_of_them():
     assert all(re.fullmatch(r"guest-[0-9a-f]{12}", one) for one in found)
 
 
+def test_a_subject_that_the_text_names_is_told_once():
+    one = {"guest": "", "host": "h", "subject": "/store", "text": "The store is lost."}
+    assert [what for what, _cell in _report_figures.about(one)] == ["host", ""]
+    assert [what for what, _cell in _report_figures.about({**one, "text": "/store is lost."})] == ["host"]
+
+
 def test_what_needs_attention_is_grouped_the_worst_first():
     report = sample.fleet(100)
     found = _report_figures.attention(report)
