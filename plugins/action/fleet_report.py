@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import typing as t
 from pathlib import Path
@@ -71,7 +72,10 @@ class ActionModule(ActionBase):
 
 def _options(inventory: Inventory, hosts: t.Sequence[str]) -> dict[str, t.Any]:
     """The role's variables. Failure: one of them has no right value."""
-    values = inventory.said(hosts[0], _roles.options(ROLE)).values if hosts else {}
+    said = inventory.said(hosts[0], _roles.options(ROLE)) if hosts else None
+    if said and said.broken:
+        raise Failure(" ".join(f"{hosts[0]}: {said.refused[name]}" for name in sorted(said.broken)))
+    values = said.values if said else {}
     problem = _roles.wrong(ROLE, values)
     if problem:
         raise Failure(problem)
@@ -86,6 +90,9 @@ def _files(options: t.Mapping[str, t.Any]) -> dict[str, _report_files.File]:
         variable = f"{ROLE}_{kind}"
         if options[variable]:
             found[kind] = _report_files.at(variable, str(options[variable]), mark)
+    for one, other in itertools.combinations(found.values(), 2):
+        if one.path == other.path:
+            raise Failure(f"{one.variable} and {other.variable} are the same file, {one.path}. Choose another for one.")
     return found
 
 

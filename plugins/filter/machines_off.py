@@ -57,7 +57,7 @@ def machines_off(hosts: str, guests: str, hostvars: t.Any) -> list[str]:
         answers = inventory.set_by_tasks(host, [_report_hosts.OUTLOOK]) if inventory.has(host) else {}
         outlook = answers.get(_report_hosts.OUTLOOK)
         try:
-            machines = _report_hosts.machines(outlook) if isinstance(outlook, t.Mapping) else []
+            machines = _report_hosts.machines(outlook, names) if isinstance(outlook, t.Mapping) else []
         except Odd:
             continue
         off = {one["guest"] for one in machines if one["state"] in _report_guests.OFF}

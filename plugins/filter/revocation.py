@@ -106,7 +106,7 @@ def revocation(
     try:
         if answer and not problems:
             found = _found(host, guests, answer, used)
-    except (_answers.Odd, KeyError) as error:
+    except (_answers.Odd, KeyError, TypeError) as error:
         found["left"] = f"The answer is none that the module gives (see {error}), so nothing was moved."
     return {
         "problem": f"{' '.join(problems)} Nothing was moved." if problems else "",

@@ -137,4 +137,8 @@ class CleanAction(ActionBase):
         said = _answers.trimmed(streams["stdout"], self._documented)
         streams = {"stdout": _answers.plain_json(said), "stderr": _answers.plain(streams["stderr"])}
         kept = {key: value for key, value in res.items() if not key.startswith(("stdout", "stderr"))}
-        return super()._parse_returned_data({**kept, **streams}, *rest)
+        try:
+            return super()._parse_returned_data({**kept, **streams}, *rest)
+        except Exception as error:  # since ansible-core 2.19, an answer may be refused as it is read
+            why = _answers.plain(str(error))[: _answers.LONGEST_WARNING]
+            return {"failed": True, "msg": f"The answer of {self.name} cannot be read: {why}"}

@@ -38,9 +38,10 @@ FROM_WRAPPER = ("_ansible_suppress_tmpdir_delete",)
 FROM_ANSIBLE = ("module_stdout", "module_stderr", "ansible_job_id", "results_file", "started", "finished")
 """What Ansible puts into the result of a module that gave no answer, or runs in the background."""
 
-_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069]")
+_CONTROLS = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff]")
 _ESCAPED = re.compile(
-    r"(?<!\\)(\\+)([bfr]|u(?:00(?:0[0-8b-f]|1.|7f|[89].)|061c|200[ef]|202[89a-e]|206[6-9]))", re.IGNORECASE | re.DOTALL
+    r"(?<!\\)(\\+)([bfr]|u(?:00(?:0[0-8b-f]|1.|7f|[89].)|061c|200[ef]|202[89a-e]|206[6-9]|d[89a-f]..))",
+    re.IGNORECASE | re.DOTALL,
 )
 """The same in JSON, behind backslashes, of which the last belongs to it if there is an odd number of them."""
 
@@ -107,7 +108,10 @@ def mapping(value: t.Any, where: str) -> t.Mapping[str, t.Any]:
 
 
 def plain(text: str) -> str:
-    """Text in which what steers a terminal or turns the direction of writing is shown as an escape."""
+    """Text in which what steers a terminal or turns the direction of writing is shown as an escape.
+
+    So are lone surrogates, which no text in UTF-8 can hold.
+    """
     return _CONTROLS.sub(lambda found: f"\\u{ord(found.group()):04x}", text)
 
 
@@ -149,7 +153,7 @@ def trimmed(text: str, values: t.Iterable[str]) -> str:
     if not isinstance(answer, dict):
         return text[:LONGEST_OTHER]
     known = {*values, *STANDARD, *FROM_ANSIBLE, *FROM_WRAPPER}
-    return json.dumps({key: value for key, value in answer.items() if key in known})
+    return json.dumps({key: value for key, value in answer.items() if key in known}, ensure_ascii=False)
 
 
 def cleaned(answer: t.Mapping[str, t.Any], values: t.Mapping[str, Kind]) -> dict[str, t.Any]:

@@ -11,6 +11,8 @@ import typing as t
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils import _identity, _programs
 from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._sharing import Sharing, is_there
 
+LONGEST = 1000
+"""Characters of what a guest says that a message has."""
 _FILE = {"owner": "root", "group": "root", "mode": "0755"}
 
 
@@ -51,7 +53,7 @@ class _Guest:
         """Why nothing can be done, or empty."""
         name, found = self.settings["name"], self.found
         if not found["virtualbox"]["guest"]:
-            product = found["virtualbox"]["product"] or "nothing"
+            product = str(found["virtualbox"]["product"] or "nothing")[:LONGEST]
             return (
                 f"{name} is no VirtualBox guest: it has no VirtualBox device and calls itself '{product}'. Correct the"
                 " inventory: this role is for guests."
@@ -118,7 +120,7 @@ def guest_plan(
     try:
         return _plan(_Guest(guest, arrangement, settings, listed))
     except (AttributeError, KeyError, TypeError):
-        errors = guest.get("errors")
+        errors = str(guest.get("errors"))[:LONGEST]
         return {"problem": f"What {settings['name']} says of itself is not all that is needed: {errors}."}
 
 

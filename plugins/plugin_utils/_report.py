@@ -104,7 +104,7 @@ class _Host:
         outlook, wanted = answers.get(_report_hosts.OUTLOOK), answers.get(WANTED)
         self._outlook: t.Mapping[str, t.Any] = outlook if isinstance(outlook, t.Mapping) else {}
         self._wanted: t.Mapping[str, t.Any] = wanted if isinstance(wanted, t.Mapping) else {}
-        self._listed = self._outlook.get("listed", ())
+        self._listed = _identity.entries(self._outlook.get("listed"))[: len(guests)]
         said = {**_roles.defaults("cache_host"), **inventory.said(name, _HOST_VARIABLES).values}
         arrangement = str(said["cache_host_arrangement"])
         linked = {}
@@ -199,8 +199,8 @@ class _Host:
         if found["read"] and isinstance(answer, t.Mapping):
             plan = about.plan(answer["guest"], self._listed)
         found["steps"] = steps(plan)
-        problem = about.problem or str(plan.get("problem", ""))
-        wrong_machine = bool(problem) and problem == about.refusal(answer, self._listed)
+        problem = (about.problem or str(plan.get("problem", "")))[: _report_hosts.LONGEST]
+        wrong_machine = bool(problem) and problem == about.refusal(answer, self._listed)[: _report_hosts.LONGEST]
         needs = list(_report_attention.of_guest(found, problem, wrong_machine))
         if found["state"] == "right":
             severities = {one["severity"] for one in needs} | {
@@ -267,7 +267,7 @@ def steps(plan: t.Mapping[str, t.Any]) -> list[str]:
     if plan.get("package"):
         found.append("Zero Install is missing.")
     if plan.get("sharing_problem"):
-        found.append(str(plan["sharing_problem"]))
+        found.append(str(plan["sharing_problem"])[: _report_hosts.LONGEST])
     return found
 
 

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import re
 import shlex
 import typing as t
 
@@ -47,8 +48,9 @@ KINDS = {
 }
 """Each kind by its name, the worst first."""
 
+_STORE = re.compile(r"/0install\.net/implementations(?=/|\Z)")
 MOST_NAMED = 3
-PLAYBOOK = "ansible-playbook -i INVENTORY zeroinstall.virtualbox.{} --limit {}"
+PLAYBOOK = "ansible-playbook -i INVENTORY zeroinstall.virtualbox.{} --limit{}"
 RECENT = 30 * 86_400
 """Seconds for which a refusal needs attention."""
 REFUSED = (
@@ -84,7 +86,8 @@ def in_order(found: t.Iterable[dict[str, str]]) -> list[dict[str, str]]:
 
 def run(playbook: str, *machines: str, options: str = "") -> str:
     """The sentence that names a playbook for these machines."""
-    command = PLAYBOOK.format(playbook, shlex.quote(",".join(dict.fromkeys(filter(None, machines)))))
+    limit = shlex.quote(",".join(dict.fromkeys(filter(None, machines))))
+    command = PLAYBOOK.format(playbook, f"={limit}" if limit.startswith("-") else f" {limit}")
     return f"Run {command}{' ' + options if options else ''}"
 
 
@@ -238,10 +241,11 @@ def of_left_over(
     kept = wanted.get("kept_boxes", [])
     named = [*wanted.get("linked", []), *kept]
     linked = {_names.linked_store(one["path"], name) for one in host["stores"][:1] for name in named}
+    used = {path[: end.end()] for path in in_use for end in _STORE.finditer(path)}
     found = []
     for store in host["stores"]:
         path, empty = store["path"], not (store["implementations"] or store["problem"])
-        if any(f"{used}/".startswith(f"{path}/") for used in in_use):
+        if path in used:
             continue
         if store["kind"] == "linked" and path not in linked:
             found.append((path, f"The linked store {path} is of no guest of this host."))

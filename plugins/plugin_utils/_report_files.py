@@ -14,7 +14,9 @@ from ansible_collections.zeroinstall.virtualbox.plugins.module_utils._files impo
 
 MODE = 0o600
 LARGEST = 1 << 28
-"""Bytes of an earlier report that are read."""
+"""Bytes of an earlier report that are read. With a larger one, nothing is compared."""
+BEGINNING = 4096
+"""Bytes of a file among which a report has its mark."""
 
 
 class File(t.NamedTuple):
@@ -28,16 +30,25 @@ class File(t.NamedTuple):
 def at(variable: str, path: str, mark: str) -> File:
     """The file at a path as the user wrote it. Failure: what is there cannot be replaced."""
     try:
-        return File(variable, replacing.real(os.path.abspath(os.path.expanduser(path))), mark)
-    except Failure as error:
-        raise Failure(f"{variable}: {error}") from error
+        if "\0" in path:
+            raise ValueError("it has a NUL character.")
+        real = replacing.real(os.path.abspath(os.path.expanduser(path)))
+        owner = os.stat(real).st_uid if os.path.exists(real) else os.geteuid()
+    except (Failure, ValueError) as error:
+        raise Failure(f"{variable} is {path!r}: {error}") from error
+    if owner not in (0, os.geteuid()):
+        raise Failure(
+            f"{variable}: {real} belongs to user {owner}, who could read the report. Choose another file, or move it"
+            " away."
+        )
+    return File(variable, real, mark)
 
 
 def check(file: File) -> None:
     """Failure: the file cannot be written, or another file is there, which is not replaced."""
     try:
         replacing.check_writable(file.path)
-        text = _text(file.path)
+        text = _beginning(file.path)
     except Failure as error:
         raise Failure(f"{file.variable}: {error} Correct {file.variable}.") from error
     if text and file.mark not in text:
@@ -50,8 +61,8 @@ def check(file: File) -> None:
 def earlier(path: str, form: str) -> dict[str, t.Any] | None:
     """The report of this form that is in a file, or None."""
     try:
-        found = json.loads(_text(path))
-    except (ValueError, RecursionError):
+        found = json.loads((inspecting.contents(path, LARGEST) or b"").decode("utf-8", "replace"))
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) and found.get("form") == form else None
 
@@ -61,7 +72,8 @@ def write(texts: t.Mapping[str, str]) -> None:
     made: list[replacing.Replacement] = []
     try:
         for path, text in texts.items():
-            made.append(replacing.Replacement(path, text, MODE))
+            utf_8 = text.encode("utf-8", "backslashreplace").decode("utf-8")  # what else a name may have
+            made.append(replacing.Replacement(path, utf_8, MODE))
         for one in made:
             one.commit()
     finally:
@@ -69,8 +81,12 @@ def write(texts: t.Mapping[str, str]) -> None:
             one.discard()
 
 
-def _text(path: str) -> str:
+def _beginning(path: str) -> str:
+    """The beginning of a file, where a report has its mark; empty if there is no file."""
     try:
-        return (inspecting.contents(path, LARGEST) or b"").decode("utf-8", "replace")
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as file:
+            return file.read(BEGINNING).decode("utf-8", "replace")
+    except FileNotFoundError:
+        return ""
     except OSError as error:
         raise Failure(f"{path} cannot be read: {error.strerror}.") from error

@@ -25,6 +25,8 @@ READ = "cache_guest_read"
 STATES = ("right", "pending", "wrong", "off", "unknown")
 """How a guest stands."""
 ORIGINS = ("", "oracle", "distribution", "mainline")
+MOST_MOUNTS = 200
+"""Mounts, and lines of fstab, that are told of a guest."""
 OFF = ("poweroff", "aborted", "saved", "aborted-saved", "teleported")
 """VirtualBox's words for machines that do not run."""
 
@@ -34,19 +36,15 @@ def _part(guest: t.Mapping[str, t.Any], key: str) -> t.Mapping[str, t.Any]:
     return mapping(guest.get(key) or {}, key)
 
 
-def _same_place(found: t.Sequence[t.Mapping[str, t.Any]], path: str) -> t.Mapping[str, t.Any] | None:
-    """The mount at a path that is seen there, which is the last one."""
-    there = [one for one in found if text(one, "path") == path]
-    return there[-1] if there else None
+Entry = t.Mapping[str, t.Any]
+Place = t.Tuple[str, str]
+"""A share and a path."""
 
 
-def _wanted_mount(
-    wanted: t.Mapping[str, t.Any], live: t.Sequence[t.Mapping[str, t.Any]], lines: t.Sequence[t.Mapping[str, t.Any]]
-) -> dict[str, t.Any]:
+def _wanted_mount(wanted: Entry, visible: t.Mapping[str, Entry], lines: t.Mapping[Place, Entry]) -> dict[str, t.Any]:
     """A mount that the guest is to have."""
     share, path, writable = wanted["share"], wanted["path"], bool(wanted.get("writable"))
-    there = _same_place(live, path)
-    line = next((one for one in lines if text(one, "path") == path and text(one, "share") == share), None)
+    there, line = visible.get(path), lines.get((share, path))
     problem = ""
     if there is None:
         problem = "It is not mounted."
@@ -71,20 +69,26 @@ def _wanted_mount(
     }
 
 
+def _place(one: Entry) -> Place:
+    return text(one, "share"), text(one, "path")
+
+
 def mounts(guest: t.Mapping[str, t.Any], wanted: t.Sequence[t.Mapping[str, t.Any]]) -> list[dict[str, t.Any]]:
     """The mounts that a guest is to have, and those that it has otherwise."""
-    live = entries(guest, "mounts")
-    lines = entries(_part(guest, "fstab"), "entries")
-    found = [_wanted_mount(one, live, lines) for one in wanted]
+    live = [(_place(one), one) for one in entries(guest, "mounts")[:MOST_MOUNTS]]
+    visible = {path: one for (_share, path), one in live}  # the last one is seen
+    lines: dict[Place, Entry] = {}
+    for written in entries(_part(guest, "fstab"), "entries")[:MOST_MOUNTS]:
+        lines.setdefault(_place(written), written)
+    found = [_wanted_mount(one, visible, lines) for one in wanted]
     known = {(one["share"], one["path"]) for one in found}
-    for one in [*live, *(line for line in lines if flag(line, "ours"))]:
-        key = (text(one, "share"), text(one, "path"))
+    for key in dict.fromkeys(
+        [*(place for place, _one in live), *(key for key, one in lines.items() if flag(one, "ours"))]
+    ):
         if key in known:
             continue
-        known.add(key)
-        there = _same_place(live, key[1])
+        there, line = visible.get(key[1]), lines.get(key)
         mounted = there is not None and text(there, "share") == key[0]
-        line = next((each for each in lines if (text(each, "share"), text(each, "path")) == key), None)
         ours = line is not None and flag(line, "ours")
         found.append(
             {

@@ -121,19 +121,21 @@ def machine(entry: t.Mapping[str, t.Any], guests: t.Mapping[str, str], strays: t
     }
 
 
-def machines(outlook: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """All machines of the host's VirtualBox user."""
-    guests = {text(one, "uuid"): text(one, "guest") for one in entries(outlook, "listed")}
+def machines(outlook: t.Mapping[str, t.Any], own: t.Container[str]) -> list[dict[str, t.Any]]:
+    """All machines of the host's VirtualBox user. ``own``: the host's guests, by the inventory."""
+    named = {text(one, "uuid"): text(one, "guest") for one in entries(outlook, "listed")}
+    guests = {uuid: guest for uuid, guest in named.items() if guest in own}
     strays = {text(one, "uuid") for one in entries(outlook, "strays")}
     return [machine(one, guests, strays) for one in entries(outlook, "registered")]
 
 
-def waiting(outlook: t.Mapping[str, t.Any]) -> list[dict[str, t.Any]]:
-    """What takes effect only later."""
-    return [
+def waiting(outlook: t.Mapping[str, t.Any], own: t.Container[str]) -> list[dict[str, t.Any]]:
+    """What takes effect only later. ``own``: the host's guests, by the inventory."""
+    found = [
         {"machine": text(one, "name"), **{key: text(one, key) for key in ("guest", "share", "action", "reason")}}
         for one in entries(outlook, "pending")
     ]
+    return [one if one["guest"] in own else {**one, "guest": ""} for one in found]
 
 
 def package(entry: t.Mapping[str, t.Any], guests: t.Mapping[str, str]) -> dict[str, t.Any]:
@@ -244,7 +246,10 @@ def host(
     try:
         if isinstance(outlook, t.Mapping) and "registered" in outlook:
             found.update(
-                virtualbox=text(outlook, "version"), machines=machines(outlook), waiting=waiting(outlook), read=True
+                virtualbox=text(outlook, "version"),
+                machines=machines(outlook, programs),
+                waiting=waiting(outlook, programs),
+                read=True,
             )
         if isinstance(stores, t.Mapping) and "stores" in stores:
             found.update(

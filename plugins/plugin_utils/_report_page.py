@@ -53,11 +53,19 @@ def page(report: t.Mapping[str, t.Any], before: t.Mapping[str, t.Any] | None, so
         covered=_report_figures.covered(found),
         looked_at=_report_figures.looked_at(found),
         attention=_report_figures.attention(found),
-        changes=_report_changes.changes(found, harmless(before)) if before else None,
+        changes=_changes(found, before) if before else None,
         numbers=_report_figures.numbers(found),
         pictures=_report_figures.pictures(found),
         tables=_report_tables.tables(found),
     )
+
+
+def _changes(report: t.Mapping[str, t.Any], before: t.Mapping[str, t.Any]) -> _report_changes.Changes | None:
+    """What has changed since a report before, or None if that is none."""
+    try:
+        return _report_changes.changes(report, harmless(before))
+    except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
+        return None
 
 
 def policy(style: str, script: str) -> str:

@@ -17,6 +17,8 @@ from ansible_collections.zeroinstall.virtualbox.plugins.plugin_utils._report_att
 
 MOST = 10
 """Entries that are told in a terminal."""
+LONGEST = 800
+"""Characters of one of them."""
 PREFIX = "zeroinstall_virtualbox_"
 HEAD = "# Made by zeroinstall.virtualbox.report"
 """How the text of metrics begins."""
@@ -43,8 +45,8 @@ def lines(report: t.Mapping[str, t.Any]) -> list[str]:
 
 def line(one: t.Mapping[str, str]) -> str:
     """A thing that needs attention, in a line."""
-    where = one["guest"] or one["host"]
-    return f"{one['severity']}: {where}: {one['text']} {one['remedy']}"
+    told = f"{one['severity']}: {one['guest'] or one['host']}: {one['text']} {one['remedy']}"
+    return told if len(told) <= LONGEST else told[:LONGEST] + "…"
 
 
 def failure(report: t.Mapping[str, t.Any], fail_on: str) -> str:
@@ -61,12 +63,13 @@ def metrics(report: t.Mapping[str, t.Any]) -> str:
     The format: https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format
     """
     numbers = report["numbers"]
-    stores = [
-        ({"host": host["name"], "store": store["path"]}, store)
+    by_path = {
+        (host["name"], store["path"]): store
         for host in report["hosts"]
         for store in host["stores"]
         if store["kind"] != "linked"
-    ]
+    }
+    stores = [({"host": host, "store": path}, store) for (host, path), store in by_path.items()]
     severities = {PROBLEM: "problems", PENDING: "pending", NOTICE: "notices"}
     verified = [(labels, store["verified"]) for labels, store in stores if store["verified"]]
     families = [

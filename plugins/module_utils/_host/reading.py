@@ -81,7 +81,10 @@ def run(asked: Asked) -> dict[str, Any]:
         "changed": False,
         "stores": [
             {"kind": "host", "of": "", **own.told},
-            *({"kind": "group", "of": group, **_store(place, look).told} for group, place in groups.items()),
+            *(
+                {"kind": "group", "of": judging.shown(group), **_store(place, look).told}
+                for group, place in groups.items()
+            ),
             *_linked(store, own.sizes, look, errors),
         ],
         "programs": list(_programs(programs, params["arrangement"], store.path, own.sizes)),
@@ -212,7 +215,7 @@ def _store(place: Place, look: Look, came: Mapping[str, Origin] | None = None) -
 
 def _told(path: str, **known: Any) -> dict[str, Any]:
     nothing = {"problem": "", "implementations": 0, "bytes": 0, "packages": [], "packages_left_out": 0}
-    return {"path": path, **nothing, "verified": None, "quarantine": [], **known}
+    return {"path": judging.shown(path), **nothing, "verified": None, "quarantine": [], **known}
 
 
 def _package(name: str, size: int, known: Mapping[str, Known], came: Mapping[str, Origin]) -> dict[str, Any]:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from typing import Iterable, Iterator, NamedTuple
 from urllib.parse import unquote, urlsplit
@@ -64,13 +65,16 @@ def _paths(folders: Iterable[str]) -> Iterator[tuple[str, str]]:
     """The feeds in 0install's folders of feeds: address and path. Their files have the address for a name."""
     left = MOST_FEEDS
     for folder in dict.fromkeys(folders):
-        try:
-            names = sorted(os.listdir(folder))
-        except OSError:
-            continue
-        for name in names[:left]:
-            yield unquote(name), os.path.join(folder, name)
-        left -= len(names[:left])
+        with contextlib.ExitStack() as stack:
+            try:
+                opened = os.open(folder, inspecting.DIRECTORY)
+                stack.callback(os.close, opened)
+                names = sorted(os.listdir(opened))[:left]
+            except OSError:
+                continue
+            for name in names:
+                yield unquote(name), f"/proc/self/fd/{opened}/{name}"
+            left -= len(names)
 
 
 def _read(path: str) -> bytes:
@@ -98,4 +102,5 @@ def _short(interface: str) -> str:
 
 
 def _cut(*texts: str) -> Known:
-    return Known(*(text[:LONGEST] for text in texts))
+    """Texts that are not too long, and that can be told: the name of a file may have bytes that are no UTF-8."""
+    return Known(*(text[:LONGEST].encode("utf-8", "backslashreplace").decode("utf-8") for text in texts))

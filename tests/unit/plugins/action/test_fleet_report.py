@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import json
+import os
 import types
 
 import pytest
@@ -79,8 +80,68 @@ def test_places_that_cannot_be_written_are_named_with_their_variable(run, tmp_pa
     with pytest.raises(Failure, match=r"cache_report_json: .*there is no folder"):
         run(cache_report_json=str(tmp_path / "no" / "report"))
     (tmp_path / "report.html").mkdir()
-    with pytest.raises(Failure, match=r"cache_report_html: .*no regular file"):
+    with pytest.raises(Failure, match=r"cache_report_html is .*no regular file"):
         run()
+
+
+def test_a_file_that_only_mentions_a_report_stays(run, tmp_path):
+    notes = "x" * _report_files.BEGINNING + '"form": "1.0"'
+    (tmp_path / "report.json").write_text(notes, encoding="utf-8")
+    with pytest.raises(Failure, match="is no report"):
+        run()
+    assert files(tmp_path) == {"report.json": notes}
+
+
+def test_one_file_for_two_kinds_is_refused(run, tmp_path):
+    same = str(tmp_path / "same")
+    with pytest.raises(Failure, match=f"cache_report_json and cache_report_html are the same file, {same}"):
+        run(cache_report_json=same, cache_report_html=f"{tmp_path}/x/../same")
+    assert files(tmp_path) == {}
+
+
+def test_a_file_of_somebody_elses_stays(run, tmp_path, monkeypatch):
+    run()
+    before = files(tmp_path)
+    monkeypatch.setattr(_report_files.os, "geteuid", lambda: 12345)
+    for path in tmp_path.iterdir():
+        os.chown(path, 1234, -1) if os.getuid() == 0 else None
+    with pytest.raises(Failure, match=r"cache_report_json: .* belongs to user \d+, who could read the report"):
+        run()
+    assert files(tmp_path) == before
+
+
+def test_a_path_that_cannot_be_one_is_named(run):
+    with pytest.raises(Failure, match=r"cache_report_json is 'a.*b'"):
+        run(cache_report_json="a\0b")
+
+
+def test_a_variable_whose_template_fails_is_named(run, trusted, tmp_path):
+    with pytest.raises(Failure, match=r"metal: cache_report_json cannot be read from the inventory: .*nope"):
+        run(cache_report_json=trusted("{{ nope }}"), check_only=True)
+    assert files(tmp_path) == {}
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        '{"form": "1.0"}',
+        '{"form": "1.0", "hosts": 5, "guests": [], "limited": false, "made": 5, "attention": []}',
+        '{"form": "1.0", "x": ' + "[" * 600 + "]" * 600 + "}",
+        '{"form": "1.0", "made": 5',
+    ],
+)
+def test_an_earlier_report_that_is_damaged_ends_nothing(run, tmp_path, text):
+    (tmp_path / "report.json").write_text(text, encoding="utf-8")
+    assert run()["changed"]
+    assert json.loads(files(tmp_path)["report.json"])["hosts"]
+    assert "Since the last report" not in files(tmp_path)["report.html"]
+
+
+def test_an_earlier_report_that_is_too_large_is_replaced(run, tmp_path, monkeypatch):
+    run()
+    monkeypatch.setattr(_report_files, "LARGEST", 100)
+    assert run()["changed"]
+    assert "Since the last report" not in files(tmp_path)["report.html"]
 
 
 def test_a_wrong_value_is_named(run, tmp_path):

@@ -107,6 +107,21 @@ def test_feeds_and_documents_say_what_things_are_called(call):
     assert (named[OF_LIBRARY]["program"], named[UNNEEDED]["program"]) == ("lib", "")
 
 
+def test_feeds_behind_a_link_are_not_read_and_odd_names_are_told(call, host):
+    (host / "link").symlink_to(host / "feeds")
+    named = {one["digest"]: one for one in call(feeds=[str(host / "link")])["stores"][0]["packages"]}
+    assert named[OTHER]["program"] == ""
+    (host / "feeds" / "https%3a%2f%2fexample.com%2fedit.xml").unlink()
+    odd = FEED.replace(' uri="https://example.com/edit.xml"', "").replace("<name>Edit</name>", "")
+    Path(os.fsdecode(os.fsencode(str(host / "feeds")) + b"/\xff.xml")).write_text(odd, encoding="utf-8")
+    group = os.fsdecode(os.fsencode(str(host / "groups")) + b"/\xff/0install.net/implementations")
+    os.makedirs(group)
+    answer = call()
+    assert json.dumps(answer, ensure_ascii=False).encode()
+    named = {one["digest"]: one for one in answer["stores"][0]["packages"]}
+    assert named[OTHER]["program"] == "\\udcff"
+
+
 def test_programs_and_what_none_needs(call):
     answer = call()
     (program,) = answer["programs"]

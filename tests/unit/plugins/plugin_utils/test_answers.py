@@ -201,3 +201,10 @@ def made_an_object(text):
 
 def test_a_warning_that_ansible_made_an_object_of_is_text():
     assert cleaned(warnings=[made_an_object("look"), "here"])["warnings"] == ["look", "here"]
+
+
+def test_a_lone_surrogate_is_shown_and_a_pair_is_a_character():
+    text = r'{"changed": false, "msg": "a\ud800b \ud83d\ude00 \\ud800 \udcff"}'
+    read = json.loads(_answers.plain_json(_answers.trimmed(text, [])))["msg"]
+    assert read == "a\\ud800b \N{GRINNING FACE} \\ud800 \\udcff"
+    assert read.encode() and _answers.plain("\ud800") == "\\ud800"

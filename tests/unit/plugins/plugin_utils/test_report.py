@@ -372,6 +372,48 @@ def test_a_part_of_a_hosts_answer_that_is_none_ends_nothing(reported, wrong):
     assert [one["state"] for one in report["guests"]] == ["right", "right"]
 
 
+def test_a_host_speaks_of_its_own_guests_alone(reported):
+    answers = as_wanted()
+    outlook(answers, pending=[{**PENDING, "guest": "victim,web"}])
+    answers["metal"]["cache_host_outlook"]["listed"].append({"guest": "victim", "uuid": STRAY, "name": "three"})
+    report = reported(answers)
+    assert told(report) == [("restart", "", "ZeroInstall")]
+    assert "victim" not in json.dumps(report)
+
+
+def test_a_guest_tells_of_as_many_mounts_as_are_shown(reported):
+    answers = as_wanted()
+    many = 30_000  # with a look at all for each of them, this would take hours
+    lines = [{"share": "s", "path": f"/{number}", "ours": True, "error": None} for number in range(many)]
+    right = mount("ZeroInstall")
+    others = [mount("other", f"/{number}") for number in range(many)]
+    of_guest(answers, mounts=[right, *others], fstab={"entries": [{**right, "ours": True, "error": None}, *lines]})
+    found = reported(answers)["guests"][0]["mounts"]
+    assert found[0]["problem"] == "" and len(found) <= 2 * 200
+
+
+def test_what_a_guest_says_at_length_is_cut(reported):
+    answers = as_wanted()
+    of_guest(answers, virtualbox=None, errors={"virtualbox": "A" * 1_000_000})
+    of_guest(answers, sharing=None)
+    report = reported(answers)
+    assert len(json.dumps(report)) < 50_000
+    assert max(map(len, _report_texts.lines(report))) <= _report_texts.LONGEST + 1
+
+
+def test_a_name_like_an_option_is_none_in_a_remedy():
+    assert "--limit=--all " in _report_attention.run("share", "--all", options="-e x=y")
+    assert "--limit web,db" in _report_attention.run("share", "web", "db")
+
+
+def test_metrics_tell_of_each_store_once(reported):
+    answers = as_wanted()
+    answers["metal"]["cache_report_stores"]["stores"] *= 2
+    samples = [one for one in _report_texts.metrics(reported(answers)).splitlines() if not one.startswith("#")]
+    names = [one.rpartition(" ")[0] for one in samples]
+    assert len(names) == len(set(names))
+
+
 def test_a_share_that_is_not_wanted_any_more_is_named(reported):
     answers = as_wanted()
     answers["metal"]["cache_host_outlook"]["registered"][0]["shares"].append(share("ZeroInstall-box", "/b"))
