@@ -59,8 +59,9 @@ REFUSED = (
 )
 LEFT_OVER = (
     "If a guest left the inventory by mistake, or was renamed, correct that. What still waits or is shared is not"
-    " removed. Otherwise"
+    " removed. Otherwise run"
 )
+REMOVE = "-e cache_host_left_over=remove"
 RESTORE = "See docs/verify.md, Quarantine, for how to look at it, remove it, or move it back."
 
 
@@ -84,11 +85,16 @@ def in_order(found: t.Iterable[dict[str, str]]) -> list[dict[str, str]]:
     return sorted(unique.values(), key=lambda one: (order[one["kind"]], one["host"], one["guest"], one["subject"]))
 
 
-def run(playbook: str, *machines: str, options: str = "") -> str:
-    """The sentence that names a playbook for these machines."""
+def command(playbook: str, *machines: str, options: str = "") -> str:
+    """The command that runs a playbook for these machines."""
     limit = shlex.quote(",".join(dict.fromkeys(filter(None, machines))))
-    command = PLAYBOOK.format(playbook, f"={limit}" if limit.startswith("-") else f" {limit}")
-    return f"Run {command}{' ' + options if options else ''}"
+    found = PLAYBOOK.format(playbook, f"={limit}" if limit.startswith("-") else f" {limit}")
+    return f"{found}{' ' + options if options else ''}"
+
+
+def run(playbook: str, *machines: str, options: str = "") -> str:
+    """The sentence that names it."""
+    return f"Run {command(playbook, *machines, options=options)}"
 
 
 def _reach(name: str, problem: str) -> str:
@@ -217,14 +223,13 @@ def of_outlook(
             yield entry(kind, text, "Do what the message says. " + run("share", host) + ".", host)
     for path in messages.get("missing_paths", []):
         yield entry("store", f"The folder {path} is missing.", run("share", host) + ".", host, subject=path)
+    remove = command("share", host, options=REMOVE)
     for one in strays:
         listed = ", ".join(f"'{share}'" for share in one["shares"])
         yield entry(
             "stray",
             f"Machine {one['name']} ({one['uuid']}) is the machine of no guest in the inventory, and has {listed}.",
-            "If it is a guest's, set cache_guest_machine of that guest. Otherwise "
-            + run("share", host, options="-e cache_host_left_over=remove").replace("Run ", "run ", 1)
-            + ".",
+            f"If it is a guest's, set cache_guest_machine of that guest. Otherwise run {remove}.",
             host,
             subject=one["name"],
         )
@@ -256,9 +261,9 @@ def of_left_over(
             number = box["waiting"]
             waits = f" {_words.count(number, 'package')} {'waits' if number == 1 else 'wait'} in it." if number else ""
             found.append((box["name"], f"The box {box['name']} is of no guest of this host.{waits}"))
-    remove = run("share", host["name"], options="-e cache_host_left_over=remove").replace("Run ", "run ", 1)
+    remedy = f"{LEFT_OVER} {command('share', host['name'], options=REMOVE)}."
     for subject, text in found:
-        yield entry("left_over", text, f"{LEFT_OVER} {remove}.", host["name"], subject=subject)
+        yield entry("left_over", text, remedy, host["name"], subject=subject)
 
 
 def of_guest(guest: t.Mapping[str, t.Any], plan_problem: str, wrong_machine: bool) -> t.Iterator[dict[str, str]]:
